@@ -1,0 +1,82 @@
+"""Explanations must add up to the score; subgraphs must show the real graph."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_preparation import MovieData
+from evaluation import random_80_10_10
+from explanation import edge_weights, explain, subgraph
+from model_training import TrainedModel, TrainingConfig, train
+
+
+@pytest.fixture(scope="session")
+def models(planted_data: MovieData) -> list[TrainedModel]:
+    """One trained model per number of layers 0 to 4, of different sizes."""
+    split = random_80_10_10(planted_data)
+    return [
+        train(planted_data, split, TrainingConfig(dim=3 + 4 * k, layers=k, epochs=2, seed=k))
+        for k in range(5)
+    ]
+
+
+@given(layers=st.integers(0, 4), user=st.integers(0, 29), movie=st.integers(0, 47))
+def test_contributions_and_self_term_sum_to_the_score(
+    planted_data: MovieData, models: list[TrainedModel], layers: int, user: int, movie: int
+) -> None:
+    model = models[layers]
+    reasons = explain(planted_data, model, user, movie)
+    score = float(model.user_factors[user] @ model.movie_factors[movie])
+    size = np.abs(reasons.contributions).sum() + abs(reasons.self_term)
+    assert reasons.score == pytest.approx(score, abs=1e-4 * max(size, 1e-6))
+    assert len(reasons.contributions) == planted_data.user_degree[user]
+
+
+def test_a_contribution_is_what_dense_propagation_says(
+    planted_data: MovieData, models: list[TrainedModel]
+) -> None:
+    model, user, movie = models[2], 4, 11
+    n = planted_data.n_users
+    adjacency = np.zeros((n + planted_data.n_movies,) * 2)
+    for u in range(n):
+        for i in planted_data.rated_by(u):
+            weight = (planted_data.user_degree[u] * planted_data.movie_degree[i]) ** -0.5
+            adjacency[u, n + i] = adjacency[n + i, u] = weight
+    e0 = model.e0.astype(float)
+    e1, e2 = adjacency @ e0, adjacency @ adjacency @ e0
+    target = (e0 + e1 + e2)[n + movie] / 3
+    reasons = explain(planted_data, model, user, movie)
+    for film, contribution in zip(reasons.rated, reasons.contributions, strict=True):
+        expected = adjacency[user, n + film] * (e0 + e1)[n + film] @ target / 3
+        assert contribution == pytest.approx(expected, rel=1e-3, abs=1e-6)
+
+
+def test_without_layers_only_the_self_term_is_left(
+    planted_data: MovieData, models: list[TrainedModel]
+) -> None:
+    assert not explain(planted_data, models[0], 1, 2).contributions.any()
+
+
+def test_edge_weights_by_hand(toy_data: MovieData) -> None:
+    user = toy_data.inner_user(7)  # rated 3 films, with 3, 3 and 2 ratings
+    np.testing.assert_allclose(edge_weights(toy_data, user), [1 / 3, 1 / 3, 6**-0.5])
+
+
+def test_the_subgraph_holds_real_edges_with_stars_and_weights(toy_data: MovieData) -> None:
+    graph = subgraph(toy_data, toy_data.inner_user(3), n_movies=3, n_users=2)
+    hops = [hop for _, hop in graph.nodes(data="hop")]
+    assert (hops.count(0), hops.count(1), hops.count(2)) == (1, 3, 2)
+    for (kind_a, a), (kind_b, b), edge in graph.edges(data=True):
+        user, movie = (a, b) if kind_a == "user" else (b, a)
+        assert {kind_a, kind_b} == {"user", "movie"}
+        assert toy_data.ratings[user, movie] == edge["stars"]
+        degrees = toy_data.user_degree[user] * toy_data.movie_degree[movie]
+        assert edge["weight"] == pytest.approx(degrees**-0.5)
+
+
+def test_the_subgraph_of_someone_alone_has_no_other_viewers(toy_data: MovieData) -> None:
+    graph = subgraph(toy_data, toy_data.inner_user(21), n_movies=5, n_users=0)
+    assert len(graph) == 2
