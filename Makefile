@@ -1,0 +1,37 @@
+# `make run` and `make test` do all the set-up on a fresh machine.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test train data lint screenshots clean
+
+run: $(VENV)/app-installed
+	-$(BIN)/python data_download.py
+	$(BIN)/streamlit run app.py
+
+test: $(VENV)/dev-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+
+train: $(VENV)/app-installed
+	$(BIN)/python model_training.py
+
+data: $(VENV)/app-installed
+	$(BIN)/python data_download.py
+
+screenshots: $(VENV)/dev-installed
+	$(BIN)/python scripts/screenshots.py
+
+# A stamp per requirements file: pip runs again only when the file changes.
+$(VENV)/app-installed: requirements.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -r requirements.txt
+	touch $@
+
+$(VENV)/dev-installed: requirements-dev.txt $(VENV)/app-installed
+	$(BIN)/python -m pip install -q -r requirements-dev.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV)
