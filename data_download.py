@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import requests
+import urllib3
 
 from data_preparation import DataError
 
@@ -95,7 +96,7 @@ def download_movielens(
             _fetch(url, archive, progress)
             _verify(archive, sha256)
             _unpack(archive, Path(scratch), target)
-    except requests.RequestException as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise DataError(_network_sentence(error)) from None
     except OSError as error:
         raise DataError(
@@ -116,7 +117,8 @@ def _fetch(url: str, archive: Path, progress: Progress | None) -> None:
         response.raise_for_status()
         received = 0
         with archive.open("wb") as file:
-            for chunk in response.iter_content(_CHUNK):
+            # read1 returns what has arrived, so a trickling server meets the deadline too.
+            while chunk := response.raw.read1(_CHUNK):
                 received += len(chunk)
                 if received > MOVIELENS_BYTES:
                     break  # more than the real file: the checksum will refuse it
@@ -146,14 +148,32 @@ def _unpack(archive: Path, scratch: Path, target: Path) -> None:
                     shutil.copyfileobj(member, file)
     except (zipfile.BadZipFile, KeyError) as error:
         raise DataError(f"The downloaded archive cannot be unpacked ({error}).") from None
-    for name in MEMBERS:
-        os.replace(scratch / name, target / name)
+    _move_into_place(scratch, target)
 
 
-def _network_sentence(error: requests.RequestException) -> str:
+def _move_into_place(scratch: Path, target: Path) -> None:
+    """All new files or, if a move fails, all old ones."""
+    backup = scratch / "backup"
+    backup.mkdir()
+    moved = []
+    try:
+        for name in MEMBERS:
+            if (target / name).exists():
+                os.replace(target / name, backup / name)
+            moved.append(name)
+            os.replace(scratch / name, target / name)
+    except OSError:
+        for name in moved:
+            (target / name).unlink(missing_ok=True)
+            if (backup / name).exists():
+                os.replace(backup / name, target / name)
+        raise
+
+
+def _network_sentence(error: Exception) -> str:
     if isinstance(error, requests.HTTPError):
         return f"GroupLens answered {error.response.status_code} to the download; try again later."
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
         return "GroupLens did not answer in time; check the connection and try again."
     return "GroupLens cannot be reached; check the connection and try again."
 

@@ -6,12 +6,14 @@ order of the raw ids. Every array outside this module speaks inner ids unless it
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -35,16 +37,21 @@ NOISE_TAGS = frozenset(
     | {"tag", "test", "movie", "movies", "film", "films"}
 )
 
+_SQUEEZED_NOISE = frozenset(tag.replace(" ", "") for tag in NOISE_TAGS)
+
 _RATINGS = {"userId": "int64", "movieId": "int64", "rating": "float64", "timestamp": "int64"}
 _MOVIES = {"movieId": "int64", "title": "str", "genres": "str"}
 _TAGS = {"userId": "int64", "movieId": "int64", "tag": "str", "timestamp": "int64"}
 _LINKS = {"movieId": "int64", "imdbId": "str", "tmdbId": "str"}
 
-_YEAR = re.compile(r"\((\d{4})(?:[–-]\d{4})?\)\s*$")
+_YEAR = re.compile(r"\(([0-9]{4})(?:[–-][0-9]{4})?\)\s*$")
 _ARTICLES = (
     "The|A|An|Le|La|Les|L'|Un|Une|El|Los|Las|Il|Lo|I|Gli|Der|Die|Das|Ein|Eine|Den|Det|De|O|Os"
 )
 _TRAILING_ARTICLE = re.compile(rf"^(.*), ({_ARTICLES})$")
+
+
+_Array = TypeVar("_Array", NDArray, sparse.csr_array)
 
 
 class DataError(ValueError):
@@ -100,18 +107,18 @@ class MovieData:
     @cached_property
     def user_degree(self) -> NDArray[np.int64]:
         """Films rated by each user, int64 [n_users]."""
-        return np.diff(self.ratings.indptr).astype(np.int64)
+        return _frozen(np.diff(self.ratings.indptr).astype(np.int64))
 
     @cached_property
     def movie_degree(self) -> NDArray[np.int64]:
         """Ratings of each film, int64 [n_movies]."""
-        return np.bincount(self.ratings.indices, minlength=self.n_movies)
+        return _frozen(np.bincount(self.ratings.indices, minlength=self.n_movies))
 
     @cached_property
     def mean_stars(self) -> NDArray[np.float64]:
         """Mean stars of each film, float64 [n_movies]; NaN without ratings."""
         with np.errstate(invalid="ignore"):
-            return np.asarray(self.ratings.sum(axis=0)) / self.movie_degree
+            return _frozen(np.asarray(self.ratings.sum(axis=0)) / self.movie_degree)
 
     @cached_property
     def genre_names(self) -> tuple[str, ...]:
@@ -162,6 +169,11 @@ class MovieData:
         """The user's stars, in the order of `rated_by`."""
         return self.ratings.data[self.ratings.indptr[user] : self.ratings.indptr[user + 1]]
 
+    def edge_weights(self, user: int) -> NDArray[np.float64]:
+        """1/√(d_u·d_j) for the films j that the user rated, in the order of `rated_by`."""
+        degrees = self.movie_degree[self.rated_by(user)].astype(np.float64)
+        return 1.0 / np.sqrt(self.user_degree[user] * degrees)
+
 
 def load_movie_data(directory: Path) -> MovieData:
     """Read and validate a folder in MovieLens format.
@@ -198,17 +210,16 @@ def load_movie_data(directory: Path) -> MovieData:
     timestamps = ratings["timestamp"].to_numpy(np.int64, copy=True)
     tags = clean_tags(tags, movie_ids)
     tag_names, tag_counts = _count_tags(tags, len(movie_ids))
-    _freeze(timestamps, movie_ids, user_ids, matrix, tag_counts)
     return MovieData(
         directory=directory,
-        ratings=matrix,
-        timestamps=timestamps,
+        ratings=_frozen(matrix),
+        timestamps=_frozen(timestamps),
         movies=movies,
         tags=tags,
         tag_names=tag_names,
-        tag_counts=tag_counts,
-        user_ids=user_ids,
-        movie_ids=movie_ids,
+        tag_counts=_frozen(tag_counts),
+        user_ids=_frozen(user_ids),
+        movie_ids=_frozen(movie_ids),
         fingerprint=_fingerprint(matrix, timestamps, user_ids, movies, tags),
     )
 
@@ -225,7 +236,8 @@ def normalised_adjacency(interactions: sparse.csr_array) -> sparse.csr_array:
     Returns:
         csr float32, int32 indices, symmetric [n_users + n_movies, n_users + n_movies].
     """
-    users, movies = interactions.nonzero()
+    edges = interactions.tocoo()
+    users, movies = edges.row, edges.col
     user_degree = np.bincount(users, minlength=interactions.shape[0])
     movie_degree = np.bincount(movies, minlength=interactions.shape[1])
     weights = 1.0 / np.sqrt(user_degree[users] * movie_degree[movies].astype(np.float64))
@@ -241,9 +253,7 @@ def tfidf(counts: sparse.csr_array) -> sparse.csr_array:
     if counts.shape[1] == 0:
         return counts
     features = TfidfTransformer(sublinear_tf=True).fit_transform(counts)
-    features = sparse.csr_array(features, dtype=np.float32)
-    _freeze(features)
-    return features
+    return _frozen(sparse.csr_array(features, dtype=np.float32))
 
 
 # --- tags -----------------------------------------------------------------------------------------
@@ -254,9 +264,10 @@ def normalise_tag(raw: str) -> str:
 
     Words stay together, so "time travel" is one tag. Apostrophes vanish ("tumey's" → "tumeys").
     """
-    text = unicodedata.normalize("NFKC", raw).casefold()
-    text = re.sub(r"['’`´]", "", text)
-    return " ".join(re.sub(r"[\W_]+", " ", text).split())
+    text = re.sub(r"['’`´]", "", raw)  # before NFKC, which turns ´ into a space
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    kept = (c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in text)
+    return " ".join("".join(kept).split())
 
 
 def clean_tags(tags: pd.DataFrame, movie_ids: NDArray[np.int64]) -> pd.DataFrame:
@@ -282,7 +293,7 @@ def clean_tags(tags: pd.DataFrame, movie_ids: NDArray[np.int64]) -> pd.DataFrame
     movie = np.searchsorted(movie_ids, tags["movieId"])
     films_with = pd.Series(movie).groupby(tag.to_numpy()).transform("nunique").to_numpy()
     status = np.select(
-        [tag == "", tag.isin(NOISE_TAGS), films_with < MIN_FILMS_PER_TAG],
+        [tag == "", squeezed.isin(_SQUEEZED_NOISE), films_with < MIN_FILMS_PER_TAG],
         ["empty", "noise", "rare"],
         default="kept",
     )
@@ -315,7 +326,7 @@ def _count_tags(tags: pd.DataFrame, n_movies: int) -> tuple[tuple[str, ...], spa
 def display_name(title: str) -> str:
     """`Matrix, The (1999)` → `The Matrix`; other titles in brackets are left out."""
     name = _YEAR.sub("", title).strip()
-    main = name.split(" (")[0].strip() or name
+    main = name.split(" (")[0].strip() or name or title.strip()
     match = _TRAILING_ARTICLE.match(main)
     if not match:
         return main
@@ -350,8 +361,11 @@ def _read_optional(path: Path, columns: dict[str, str]) -> pd.DataFrame:
 
 
 def _read_table(path: Path, columns: dict[str, str]) -> pd.DataFrame:
-    """Read the named columns with their types; every fault becomes a one-sentence `DataError`."""
-    options = {"encoding": "utf-8-sig", "keep_default_na": False, "index_col": False}
+    """Read the named columns with their types; every fault becomes a one-sentence `DataError`.
+
+    The index counts the lines after the header from 0, blank lines included.
+    """
+    options = {"encoding": "utf-8-sig", "keep_default_na": False, "skip_blank_lines": False}
     try:
         header = list(pd.read_csv(path, nrows=0, **options).columns)
         missing = [name for name in columns if name not in header]
@@ -362,11 +376,13 @@ def _read_table(path: Path, columns: dict[str, str]) -> pd.DataFrame:
             )
         try:
             table = pd.read_csv(path, dtype=columns, **options)
+            usable = not table[list(columns)].isna().any(axis=None) and _is_regular(table, path)
         except (ValueError, OverflowError) as error:
             if isinstance(error, UnicodeDecodeError | pd.errors.ParserError):
                 raise
-            text = pd.read_csv(path, dtype=str, **options)
-            raise DataError(_first_bad_number(path.name, text, columns)) from None
+            usable = False
+        if not usable:  # a slower second look, to name the line or to drop blank ones
+            table = _checked(path, header, columns)
     except DataError:
         raise
     except FileNotFoundError:
@@ -375,30 +391,73 @@ def _read_table(path: Path, columns: dict[str, str]) -> pd.DataFrame:
         ) from None
     except pd.errors.EmptyDataError:
         raise DataError(f"{path.name} is empty; restore the original file.") from None
-    except (UnicodeDecodeError, pd.errors.ParserError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path.name} is not a readable UTF-8 CSV file ({reason}).") from None
+    except pd.errors.ParserError as error:
+        raise DataError(_parser_sentence(path.name, str(error))) from None
+    except csv.Error:
+        raise DataError(_parser_sentence(path.name, "")) from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path.name} is not UTF-8 text; restore the original file.") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from None
     return table[list(columns)]
 
 
-def _first_bad_number(name: str, text: pd.DataFrame, columns: dict[str, str]) -> str:
-    for column, kind in columns.items():
-        if kind == "str":
+def _is_regular(table: pd.DataFrame, path: Path) -> bool:
+    """Whether every line has as many fields as the header, where pandas would not complain.
+
+    pandas takes surplus fields of the first line for an index, and fills short lines of text up.
+    """
+    if not isinstance(table.index, pd.RangeIndex):
+        return False
+    if all(pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes):
+        return True  # a field that is absent is NaN, which the caller sees
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return all(len(row) == table.shape[1] for row in csv.reader(file))
+
+
+def _checked(path: Path, header: list[str], columns: dict[str, str]) -> pd.DataFrame:
+    """The table without its blank lines; a `DataError` names the first line that has a fault."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file)
+        lines = [(reader.line_num, row) for row in reader]
+    for line, row in lines[1:]:
+        if row and len(row) != len(header):
+            raise DataError(_field_count_sentence(path.name, line, len(row), len(header)))
+    full = [(line, row) for line, row in lines[1:] if any(row)]
+    index = [line - 2 for line, _ in full]
+    text = pd.DataFrame([row for _, row in full], index, columns=header, dtype=str)
+    for column in columns:
+        if columns[column] not in _NUMBERS:
             continue
-        bad = ~text[column].str.fullmatch(r"\s*[+-]?\d{1,18}\s*" if kind == "int64" else _NUMBER)
+        pattern, kind_name = _NUMBERS[columns[column]]
+        bad = ~text[column].str.fullmatch(pattern)
         if bad.any():
-            line = int(bad.to_numpy().argmax())
-            kind_name = "a whole number" if kind == "int64" else "a number"
-            return (
-                f"{name}, line {line + 2}: {text[column].iloc[line]!r} in the column {column} is "
-                f"not {kind_name}; correct the line or restore the original file."
+            raise DataError(
+                f"{path.name}, line {_first(bad)}: {text.loc[bad, column].iloc[0]!r} in the column "
+                f"{column} is not {kind_name}; correct the line or restore the original file."
             )
-    return f"{name} holds a number that is too large; restore the original file."
+    return text[list(columns)].astype(columns)
 
 
-_NUMBER = r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*"
+_NUMBERS = {
+    "int64": (r"\s*[+-]?[0-9]{1,18}\s*", "a whole number"),
+    "float64": (r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\s*", "a number"),
+}
+
+
+def _field_count_sentence(name: str, line: int, saw: int, expected: int) -> str:
+    return (
+        f"{name}, line {line}: it has {saw} fields where the header has {expected}; "
+        "correct the line, or restore the original if the file was cut off."
+    )
+
+
+def _parser_sentence(name: str, message: str) -> str:
+    found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", message)
+    if found:
+        expected, line, saw = map(int, found.groups())
+        return _field_count_sentence(name, line, saw, expected)
+    return f"{name} is not a readable CSV file; restore the original file."
 
 
 def _check_movies(movies: pd.DataFrame) -> None:
@@ -407,8 +466,8 @@ def _check_movies(movies: pd.DataFrame) -> None:
     if (movies["movieId"] < 0).any():
         raise DataError("movies.csv holds a negative movieId; ids are whole numbers from 0 up.")
     if movies["title"].str.strip().eq("").any():
-        row = int(movies["title"].str.strip().eq("").to_numpy().argmax())
-        raise DataError(f"movies.csv, line {row + 2}: the title is empty; every film needs one.")
+        line = _first(movies["title"].str.strip().eq(""))
+        raise DataError(f"movies.csv, line {line}: the title is empty; every film needs one.")
     twice = movies.loc[movies["movieId"].duplicated(), "movieId"]
     if len(twice):
         raise DataError(f"movies.csv lists movieId {twice.iloc[0]} twice; keep one line per film.")
@@ -422,17 +481,16 @@ def _check_ratings(ratings: pd.DataFrame, movies: pd.DataFrame) -> None:
     stars = ratings["rating"]
     bad = ~(stars.between(MIN_STARS, MAX_STARS) & (stars * 2 % 1 == 0))
     if bad.any():
-        row = int(bad.to_numpy().argmax())
+        value = stars[bad].iloc[0]
         raise DataError(
-            f"ratings.csv, line {row + 2}: {stars.iloc[row]:g} is not a star rating; "
+            f"ratings.csv, line {_first(bad)}: {value:g} is not a star rating; "
             f"ratings go from {MIN_STARS} to {MAX_STARS:g} in halves."
         )
     twice = ratings.duplicated(["userId", "movieId"])
     if twice.any():
-        row = int(twice.to_numpy().argmax())
-        user, movie = ratings["userId"].iloc[row], ratings["movieId"].iloc[row]
+        user, movie = ratings.loc[twice, ["userId", "movieId"]].iloc[0]
         raise DataError(
-            f"ratings.csv, line {row + 2}: user {user} rates movie {movie} a second time; "
+            f"ratings.csv, line {_first(twice)}: user {user} rates movie {movie} a second time; "
             "keep one rating per user and film."
         )
     _check_known_movies("ratings.csv", ratings, movies)
@@ -441,19 +499,24 @@ def _check_ratings(ratings: pd.DataFrame, movies: pd.DataFrame) -> None:
 def _check_known_movies(name: str, table: pd.DataFrame, movies: pd.DataFrame) -> None:
     unknown = ~table["movieId"].isin(movies["movieId"])
     if unknown.any():
-        row = int(unknown.to_numpy().argmax())
+        movie = table.loc[unknown, "movieId"].iloc[0]
         raise DataError(
-            f"{name}, line {row + 2}: movieId {table['movieId'].iloc[row]} is not in movies.csv; "
+            f"{name}, line {_first(unknown)}: movieId {movie} is not in movies.csv; "
             "use files from the same MovieLens release."
         )
 
 
-def _freeze(*arrays: NDArray | sparse.csr_array) -> None:
-    """Make arrays read-only: they are shared between sessions."""
-    for array in arrays:
-        parts = (array.data, array.indices, array.indptr) if sparse.issparse(array) else (array,)
-        for part in parts:
-            part.flags.writeable = False
+def _first(fault: pd.Series) -> int:
+    """The line in the file of the first True; the header is line 1."""
+    return int(fault.index[fault.to_numpy().argmax()]) + 2
+
+
+def _frozen(array: _Array) -> _Array:
+    """The same array, made read-only: it is shared between sessions."""
+    parts = (array.data, array.indices, array.indptr) if sparse.issparse(array) else (array,)
+    for part in parts:
+        part.flags.writeable = False
+    return array
 
 
 def _fingerprint(
@@ -467,5 +530,6 @@ def _fingerprint(
     for array in (ratings.data, ratings.indices, ratings.indptr, timestamps, user_ids):
         digest.update(np.ascontiguousarray(array).tobytes())
     for table in (movies, tags):
-        digest.update(pd.util.hash_pandas_object(table.astype(str), index=False).values.tobytes())
+        rows = pd.util.hash_pandas_object(table.astype(str), index=False).to_numpy()
+        digest.update(np.sort(rows).tobytes())  # the order of the lines means nothing
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Honest measurement: splits that cannot overlap, full ranking, Hit/Recall/NDCG@K, popularity.
+"""Honest measurement: splits that cannot overlap, full ranking, Hit/Recall/NDCG@K, baselines.
 
 Every film that has a rating anywhere competes; films that the user is already known to have rated
 are taken out of the ranking; ties are broken at random, never by id.
@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from scipy import sparse
+from scipy import linalg, sparse
+from sklearn.utils.extmath import randomized_svd
 
 from data_preparation import MovieData
 
@@ -22,6 +23,7 @@ Part = Literal["validation", "test"]
 Scorer = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 """Inner user ids [batch] → scores float [batch, n_movies]; higher ranks first."""
 
+_RESAMPLES = 2000
 _USERS_PER_BATCH = 512  # bounds the dense score block to a few tens of MiB
 
 
@@ -56,6 +58,13 @@ class Split:
 
     def held_out(self, part: Part) -> sparse.csr_array:
         return self.validation if part == "validation" else self.test
+
+    def rated_movies(self) -> NDArray[np.bool_]:
+        """The films with a rating in any part, bool [n_movies]: the ones that compete."""
+        rated = np.zeros(self.train.shape[1], bool)
+        for part in (self.train, self.validation, self.test):
+            rated[part.indices] = True
+        return rated
 
 
 def temporal_leave_one_out(data: MovieData) -> Split:
@@ -97,7 +106,8 @@ class RankingReport:
 
     Attributes:
         per_user: one row per measured (inner) user, columns such as "Hit@10", "NDCG@20".
-        top: int32 [n_measured, max K], the ranked films, best first.
+        top: int32 [n_measured, max K], the ranked films, best first; −1 where a user has no
+            candidate left.
     """
 
     protocol: str
@@ -109,6 +119,26 @@ class RankingReport:
         """Mean over the measured users, by metric name."""
         return {name: float(value) for name, value in self.per_user.mean().items()}
 
+    def interval(self, metric: str, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
+        """Bootstrap percentile interval of the mean, resampling users (Efron 1979)."""
+        values = self.per_user[metric].to_numpy()
+        rng = np.random.default_rng(seed)
+        chosen = rng.integers(len(values), size=(_RESAMPLES, len(values)))
+        means = values[chosen].mean(axis=1)
+        low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+        return float(low), float(high)
+
+    def coverage(self, k: int, n_candidates: int) -> float:
+        """Share of the candidate films that appear in anybody's top K, 0 to 1."""
+        shown = self.top[:, :k]
+        return len(np.unique(shown[shown >= 0])) / n_candidates
+
+    def mean_popularity(self, k: int, train: sparse.csr_array) -> float:
+        """Mean number of training ratings of the films in the top K lists."""
+        counts = np.bincount(train.indices, minlength=train.shape[1])
+        shown = self.top[:, :k]
+        return float(counts[shown[shown >= 0]].mean())
+
 
 def evaluate(
     scorer: Scorer,
@@ -117,6 +147,7 @@ def evaluate(
     ks: Sequence[int] = (10, 20),
     sample_users: int | None = None,
     seed: int = 0,
+    films: NDArray[np.bool_] | None = None,
 ) -> RankingReport:
     """Rank all films for every user who has held-out films, and measure the top K.
 
@@ -129,22 +160,28 @@ def evaluate(
         ks: the cut-offs K, each at least 1.
         sample_users: measure a random sample of that many users instead of all.
         seed: of the sample and of the random tie-breaking.
+        films: bool [n_movies]; only these held-out films count (all films still compete). None
+            counts all.
 
     Raises:
-        ValueError: nothing is held out in `part`, a K is below 1, or a score is not finite.
+        ValueError: nothing is held out in `part`, a K or the sample is below 1, or a score is not
+            finite.
     """
     if min(ks) < 1:
         raise ValueError(f"K must be at least 1; got {min(ks)}.")
+    if sample_users is not None and sample_users < 1:
+        raise ValueError(f"The sample must hold at least 1 user; got {sample_users}.")
     held_out, known = split.held_out(part), split.known(part)
+    rankable = split.rated_movies()
+    if films is not None:
+        held_out = (held_out @ sparse.diags_array(films.astype(np.float32))).tocsr()
+        held_out.eliminate_zeros()
     users = np.flatnonzero(np.diff(held_out.indptr))
     if not len(users):
         raise ValueError(f"The {part} part of the split holds no rating to measure on.")
     rng = np.random.default_rng(seed)
     if sample_users is not None and sample_users < len(users):
         users = np.sort(rng.choice(users, sample_users, replace=False))
-    unrated = np.flatnonzero(np.bincount((known + held_out).indices, minlength=known.shape[1]) == 0)
-    if part == "validation":  # films seen only in test compete as well
-        unrated = np.setdiff1d(unrated, split.test.indices)
 
     depth = min(max(ks), known.shape[1])
     order = rng.permutation(known.shape[1])  # equal scores end up in random order
@@ -155,11 +192,12 @@ def evaluate(
         if not np.isfinite(scores).all():
             raise ValueError("The model gives scores that are not finite; train it again.")
         scores[known[batch].nonzero()] = -np.inf
-        scores[:, unrated] = -np.inf
-        best = torch.from_numpy(scores[:, order]).topk(depth).indices.numpy()
-        tops.append(order[best].astype(np.int32))  # [batch, depth]
+        scores[:, ~rankable] = -np.inf
+        best = torch.from_numpy(scores[:, order]).topk(depth)
+        movies = order[best.indices.numpy()]  # [batch, depth]
         is_held_out = held_out[batch].toarray() > 0
-        hits.append(np.take_along_axis(is_held_out, tops[-1], axis=1))
+        hits.append(np.take_along_axis(is_held_out, movies, axis=1))
+        tops.append(np.where(np.isfinite(best.values.numpy()), movies, -1).astype(np.int32))
     top, hit = np.concatenate(tops), np.concatenate(hits)
     n_held_out = np.diff(held_out.indptr)[users]
     columns = ranking_metrics(hit, n_held_out, ks)
@@ -193,6 +231,52 @@ def popularity(train: sparse.csr_array) -> Scorer:
     """The first baseline: everyone gets the films with most ratings in train."""
     counts = np.bincount(train.indices, minlength=train.shape[1]).astype(np.float32)
     return lambda users: np.broadcast_to(counts, (len(users), len(counts)))
+
+
+def item_knn(train: sparse.csr_array, neighbours: int = 30) -> Scorer:
+    """Item-based neighbours: x_u S, S the cosines of film columns (Sarwar et al. 2001).
+
+    Only the strongest `neighbours` similarities of each film are kept.
+    """
+    rated = train.astype(bool).astype(np.float32)
+    norms = np.sqrt(rated.sum(axis=0))  # [n_movies]
+    columns = rated.tocsc()
+    kept = []
+    for begin in range(0, rated.shape[1], 1024):
+        block = (columns[:, begin : begin + 1024].T @ rated).toarray()  # shared viewers
+        block /= norms[begin : begin + 1024, None] * norms + 1e-9
+        block[np.arange(len(block)), np.arange(begin, begin + len(block))] = 0
+        if neighbours < block.shape[1]:
+            block[block < -np.partition(-block, neighbours, axis=1)[:, [neighbours]]] = 0
+        kept.append(sparse.csr_array(block))
+    similarity = sparse.vstack(kept, format="csr").T.tocsr()  # [n_movies, n_movies]
+    return lambda users: (rated[users] @ similarity).toarray()
+
+
+def ease(train: sparse.csr_array, l2: float = 200.0) -> Scorer:
+    """EASE^R, a linear autoencoder with zero diagonal (Steck 2019, eq. 8): x_u B, B = I − P/diag P.
+
+    P = (XᵀX + λI)^-1. With fewer users than films it goes through G = XXᵀ + λI instead, because
+    x_u P is row u of G^-1 X, and diag P = (1 − diag Xᵀ G^-1 X)/λ (Woodbury).
+    """
+    dense = train.astype(bool).toarray().astype(np.float64)  # X  [n_users, n_movies]
+    n_users, n_movies = dense.shape
+    if n_users < n_movies:
+        projected = linalg.solve(dense @ dense.T + l2 * np.eye(n_users), dense, assume_a="pos")
+        diagonal = (1 - (dense * projected).sum(axis=0)) / l2  # [n_movies]
+    else:
+        inverse = linalg.inv(dense.T @ dense + l2 * np.eye(n_movies))
+        projected, diagonal = dense @ inverse, np.diag(inverse)
+    scores = (dense - projected / diagonal).astype(np.float32)
+    return lambda users: scores[users]
+
+
+def pure_svd(train: sparse.csr_array, dim: int = 48, seed: int = 0) -> Scorer:
+    """Projection of x_u on the top right singular vectors (Cremonesi et al. 2010)."""
+    rated = train.astype(bool).astype(np.float32)
+    _, _, right = randomized_svd(rated, dim, random_state=seed)  # [dim, n_movies]
+    right = right.astype(np.float32)
+    return lambda users: (rated[users] @ right.T) @ right
 
 
 def _by_user_and_time(data: MovieData) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,8 +1,8 @@
 """Why a score is what it is: exact contributions, edge weights, and the subgraph around a user.
 
-f_u = e(0)_u/(K+1) + Σ_j m_j/√(d_u·d_j) over the films j that u rated, with m_j the film's summed
-messages (`TrainedModel.movie_messages`). Multiplied by f_i, this splits the graph score f_u·f_i
-into one term per rated film and a self term, exact to rounding.
+A viewer's embedding is a sum: f = own + Σ_j w_j·m_j over the films j that they rated (see
+`prediction.Viewer`). Multiplied by f_i, it splits the graph score f·f_i into one term per rated
+film and a self term; the tag similarity is a sum over tags. Both are exact to rounding.
 """
 
 from __future__ import annotations
@@ -15,52 +15,53 @@ from numpy.typing import NDArray
 
 from data_preparation import MovieData
 from model_training import TrainedModel
+from prediction import Viewer, tag_profile
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """The graph score of one film for one user, as a sum.
+    """The graph score and the tag similarity of one film for one viewer, as sums.
 
     Attributes:
-        rated: inner ids of the films that the user rated, int32 [n_rated].
+        rated: inner ids of the films that the viewer rated, int32 [n_rated].
         weights: 1/√(d_u·d_j), the normalised edge weight of each, float64 [n_rated].
-        contributions: each rated film's share of the score, float64 [n_rated].
-        self_term: e(0)_u·f_i/(K+1): what was learned about the user beyond the rated films.
+        contributions: each rated film's share of the graph score, float64 [n_rated].
+        self_term: own·f_i: what was learned about the person beyond the rated films.
+        tags: the tags that viewer and film share, with their share of the tag similarity,
+            largest first.
     """
 
-    user: int
     movie: int
     rated: NDArray[np.int32]
     weights: NDArray[np.float64]
     contributions: NDArray[np.float64]
     self_term: float
+    tags: tuple[tuple[str, float], ...]
 
     @property
-    def score(self) -> float:
-        """f_u·f_i, as the sum of its parts."""
+    def graph_score(self) -> float:
+        """f·f_i, as the sum of its parts."""
         return self.self_term + float(self.contributions.sum())
 
+    @property
+    def tag_similarity(self) -> float:
+        """The cosine of viewer and film, as the sum of its parts."""
+        return sum(share for _, share in self.tags)
 
-def explain(data: MovieData, model: TrainedModel, user: int, movie: int) -> Explanation:
-    """Split the graph score of an (inner) movie for an (inner) user."""
-    rated = data.rated_by(user)
-    weights = edge_weights(data, user)
+
+def explain(data: MovieData, model: TrainedModel, viewer: Viewer, movie: int) -> Explanation:
+    """Split the scores of an (inner) movie for a viewer."""
     target = model.movie_factors[movie].astype(np.float64)  # [dim]
-    own = model.e0[user].astype(np.float64) / (model.config.layers + 1)  # [dim]
+    shared = tag_profile(viewer, data.tag_features).multiply(data.tag_features[[movie]]).tocoo()
+    order = np.argsort(-shared.data, kind="stable")
     return Explanation(
-        user=user,
         movie=movie,
-        rated=rated,
-        weights=weights,
-        contributions=weights * (model.movie_messages[rated].astype(np.float64) @ target),
-        self_term=float(own @ target),
+        rated=viewer.movies,
+        weights=viewer.weights,
+        contributions=viewer.weights * (viewer.messages.astype(np.float64) @ target),
+        self_term=float(viewer.own.astype(np.float64) @ target),
+        tags=tuple((data.tag_names[shared.col[i]], float(shared.data[i])) for i in order),
     )
-
-
-def edge_weights(data: MovieData, user: int) -> NDArray[np.float64]:
-    """1/√(d_u·d_j) for the films j that the user rated, float64, in the order of `rated_by`."""
-    degrees = data.movie_degree[data.rated_by(user)]
-    return 1.0 / np.sqrt(data.user_degree[user] * degrees.astype(np.float64))
 
 
 def subgraph(data: MovieData, user: int, n_movies: int = 8, n_users: int = 12) -> nx.Graph:

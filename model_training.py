@@ -9,13 +9,15 @@ rated and a film j that u did not.
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import logging
 import math
 import os
 import shutil
 import sys
-import tempfile
 import time
+import uuid
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -38,6 +40,7 @@ log = logging.getLogger(__name__)
 
 CHECKPOINT_NAME = "lightgcn_checkpoint.pth"
 CHECKPOINT_VERSION = 1
+FOLD_IN_RIDGE = 0.05  # of the mean squared message; chosen on validation, users left out in turn
 
 
 class CheckpointError(ValueError):
@@ -143,6 +146,8 @@ class TrainedModel:
         movie_messages: Σ_{k<K} e(k)/(K+1) of the movies, float32 [n_movies, dim]: what a film
             sends to its viewers over all layers, so that
             f_u = e(0)_u/(K+1) + Σ_j movie_messages[j]/√(d_u·d_j) over the films j that u rated.
+        fold_in_map: float32 [dim, dim]; maps the summed messages of someone's films to their
+            embedding, by ridge regression over all users: f_u ≈ (Σ_j messages_j/√(d_u·d_j)) map.
         history: one record per epoch, on validation.
         best_epoch: the epoch whose E(0) was kept.
         test_metrics: of the kept E(0), propagated over train only; by name, with "NDCG@20" etc.
@@ -156,6 +161,7 @@ class TrainedModel:
     user_factors: NDArray[np.float32]
     movie_factors: NDArray[np.float32]
     movie_messages: NDArray[np.float32]
+    fold_in_map: NDArray[np.float32]
     history: tuple[EpochRecord, ...]
     best_epoch: int
     test_metrics: dict[str, float]
@@ -316,17 +322,16 @@ def train(
     try:
         for epoch in range(config.epochs + 1):
             loss = epochs.run(e0, optimizer) if epoch else math.nan
-            if epoch and not math.isfinite(loss):
+            if epoch and not (math.isfinite(loss) and torch.isfinite(e0).all()):
                 stop_reason = f"The loss was not finite in epoch {epoch}: lower the learning rate."
                 break
             scorer = _train_scorer(adjacency, e0.detach(), config.layers, data.n_users)
             metrics = evaluate(scorer, split, "validation").mean()
-            record = EpochRecord(epoch, loss, time.monotonic() - start, metrics)
-            history.append(record)
-            if on_epoch:
-                on_epoch(record)
+            history.append(EpochRecord(epoch, loss, time.monotonic() - start, metrics))
             if metrics["NDCG@20"] > best_ndcg:
                 best, best_epoch, best_ndcg = e0.detach().clone(), epoch, metrics["NDCG@20"]
+            if on_epoch:
+                on_epoch(history[-1])
             if epoch - best_epoch >= config.patience:
                 stop_reason = f"No better validation NDCG@20 for {config.patience} epochs."
                 break
@@ -425,10 +430,22 @@ def _assemble(data: MovieData, e0: NDArray[np.float32], **rest: Any) -> TrainedM
         "user_factors": final[: data.n_users].copy(),
         "movie_factors": movie_factors,
         "movie_messages": messages,
+        "fold_in_map": _fold_in_map(final[: data.n_users], e0[: data.n_users] / (layers + 1)),
     }
     for array in arrays.values():
         array.flags.writeable = False
     return TrainedModel(fingerprint=data.fingerprint, **arrays, **rest)
+
+
+def _fold_in_map(
+    user_factors: NDArray[np.float32], own: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Ridge regression from a user's summed messages (f_u less the own part) to f_u."""
+    received = (user_factors - own).astype(np.float64)  # [n_users, dim]
+    gram = received.T @ received
+    ridge = FOLD_IN_RIDGE * np.trace(gram) / len(gram) + 1e-12  # without layers nothing is sent
+    regularised = gram + ridge * np.eye(len(gram))
+    return np.linalg.solve(regularised, received.T @ user_factors).astype(np.float32)
 
 
 # --- checkpoints ----------------------------------------------------------------------------------
@@ -448,7 +465,6 @@ def save_checkpoint(model: TrainedModel, path: Path) -> None:
         CheckpointError: the folder cannot be written.
     """
     content = {
-        "version": CHECKPOINT_VERSION,
         "config": asdict(model.config),
         "protocol": model.protocol,
         "fingerprint": model.fingerprint,
@@ -458,23 +474,32 @@ def save_checkpoint(model: TrainedModel, path: Path) -> None:
         "test_metrics": model.test_metrics,
         "stop_reason": model.stop_reason,
     }
-    temporary = None
+    content |= {"version": CHECKPOINT_VERSION, "digest": _digest(content)}
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=path.name, suffix=".tmp", delete=False
-        ) as file:
-            temporary = Path(file.name)
+        with temporary.open("xb") as file:
             torch.save(content, file)
             file.flush()
             os.fsync(file.fileno())
         if path.exists():
-            shutil.copy2(path, previous_checkpoint(path))
+            kept = temporary.with_suffix(".previous")
+            shutil.copy2(path, kept)
+            os.replace(kept, previous_checkpoint(path))
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:
         raise CheckpointError(f"The model cannot be saved to {path}: {error}.") from None
     finally:
-        if temporary:
-            temporary.unlink(missing_ok=True)
+        for leftover in (temporary, temporary.with_suffix(".previous")):
+            leftover.unlink(missing_ok=True)
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    """SHA-256 of the content; torch does not notice a flipped bit in a stored tensor."""
+    rest = {name: value for name, value in content.items() if name not in ("e0", "digest")}
+    rest.pop("version", None)
+    digest = hashlib.sha256(json.dumps(rest, sort_keys=True).encode())
+    digest.update(content["e0"].numpy().tobytes())
+    return digest.hexdigest()
 
 
 def previous_checkpoint(path: Path) -> Path:
@@ -498,11 +523,11 @@ def load_checkpoint(data: MovieData, path: Path) -> TrainedModel:
         raise CheckpointError(
             f"{path.name} is damaged or not a LightGCN checkpoint; train a new model."
         ) from None
-    if not isinstance(content, dict) or "version" not in content:
+    if not isinstance(content, dict) or type(content.get("version")) is not int:
         raise CheckpointError(f"{path.name} is not a LightGCN checkpoint; train a new model.")
     if content["version"] != CHECKPOINT_VERSION:
         raise CheckpointError(
-            f"{path.name} has format {content['version']!r}, this program reads format "
+            f"{path.name} has format {content['version']}, this program reads format "
             f"{CHECKPOINT_VERSION}; train a new model or use the matching program version."
         )
     if content.get("fingerprint") != data.fingerprint:
@@ -510,25 +535,42 @@ def load_checkpoint(data: MovieData, path: Path) -> TrainedModel:
             f"{path.name} was trained on other data than {data.directory.name}; train a new model."
         )
     try:
-        config = TrainingConfig(**content["config"])
-        e0 = content["e0"].numpy()
-        if e0.shape != (data.n_users + data.n_movies, config.dim) or e0.dtype != np.float32:
-            raise ValueError(f"E(0) has the shape {e0.shape}")
-        if not np.isfinite(e0).all():
-            raise ValueError("E(0) holds values that are not finite")
-        return _assemble(
-            data,
-            e0,
-            config=config,
-            protocol=str(content["protocol"]),
-            history=tuple(EpochRecord(**record) for record in content["history"]),
-            best_epoch=int(content["best_epoch"]),
-            test_metrics={name: float(v) for name, v in content["test_metrics"].items()},
-            stop_reason=str(content["stop_reason"]),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if content["digest"] != _digest(content):
+            raise ValueError("its checksum differs")
+        return _restore(data, content)
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
         log.warning("checkpoint %s refused: %s", path, error)
-        raise CheckpointError(f"{path.name} is incomplete ({error}); train a new model.") from None
+        raise CheckpointError(f"{path.name} is incomplete or damaged; train a new model.") from None
+
+
+def _restore(data: MovieData, content: Mapping[str, Any]) -> TrainedModel:
+    """The model of a checkpoint whose checksum is right; raises many types for wrong content."""
+    config = TrainingConfig(**content["config"])
+    e0 = content["e0"].numpy()
+    if e0.shape != (data.n_users + data.n_movies, config.dim) or e0.dtype != np.float32:
+        raise ValueError(f"E(0) has the shape {e0.shape}")
+    history = tuple(EpochRecord(**record) for record in content["history"])
+    metrics = [content["test_metrics"], *(record.metrics for record in history)]
+    for values in metrics:
+        if "NDCG@20" not in values or not all(0 <= value <= 1 for value in values.values()):
+            raise ValueError("a metric is missing or out of range")
+    if [record.epoch for record in history] != list(range(len(history))):
+        raise ValueError("the history is not complete")
+    if content["protocol"] not in PROTOCOLS or content["best_epoch"] not in range(len(history)):
+        raise ValueError("the protocol or the best epoch is unknown")
+    model = _assemble(
+        data,
+        e0,
+        config=config,
+        protocol=content["protocol"],
+        history=history,
+        best_epoch=content["best_epoch"],
+        test_metrics=content["test_metrics"],
+        stop_reason=str(content["stop_reason"]),
+    )
+    if not (np.isfinite(model.user_factors).all() and np.isfinite(model.movie_factors).all()):
+        raise ValueError("E(0) gives factors that are not finite")
+    return model
 
 
 # --- command line ---------------------------------------------------------------------------------
@@ -544,6 +586,10 @@ def main(arguments: list[str] | None = None) -> int:
             if getattr(options, field.name) is not None
         }
         config = replace(PRESETS[options.preset], **changed)
+        if not os.access(options.output.resolve().parent, os.W_OK):
+            raise CheckpointError(
+                f"The folder of {options.output} is missing or cannot be written; choose another."
+            )
         folder, failure = obtain_data()
         if failure:
             print(f"{failure} Training on the built-in demo data.", file=sys.stderr)

@@ -1,16 +1,18 @@
-"""Hybrid scores and what follows from them: top-K, similar films, tag suggestions.
+"""Hybrid scores and what follows from them: top-K, new viewers, similar films, tag suggestions.
 
 Scales. The graph score is the dot product f_u·f_i, 0 meaning "no evidence". The tag similarity is
-the cosine between the user's tag profile and the film's tags, 0 to 1. To blend them, each is
-divided by its largest value among the user's unrated films, so the user's best candidate has 1:
+the cosine between the viewer's tag profile and the film's tags, 0 to 1. To blend them, each is
+divided by its largest value among the viewer's unrated films, so the best candidate has 1:
 
-    score = (1 − w) · graph / graph_max + w · tags / tags_max      with w the tag weight, 0 to 1.
+    score = (1 − w) · graph / graph_max + w · tags / tags_max − ν · popularity
 
-Both parts keep their zero, so each can be split exactly into reasons.
+with w the tag weight (0 to 1), ν the novelty (−1 to 1) and popularity = log(1 + ratings) on a scale
+from 0 to 1. Every part keeps its zero, so each can be split exactly into reasons.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,11 +25,35 @@ from model_training import TrainedModel
 
 DEFAULT_TAG_WEIGHT = 0.2
 NEUTRAL_STARS = 2.5  # only films rated above this shape the tag profile
+_MMR_POOL = 200  # diversity picks among so many of the best films
+
+
+@dataclass(frozen=True, eq=False)
+class Viewer:
+    """Someone to recommend for: a user of the data, or a visitor who was folded in.
+
+    f = own + Σ_j weights[j] · messages[j] over the rated films, the sum that explanations split.
+
+    Attributes:
+        movies: inner ids of the rated films, int32 [n_rated], ascending.
+        stars: float32 [n_rated].
+        weights: 1/√(d_u·d_j), float64 [n_rated].
+        messages: what each rated film sends, float32 [n_rated, dim].
+        own: what was learned about the person beyond the films, float32 [dim]; 0 for a visitor.
+        factor: f, float32 [dim].
+    """
+
+    movies: NDArray[np.int32]
+    stars: NDArray[np.float32]
+    weights: NDArray[np.float64]
+    messages: NDArray[np.float32]
+    own: NDArray[np.float32]
+    factor: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """One film for one user; `score` is derived, so the parts always add up to it.
+    """One film for one viewer; `score` is derived, so the parts always add up to it.
 
     Attributes:
         movie: inner movie id.
@@ -35,6 +61,7 @@ class Recommendation:
         tag_similarity: cosine, 0 to 1.
         graph_part: (1 − w) · graph_score / graph_max.
         tag_part: w · tag_similarity / tags_max.
+        popularity_part: −ν · popularity.
     """
 
     movie: int
@@ -42,21 +69,27 @@ class Recommendation:
     tag_similarity: float
     graph_part: float
     tag_part: float
+    popularity_part: float = 0.0
 
     @property
     def score(self) -> float:
-        return self.graph_part + self.tag_part
+        return self.graph_part + self.tag_part + self.popularity_part
 
 
 @dataclass(frozen=True, eq=False)
-class UserScores:
-    """Every film's scores for one user, float32 [n_movies] each; `rated` is bool [n_movies]."""
+class Scores:
+    """Every film's scores for one viewer, float32 [n_movies] each; `rated` is bool [n_movies]."""
 
     graph: NDArray[np.float32]
     tags: NDArray[np.float32]
     graph_part: NDArray[np.float32]
     tag_part: NDArray[np.float32]
+    popularity_part: NDArray[np.float32]
     rated: NDArray[np.bool_]
+
+    @property
+    def final(self) -> NDArray[np.float32]:
+        return self.graph_part + self.tag_part + self.popularity_part
 
 
 @dataclass(frozen=True)
@@ -71,6 +104,14 @@ class TagSuggestion:
     tag: str
     score: float
     neighbours: tuple[int, ...]
+
+
+def tag_profile(viewer: Viewer, tag_features: sparse.csr_array) -> sparse.csr_array:
+    """`tag_profiles` of one viewer, csr float32 [1, n_tags]."""
+    ratings = sparse.csr_array(
+        (viewer.stars, viewer.movies, [0, len(viewer.movies)]), shape=(1, tag_features.shape[0])
+    )
+    return tag_profiles(ratings, tag_features)
 
 
 def tag_profiles(
@@ -89,7 +130,8 @@ def tag_profiles(
     """
     liking = interactions.astype(np.float32)
     liking.data = np.maximum(liking.data - NEUTRAL_STARS, 0)
-    return sparse.csr_array(normalize(liking @ tag_features))
+    profiles = sparse.csr_array(liking @ tag_features)
+    return normalize(profiles) if tag_features.shape[1] else profiles  # data may hold no tag
 
 
 def blend(
@@ -118,40 +160,105 @@ def blend(
     return scaled(graph, 1 - tag_weight), scaled(tags, tag_weight)
 
 
-def score_user(
-    data: MovieData, model: TrainedModel, user: int, tag_weight: float = DEFAULT_TAG_WEIGHT
-) -> UserScores:
-    """All scores of an (inner) user.
+def user_viewer(data: MovieData, model: TrainedModel, user: int) -> Viewer:
+    """An (inner) user of the data, as trained."""
+    movies = data.rated_by(user)
+    return Viewer(
+        movies=movies,
+        stars=data.stars_of(user),
+        weights=data.edge_weights(user),
+        messages=model.movie_messages[movies],
+        own=model.e0[user] / np.float32(model.config.layers + 1),
+        factor=model.user_factors[user],
+    )
+
+
+def fold_in(
+    data: MovieData,
+    model: TrainedModel,
+    stars: Mapping[int, float],
+    movie_degree: NDArray[np.int64] | None = None,
+) -> Viewer:
+    """Someone new, with no retraining: the rated films' messages, mapped to a full embedding.
+
+    A visitor has no learned layer 0. `TrainedModel.fold_in_map` stands in for it: the linear map
+    that turns the summed messages of the known users into their embeddings, by least squares.
+
+    Args:
+        stars: inner movie id → stars.
+        movie_degree: ratings of each film, this person's included; by default one more than in
+            the data.
+    """
+    movies = np.array(sorted(stars), dtype=np.int32)
+    degree = data.movie_degree + 1 if movie_degree is None else movie_degree
+    weights = 1.0 / np.sqrt(max(len(movies), 1) * degree[movies].astype(float))
+    messages = model.movie_messages[movies] @ model.fold_in_map  # [n_rated, dim]
+    return Viewer(
+        movies=movies,
+        stars=np.array([stars[movie] for movie in movies.tolist()], dtype=np.float32),
+        weights=weights,
+        messages=messages,
+        own=np.zeros(model.config.dim, np.float32),
+        factor=(weights @ messages).astype(np.float32),
+    )
+
+
+def score_all(
+    data: MovieData,
+    model: TrainedModel,
+    viewer: Viewer,
+    tag_weight: float = DEFAULT_TAG_WEIGHT,
+    novelty: float = 0.0,
+) -> Scores:
+    """All films' scores for a viewer.
 
     Raises:
-        ValueError: the weight is out of range.
+        ValueError: the tag weight or the novelty is out of range.
     """
-    graph = model.movie_factors @ model.user_factors[user]  # [n_movies]
-    profile = tag_profiles(data.ratings[[user]], data.tag_features)
+    if not -1 <= novelty <= 1:
+        raise ValueError(f"The novelty must be from -1 to 1; got {novelty}.")
+    graph = model.movie_factors @ viewer.factor  # [n_movies]
+    profile = tag_profile(viewer, data.tag_features)
     tags = (data.tag_features @ profile.T).toarray().ravel()  # [n_movies]
     rated = np.zeros(data.n_movies, bool)
-    rated[data.rated_by(user)] = True
-    return UserScores(graph, tags, *blend(graph, tags, rated, tag_weight), rated)
+    rated[viewer.movies] = True
+    popularity = np.log1p(data.movie_degree) / np.log1p(data.movie_degree.max())
+    return Scores(
+        graph,
+        tags,
+        *blend(graph, tags, rated, tag_weight),
+        (-novelty * popularity).astype(np.float32),
+        rated,
+    )
 
 
 def recommend(
-    scores: UserScores, k: int, allowed: NDArray[np.bool_] | None = None
+    model: TrainedModel,
+    scores: Scores,
+    k: int,
+    allowed: NDArray[np.bool_] | None = None,
+    diversity: float = 0.0,
 ) -> list[Recommendation]:
     """The K unrated films with the highest final score, best first; fewer if fewer qualify.
 
     Args:
         k: at least 1.
         allowed: bool [n_movies]; only these films may appear. None allows all.
+        diversity: 0 to 1; above 0 the films are picked one by one by maximal marginal relevance
+            (Carbonell & Goldstein 1998): (1 − diversity) · score − diversity · highest cosine to a
+            film already picked.
 
     Raises:
-        ValueError: K is below 1.
+        ValueError: K is below 1, or the diversity out of range.
     """
     if k < 1:
         raise ValueError(f"K must be at least 1; got {k}.")
-    final = scores.graph_part + scores.tag_part
+    if not 0 <= diversity <= 1:
+        raise ValueError(f"The diversity must be from 0 to 1; got {diversity}.")
     eligible = ~scores.rated if allowed is None else ~scores.rated & allowed
     candidates = np.flatnonzero(eligible)
-    best = candidates[np.argsort(-final[candidates], kind="stable")[:k]]
+    order = candidates[np.argsort(-scores.final[candidates], kind="stable")]
+    best = _diverse(model, scores.final, order[: max(_MMR_POOL, k)], k, diversity)
     return [
         Recommendation(
             movie=int(movie),
@@ -159,9 +266,63 @@ def recommend(
             tag_similarity=float(scores.tags[movie]),
             graph_part=float(scores.graph_part[movie]),
             tag_part=float(scores.tag_part[movie]),
+            popularity_part=float(scores.popularity_part[movie]),
         )
         for movie in best
     ]
+
+
+def _diverse(
+    model: TrainedModel,
+    final: NDArray[np.float32],
+    pool: NDArray[np.int64],
+    k: int,
+    diversity: float,
+) -> list[int]:
+    """K films of the pool (best first) by maximal marginal relevance."""
+    if diversity == 0 or not len(pool):
+        return pool[:k].tolist()
+    directions = normalize(model.movie_factors[pool])
+    cosine = directions @ directions.T  # [pool, pool]
+    closest = np.zeros(len(pool), np.float32)  # highest cosine to a picked film
+    left = np.ones(len(pool), bool)
+    picked: list[int] = []
+    for _ in range(min(k, len(pool))):
+        relevance = (1 - diversity) * final[pool] - diversity * closest
+        choice = int(np.where(left, relevance, -np.inf).argmax())
+        left[choice] = False
+        picked.append(int(pool[choice]))
+        closest = np.maximum(closest, cosine[choice])
+    return picked
+
+
+def film_filter(
+    data: MovieData,
+    include: Collection[str] = (),
+    exclude: Collection[str] = (),
+    years: tuple[int, int] | None = None,
+    min_ratings: int = 0,
+) -> NDArray[np.bool_]:
+    """The films with any included genre, no excluded one, in the years, with enough ratings.
+
+    Args:
+        include, exclude: genre names; nothing included means every genre.
+        years: first and last year; films without a year only pass when None.
+
+    Returns:
+        bool [n_movies].
+    """
+    genres = data.movies["genres"]
+    allowed = data.movie_degree >= min_ratings
+    if include:
+        wanted = frozenset(include)
+        allowed &= np.array([not wanted.isdisjoint(film) for film in genres])
+    if exclude:
+        unwanted = frozenset(exclude)
+        allowed &= np.array([unwanted.isdisjoint(film) for film in genres])
+    if years:
+        allowed &= data.movies["year"].between(*years).fillna(False).to_numpy(bool)
+    return allowed
 
 
 def similar_movies(

@@ -13,7 +13,7 @@ from data_preparation import MovieData
 from explanation import explain
 from model_training import TrainedModel
 from plots import contribution_chart, label, score_chart
-from prediction import DEFAULT_TAG_WEIGHT, Recommendation, recommend, score_user
+from prediction import DEFAULT_TAG_WEIGHT, Recommendation, Viewer, recommend, score_all, user_viewer
 from tabs.shared import escape, no_model_yet, pick_user
 
 _CARD_PIXELS = 168
@@ -39,14 +39,15 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
         bind="query-params",
         help="0 ranks by the graph alone, 1 by the tags alone.",
     )
-    scores = score_user(data, model, user, tag_weight)
-    recommendations = recommend(scores, k)
+    viewer = user_viewer(data, model, user)
+    scores = score_all(data, model, viewer, tag_weight)
+    recommendations = recommend(model, scores, k)
     if not recommendations:
         st.info("This user has rated every film in the data: there is nothing left to recommend.")
         return
     _cards(data, recommendations)
     _breakdown(data, recommendations)
-    _reasons(data, model, user, recommendations)
+    _reasons(data, model, viewer, recommendations)
     _rated(data, user)
 
 
@@ -102,7 +103,7 @@ def _breakdown(data: MovieData, recommendations: Sequence[Recommendation]) -> No
 
 
 def _reasons(
-    data: MovieData, model: TrainedModel, user: int, recommendations: Sequence[Recommendation]
+    data: MovieData, model: TrainedModel, viewer: Viewer, recommendations: Sequence[Recommendation]
 ) -> None:
     st.subheader("Because this user rated …")
     movie = st.selectbox(
@@ -110,10 +111,10 @@ def _reasons(
         [r.movie for r in recommendations],
         format_func=lambda movie: label(data, movie),
     )
-    reasons = explain(data, model, user, movie)
+    reasons = explain(data, model, viewer, movie)
     order = np.argsort(-np.abs(reasons.contributions), kind="stable")
     shown, rest = order[:_TERMS_SHOWN], order[_TERMS_SHOWN:]
-    stars = data.stars_of(user)
+    stars = viewer.stars
     terms = pd.DataFrame(
         {
             "term": [f"{label(data, reasons.rated[i])} · {stars[i]:g} ★" for i in shown],
@@ -129,8 +130,8 @@ def _reasons(
     )
     st.altair_chart(contribution_chart(terms), alt="Contribution of each rated film to the score")
     st.caption(
-        f"The bars add up to the graph score {reasons.score:.4f} exactly: LightGCN is linear, so "
-        "every rated film has a definite share. It explains this score, not the person's mind."
+        f"The bars add up to the graph score {reasons.graph_score:.4f} exactly: LightGCN is "
+        "linear, so every rated film has a definite share. It explains the score, not the person."
     )
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from data_preparation import MovieData
-from explanation import edge_weights, subgraph
+from explanation import subgraph
 from model_training import TrainedModel
 from plots import label, subgraph_chart, subgraph_figure
 from tabs.shared import pick_user
@@ -95,7 +95,7 @@ def _messages(data: MovieData, user: int) -> None:
     st.subheader("3 · What a message weighs")
     st.latex(r"w_{ui} = \frac{1}{\sqrt{d_u \cdot d_i}}")
     degree = int(data.user_degree[user])
-    movies, weights = data.rated_by(user), edge_weights(data, user)
+    movies, weights = data.rated_by(user), data.edge_weights(user)
     st.markdown(
         f"This user rated **{degree}** films, so $d_u = {degree}$. A film seen by everybody says "
         "little about anybody; a film seen by few says much. The root keeps a film with a thousand "
@@ -140,7 +140,7 @@ def _propagation(data: MovieData, user: int, model: TrainedModel | None) -> None
         st.info("The numbers of this step appear as soon as a model is trained.")
         return
     movies = data.rated_by(user)
-    sent = edge_weights(data, user)[:, None] * model.movie_messages[movies]  # [n_rated, dim]
+    sent = data.edge_weights(user)[:, None] * model.movie_messages[movies]  # [n_rated, dim]
     own = model.e0[user] / (model.config.layers + 1)
     shown = min(6, model.config.dim)
     rows = {

@@ -16,7 +16,7 @@ from data_download import DEMO_DIR
 from data_preparation import MovieData, load_movie_data
 from evaluation import temporal_leave_one_out
 from model_training import TrainedModel, TrainingConfig, load_checkpoint, save_checkpoint, train
-from prediction import DEFAULT_TAG_WEIGHT, recommend, score_user
+from prediction import recommend, score_all, user_viewer
 
 APP = str(Path(__file__).resolve().parent.parent / "app.py")
 QUICK = TrainingConfig(dim=16, layers=2, epochs=2)
@@ -97,7 +97,7 @@ def test_recommendations_are_those_that_prediction_computes(
     app = open_tab("Recommendations")
     healthy(app)
     user = data.inner_user(app.selectbox(key="user").value)
-    expected = recommend(score_user(data, model, user, DEFAULT_TAG_WEIGHT), 10)
+    expected = recommend(model, score_all(data, model, user_viewer(data, model, user)), 10)
     table = app.dataframe[0].value
     np.testing.assert_allclose(table["final score"], [r.score for r in expected], rtol=1e-5)
     np.testing.assert_allclose(

@@ -9,17 +9,23 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from data_preparation import MovieData
-from evaluation import temporal_leave_one_out
+from evaluation import random_80_10_10, temporal_leave_one_out
 from model_training import TrainedModel, TrainingConfig, train
 from prediction import (
-    UserScores,
+    Scores,
     blend,
+    film_filter,
+    fold_in,
     recommend,
-    score_user,
+    score_all,
     similar_movies,
     suggest_tags,
     tag_profiles,
+    user_viewer,
 )
+
+UNUSED_MODEL = None
+"""Without diversity, `recommend` never looks at the model."""
 
 
 @pytest.fixture
@@ -27,9 +33,19 @@ def toy_model(toy_data: MovieData) -> TrainedModel:
     return train(toy_data, temporal_leave_one_out(toy_data), TrainingConfig(dim=4, epochs=3))
 
 
+def scores_of(data: MovieData, model: TrainedModel, user: int, **options: float) -> Scores:
+    return score_all(data, model, user_viewer(data, model, user), **options)
+
+
+def plain_scores(graph: np.ndarray, rated: np.ndarray) -> Scores:
+    """Scores that consist of a graph part only."""
+    nothing = np.zeros(len(graph), np.float32)
+    return Scores(graph, nothing, graph, nothing, nothing, rated)
+
+
 def test_the_graph_score_is_the_dot_product(toy_data: MovieData, toy_model: TrainedModel) -> None:
     for user in range(toy_data.n_users):
-        scores = score_user(toy_data, toy_model, user)
+        scores = scores_of(toy_data, toy_model, user)
         for movie in range(toy_data.n_movies):
             by_hand = float(toy_model.user_factors[user] @ toy_model.movie_factors[movie])
             assert scores.graph[movie] == pytest.approx(by_hand, abs=1e-6)
@@ -39,7 +55,7 @@ def test_a_film_without_ratings_has_graph_score_0(
     toy_data: MovieData, toy_model: TrainedModel
 ) -> None:
     unrated = toy_data.inner_movie(200)
-    assert score_user(toy_data, toy_model, 0).graph[unrated] == 0
+    assert scores_of(toy_data, toy_model, 0).graph[unrated] == 0
 
 
 def test_tag_profile_weighs_films_by_stars_above_the_middle() -> None:
@@ -58,15 +74,15 @@ def test_tag_similarity_is_the_cosine_of_profile_and_film(
     liking = np.maximum(toy_data.stars_of(user) - 2.5, 0)
     profile = liking @ features[toy_data.rated_by(user)]
     expected = features @ profile / np.linalg.norm(profile)
-    np.testing.assert_allclose(score_user(toy_data, toy_model, user).tags, expected, atol=1e-6)
+    np.testing.assert_allclose(scores_of(toy_data, toy_model, user).tags, expected, atol=1e-6)
 
 
 def test_someone_who_liked_nothing_tagged_has_tag_similarity_0(
     toy_data: MovieData, toy_model: TrainedModel
 ) -> None:
-    scores = score_user(toy_data, toy_model, toy_data.inner_user(21), tag_weight=1.0)
+    scores = scores_of(toy_data, toy_model, toy_data.inner_user(21), tag_weight=1.0)
     assert not scores.tags.any()  # the only film, rated 2.5
-    assert len(recommend(scores, 3)) == 3  # still a list, never NaN
+    assert len(recommend(toy_model, scores, 3)) == 3  # still a list, never NaN
     assert np.isfinite(scores.tag_part).all()
 
 
@@ -110,8 +126,7 @@ def test_top_k_is_sorted_unrated_allowed_and_complete(
     flags = st.lists(st.booleans(), min_size=n, max_size=n)
     rated, allowed = np.array(data.draw(flags)), np.array(data.draw(flags))
     graph = np.array(finals, np.float32)
-    nothing = np.zeros(n, np.float32)
-    found = recommend(UserScores(graph, nothing, graph, nothing, rated), k, allowed)
+    found = recommend(UNUSED_MODEL, plain_scores(graph, rated), k, allowed)
     eligible = {i for i in range(n) if allowed[i] and not rated[i]}
     assert len(found) == min(k, len(eligible))
     assert {r.movie for r in found} <= eligible
@@ -122,7 +137,96 @@ def test_top_k_is_sorted_unrated_allowed_and_complete(
 
 def test_k_below_1_is_refused(toy_data: MovieData, toy_model: TrainedModel) -> None:
     with pytest.raises(ValueError, match="K must be at least 1"):
-        recommend(score_user(toy_data, toy_model, 0), 0)
+        recommend(toy_model, scores_of(toy_data, toy_model, 0), 0)
+
+
+def test_novelty_1_subtracts_the_popularity_and_minus_1_adds_it(
+    toy_data: MovieData, toy_model: TrainedModel
+) -> None:
+    popularity = np.log(1 + toy_data.movie_degree) / np.log(1 + toy_data.movie_degree.max())
+    for novelty in (-1.0, 0.0, 0.5, 1.0):
+        scores = scores_of(toy_data, toy_model, 0, novelty=novelty)
+        np.testing.assert_allclose(scores.popularity_part, -novelty * popularity, atol=1e-6)
+        item = recommend(toy_model, scores, 1)[0]
+        assert item.score == pytest.approx(float(scores.final[item.movie]))
+    with pytest.raises(ValueError, match="novelty must be from -1 to 1"):
+        scores_of(toy_data, toy_model, 0, novelty=1.5)
+
+
+def test_diversity_is_maximal_marginal_relevance(toy_model: TrainedModel) -> None:
+    # An independent greedy reference on the model's own cosines.
+    final = np.array([1.0, 0.95, 0.9, 0.8, 0.5, 0.4, 0.3, 0.2], np.float32)
+    factors = toy_model.movie_factors.astype(float)
+    norms = np.linalg.norm(factors, axis=1)
+    cosine = factors @ factors.T / np.maximum(np.outer(norms, norms), 1e-12)
+    for diversity in (0.3, 0.7, 1.0):
+        picked: list[int] = []
+        while len(picked) < 4:
+            left = [m for m in range(8) if m not in picked]
+            value = {
+                m: (1 - diversity) * final[m]
+                - diversity * max([0.0, *(cosine[m, p] for p in picked)])
+                for m in left
+            }
+            picked.append(max(left, key=value.get))
+        found = recommend(toy_model, plain_scores(final, np.zeros(8, bool)), 4, None, diversity)
+        assert [r.movie for r in found] == picked
+
+
+def test_filters_by_hand(toy_data: MovieData) -> None:
+    def allowed(**options: object) -> set[int]:
+        return set(toy_data.movie_ids[film_filter(toy_data, **options)].tolist())
+
+    assert allowed() == set(toy_data.movie_ids.tolist())
+    assert allowed(include=["Crime", "Romance"]) == {20, 50, 90}
+    assert allowed(include=["Crime"], exclude=["Action"]) == {90}
+    assert allowed(years=(1995, 1999)) == {10, 20, 35, 90}  # Babylon 5 has no year
+    assert allowed(min_ratings=3) == {10, 20}
+    assert allowed(include=["No such genre"]) == set()
+
+
+def test_folding_in_a_users_own_films_gives_nearly_their_own_list(
+    planted_data: MovieData, planted_model: TrainedModel
+) -> None:
+    overlaps = []
+    for user in range(planted_data.n_users):
+        own = user_viewer(planted_data, planted_model, user)
+        stars = dict(zip(own.movies.tolist(), own.stars.tolist(), strict=True))
+        visitor = fold_in(planted_data, planted_model, stars, planted_data.movie_degree)
+        np.testing.assert_allclose(visitor.weights, own.weights)
+        lists = [
+            {r.movie for r in recommend(planted_model, score, 10)}
+            for score in (
+                score_all(planted_data, planted_model, own, 0.0),
+                score_all(planted_data, planted_model, visitor, 0.0),
+            )
+        ]
+        overlaps.append(len(lists[0] & lists[1]) / 10)
+    assert np.mean(overlaps) > 0.8
+
+
+def test_a_visitor_gets_films_of_the_group_that_they_rated(
+    planted_data: MovieData, planted_model: TrainedModel
+) -> None:
+    # Films of group 1 of the checkerboard are 1, 4, 7 …; the visitor rated four of them.
+    visitor = fold_in(planted_data, planted_model, {1: 5.0, 4: 4.0, 7: 4.5, 10: 5.0})
+    found = recommend(planted_model, score_all(planted_data, planted_model, visitor), 8)
+    assert sum(r.movie % 3 == 1 for r in found) >= 7
+    assert not {1, 4, 7, 10} & {r.movie for r in found}
+
+
+def test_a_visitor_who_rated_nothing_or_an_unrated_film_gets_finite_scores(
+    toy_data: MovieData, toy_model: TrainedModel
+) -> None:
+    for stars in ({}, {toy_data.inner_movie(200): 5.0}):
+        scores = score_all(toy_data, toy_model, fold_in(toy_data, toy_model, stars))
+        assert np.isfinite(scores.final).all()
+
+
+@pytest.fixture(scope="module")
+def planted_model(planted_data: MovieData) -> TrainedModel:
+    config = TrainingConfig(dim=8, layers=2, epochs=5)
+    return train(planted_data, random_80_10_10(planted_data), config)
 
 
 def test_similar_movies_are_the_highest_cosines(
