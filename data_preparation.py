@@ -20,6 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfTransformer
+from sklearn.preprocessing import normalize
 
 MIN_STARS, MAX_STARS = 0.5, 5.0
 MIN_FILMS_PER_TAG = 2  # a tag on a single film cannot say that two films are alike
@@ -143,6 +144,22 @@ class MovieData:
         )
         return tfidf(membership.tocsr())
 
+    @cached_property
+    def content_features(self) -> sparse.csr_array:
+        """Tags and genres side by side, so that films without tags have a content as well.
+
+        csr float32 [n_movies, n_tags + n_genres], rows of length 1; an empty row without both.
+        """
+        both = sparse.hstack([self.tag_features, self.genre_features], format="csr")
+        if both.shape[1] == 0:
+            return both
+        return _frozen(sparse.csr_array(normalize(both), dtype=np.float32))
+
+    @cached_property
+    def content_names(self) -> tuple[str, ...]:
+        """What the columns of `content_features` stand for."""
+        return (*self.tag_names, *(f"genre {genre}" for genre in self.genre_names))
+
     def inner_user(self, raw_user_id: int) -> int:
         """Inner id of a raw user id; raises `UnknownIdError`."""
         return self._inner(self.user_ids, raw_user_id, "user")
@@ -243,6 +260,7 @@ def normalised_adjacency(interactions: sparse.csr_array) -> sparse.csr_array:
     weights = 1.0 / np.sqrt(user_degree[users] * movie_degree[movies].astype(np.float64))
     block = sparse.coo_array((weights.astype(np.float32), (users, movies)), interactions.shape)
     adjacency = sparse.block_array([[None, block], [block.T, None]], format="csr")
+    adjacency.sort_indices()
     adjacency.indices = adjacency.indices.astype(np.int32)
     adjacency.indptr = adjacency.indptr.astype(np.int32)
     return adjacency

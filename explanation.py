@@ -27,8 +27,8 @@ class Explanation:
         weights: 1/√(d_u·d_j), the normalised edge weight of each, float64 [n_rated].
         contributions: each rated film's share of the graph score, float64 [n_rated].
         self_term: own·f_i: what was learned about the person beyond the rated films.
-        tags: the tags that viewer and film share, with their share of the tag similarity,
-            largest first.
+        tags: the tags and genres that viewer and film have in common, each with its share of the
+            tag similarity, largest first.
     """
 
     movie: int
@@ -52,7 +52,9 @@ class Explanation:
 def explain(data: MovieData, model: TrainedModel, viewer: Viewer, movie: int) -> Explanation:
     """Split the scores of an (inner) movie for a viewer."""
     target = model.movie_factors[movie].astype(np.float64)  # [dim]
-    shared = tag_profile(viewer, data.tag_features).multiply(data.tag_features[[movie]]).tocoo()
+    shared = (
+        tag_profile(viewer, data.content_features).multiply(data.content_features[[movie]]).tocoo()
+    )
     order = np.argsort(-shared.data, kind="stable")
     return Explanation(
         movie=movie,
@@ -60,7 +62,7 @@ def explain(data: MovieData, model: TrainedModel, viewer: Viewer, movie: int) ->
         weights=viewer.weights,
         contributions=viewer.weights * (viewer.messages.astype(np.float64) @ target),
         self_term=float(viewer.own.astype(np.float64) @ target),
-        tags=tuple((data.tag_names[shared.col[i]], float(shared.data[i])) for i in order),
+        tags=tuple((data.content_names[shared.col[i]], float(shared.data[i])) for i in order),
     )
 
 

@@ -1,8 +1,8 @@
 """Hybrid scores and what follows from them: top-K, new viewers, similar films, tag suggestions.
 
 Scales. The graph score is the dot product f_u·f_i, 0 meaning "no evidence". The tag similarity is
-the cosine between the viewer's tag profile and the film's tags, 0 to 1. To blend them, each is
-divided by its largest value among the viewer's unrated films, so the best candidate has 1:
+the cosine between the viewer's profile and the film's tags and genres (TF-IDF), 0 to 1. To blend
+them, each is divided by its largest value among the viewer's unrated films, so the best has 1:
 
     score = (1 − w) · graph / graph_max + w · tags / tags_max − ν · popularity
 
@@ -23,7 +23,7 @@ from sklearn.preprocessing import normalize
 from data_preparation import MovieData
 from model_training import TrainedModel
 
-DEFAULT_TAG_WEIGHT = 0.2
+DEFAULT_TAG_WEIGHT = 0.15  # chosen on validation: benchmarks/run.py hybrid
 NEUTRAL_STARS = 2.5  # only films rated above this shape the tag profile
 _MMR_POOL = 200  # diversity picks among so many of the best films
 
@@ -106,32 +106,30 @@ class TagSuggestion:
     neighbours: tuple[int, ...]
 
 
-def tag_profile(viewer: Viewer, tag_features: sparse.csr_array) -> sparse.csr_array:
-    """`tag_profiles` of one viewer, csr float32 [1, n_tags]."""
+def tag_profile(viewer: Viewer, features: sparse.csr_array) -> sparse.csr_array:
+    """`tag_profiles` of one viewer, csr float32 [1, n_features]."""
     ratings = sparse.csr_array(
-        (viewer.stars, viewer.movies, [0, len(viewer.movies)]), shape=(1, tag_features.shape[0])
+        (viewer.stars, viewer.movies, [0, len(viewer.movies)]), shape=(1, features.shape[0])
     )
-    return tag_profiles(ratings, tag_features)
+    return tag_profiles(ratings, features)
 
 
-def tag_profiles(
-    interactions: sparse.csr_array, tag_features: sparse.csr_array
-) -> sparse.csr_array:
+def tag_profiles(interactions: sparse.csr_array, features: sparse.csr_array) -> sparse.csr_array:
     """What each user's liked films are tagged with, rows of length 1 (or empty).
 
     Every film weighs as many stars as it has above `NEUTRAL_STARS`.
 
     Args:
         interactions: csr [n_users, n_movies], stars.
-        tag_features: csr [n_movies, n_tags], rows of length 1 or empty.
+        features: csr [n_movies, n_features], rows of length 1 or empty.
 
     Returns:
-        csr float32 [n_users, n_tags].
+        csr float32 [n_users, n_features].
     """
     liking = interactions.astype(np.float32)
     liking.data = np.maximum(liking.data - NEUTRAL_STARS, 0)
-    profiles = sparse.csr_array(liking @ tag_features)
-    return normalize(profiles) if tag_features.shape[1] else profiles  # data may hold no tag
+    profiles = sparse.csr_array(liking @ features)
+    return normalize(profiles) if features.shape[1] else profiles  # data may hold no tag
 
 
 def blend(
@@ -218,8 +216,8 @@ def score_all(
     if not -1 <= novelty <= 1:
         raise ValueError(f"The novelty must be from -1 to 1; got {novelty}.")
     graph = model.movie_factors @ viewer.factor  # [n_movies]
-    profile = tag_profile(viewer, data.tag_features)
-    tags = (data.tag_features @ profile.T).toarray().ravel()  # [n_movies]
+    profile = tag_profile(viewer, data.content_features)
+    tags = (data.content_features @ profile.T).toarray().ravel()  # [n_movies]
     rated = np.zeros(data.n_movies, bool)
     rated[viewer.movies] = True
     popularity = np.log1p(data.movie_degree) / np.log1p(data.movie_degree.max())

@@ -61,7 +61,8 @@ SMALL = {
     "l2": 1e-3,
     "negatives": 2,
     "warm_start": False,
-    "init_std": 0.1,
+    "hide_batch": False,
+    "cosine_decay": False,
     "patience": 100,
     "seed": 3,
 }
@@ -310,22 +311,100 @@ def test_negatives_depend_on_the_generator_only() -> None:
 # --- initialisation -------------------------------------------------------------------------------
 
 
+def start_of(train_part: sparse.csr_array, settings: TrainingConfig) -> torch.Tensor:
+    return initial_embeddings(train_part, to_torch(normalised_adjacency(train_part)), settings)
+
+
 @pytest.mark.parametrize("warm_start", [True, False])
 @pytest.mark.parametrize("dim", [4, 64])  # below and above the rank of the matrix
-def test_initial_embeddings_have_the_shape_and_the_standard_deviation_asked_for(
+def test_initial_embeddings_are_finite_and_no_dimension_is_stuck(
     split: Split, warm_start: bool, dim: int
 ) -> None:
-    e0 = initial_embeddings(split.train, config(dim=dim, warm_start=warm_start, init_std=0.25))
+    e0 = start_of(split.train, config(dim=dim, warm_start=warm_start))
     assert e0.shape == (30 + 48, dim) and e0.dtype == torch.float32
     assert e0.isfinite().all()
-    assert e0.std(correction=0).item() == pytest.approx(0.25, rel=1e-4)
-    assert (e0.std(dim=0) > 0).all()  # no dimension is stuck
+    assert (e0.std(dim=0) > 0).all()
+
+
+def test_a_random_start_has_the_published_standard_deviation(split: Split) -> None:
+    e0 = start_of(split.train, config(dim=64, warm_start=False))
+    assert e0.std().item() == pytest.approx(0.1, rel=0.05)
+    assert e0.mean().item() == pytest.approx(0, abs=0.01)
+
+
+def test_warm_embeddings_propagate_to_the_ridge_filtered_singular_directions(
+    split: Split,
+) -> None:
+    # An independent dense reference: numpy's SVD of D_u^-1/4 R, σ³/(σ² + 0.05 σ₁²).
+    rated = (split.train.toarray() > 0).astype(float)
+    left, sigma, right = np.linalg.svd(
+        rated / rated.sum(1, keepdims=True) ** 0.25, full_matrices=False
+    )
+    shrunk = sigma**3 / (sigma**2 + 0.05 * sigma[0] ** 2)
+    expected = (left[:, :6] * shrunk[:6]) @ right[:6]
+    settings = config(dim=6, layers=2, warm_start=True)
+    final = layer_mean(
+        to_torch(normalised_adjacency(split.train)), start_of(split.train, settings), 2
+    ).numpy()
+    scores = final[:30] @ final[30:].T
+    # Equal but for the overall scale and the small ridge of the inversion.
+    assert np.corrcoef(scores.ravel(), expected.ravel())[0, 1] > 0.98
+
+
+def test_a_warm_start_scores_rated_films_a_margin_of_9_above_random_ones(split: Split) -> None:
+    settings = config(dim=16, warm_start=True)
+    final = layer_mean(
+        to_torch(normalised_adjacency(split.train)), start_of(split.train, settings), 2
+    ).numpy()
+    scores = final[:30] @ final[30:].T
+    users, movies = split.train.nonzero()
+    margin = scores[users, movies].mean() - scores[users].mean()
+    assert margin == pytest.approx(9, rel=0.05)
 
 
 @pytest.mark.parametrize("shape", [(1, 4), (4, 1), (1, 1)])
 def test_initial_embeddings_of_a_single_user_or_film_are_finite(shape: tuple[int, int]) -> None:
-    e0 = initial_embeddings(csr(np.ones(shape)), config(warm_start=True))
+    e0 = start_of(csr(np.ones(shape)), config(warm_start=True))
     assert e0.shape == (sum(shape), 8) and e0.isfinite().all()
+
+
+def test_a_hidden_batch_is_predicted_from_a_graph_without_it(
+    planted_data: MovieData, split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graphs: list[np.ndarray] = []
+    without = model_training._Epochs._without
+
+    def spy(epochs: Any, chosen: torch.Tensor) -> torch.Tensor:
+        graphs.append(without(epochs, chosen).to_dense().numpy())
+        return without(epochs, chosen)
+
+    monkeypatch.setattr(model_training._Epochs, "_without", spy)
+    train(planted_data, split, config(epochs=1, hide_batch=True, batch_size=64))
+    full = normalised_adjacency(split.train).toarray()
+    users, movies = split.train.nonzero()
+    edges = sorted([*zip(users, movies + 30, strict=True), *zip(movies + 30, users, strict=True)])
+    hidden = [edge for graph in graphs for edge in np.argwhere(graph != full).tolist()]
+    assert sorted(map(tuple, hidden)) == edges  # each rating is hidden once, in both directions
+    assert len(graphs) == math.ceil(split.train.nnz / 64)
+    assert all((graph[graph != full] == 0).all() for graph in graphs)
+
+
+def test_cosine_decay_ends_with_a_learning_rate_near_0(
+    planted_data: MovieData, split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates: list[float] = []
+    adam = torch.optim.Adam
+
+    class Spy(adam):
+        def step(self, *arguments: Any, **options: Any) -> Any:
+            rates.append(self.param_groups[0]["lr"])
+            return super().step(*arguments, **options)
+
+    monkeypatch.setattr(torch.optim, "Adam", Spy)
+    train(planted_data, split, config(epochs=4, cosine_decay=True, learning_rate=0.1))
+    assert rates[0] == pytest.approx(0.1) and rates[-1] < 0.005
+    assert rates == sorted(rates, reverse=True)
+    assert rates[len(rates) // 2] == pytest.approx(0.05, rel=0.1)
 
 
 def test_a_warm_start_ranks_far_better_than_chance_before_any_step(
@@ -347,7 +426,7 @@ def test_training_finds_a_planted_structure_that_popularity_cannot(
     split = protocol(planted_data)
     model = train(planted_data, split, config(epochs=8, warm_start=warm_start))
     baseline = evaluate(popularity(split.train), split, "test").mean()
-    assert model.test_metrics["Recall@10"] > 0.8 > 2 * baseline["Recall@10"]
+    assert model.test_metrics["Recall@10"] > 0.75 > 2 * baseline["Recall@10"]
     assert model.test_metrics["NDCG@20"] > 1.5 * baseline["NDCG@20"]
 
 
@@ -387,7 +466,7 @@ def test_another_seed_gives_another_model(
 def test_the_seed_also_shuffles_and_samples(
     planted_data: MovieData, split: Split, model: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = initial_embeddings(split.train, config())
+    start = start_of(split.train, config())
     monkeypatch.setattr(model_training, "initial_embeddings", lambda *_: start.clone())
     assert losses(train(planted_data, split, config())) == losses(model)
     assert losses(train(planted_data, split, config(seed=4))) != losses(model)
@@ -406,7 +485,7 @@ def test_bpr_gets_every_training_pair_once_with_films_that_the_user_did_not_rate
     settings = config(epochs=1, batch_size=100_000)
     train(planted_data, split, settings)
     # One batch, so its rows are rows of F at the start: look up which.
-    start = initial_embeddings(split.train, settings)
+    start = start_of(split.train, settings)
     final = layer_mean(to_torch(normalised_adjacency(split.train)), start, 2)
     ((users, positives, negatives),) = (
         [(part[..., None, :] - final).abs().sum(-1).argmin(-1).numpy() for part in batch]
@@ -427,8 +506,6 @@ CHANGES = {
     "learning_rate": 0.01,
     "l2": 0.1,
     "negatives": 3,
-    "warm_start": True,
-    "init_std": 0.2,
     "seed": 4,
 }
 
@@ -620,7 +697,7 @@ def test_a_stop_before_the_first_epoch_gives_the_untrained_model(
 ) -> None:
     model = train(planted_data, split, config(), should_stop=lambda: True)
     assert (len(model.history), model.best_epoch) == (1, 0)
-    np.testing.assert_array_equal(model.e0, initial_embeddings(split.train, config()))
+    np.testing.assert_array_equal(model.e0, start_of(split.train, config()))
 
 
 def interrupt_at(epoch: int) -> Callable[[EpochRecord], None]:
@@ -710,9 +787,7 @@ def test_a_gradient_that_is_not_finite_in_the_last_step_keeps_the_best_weights(
 def test_extreme_but_allowed_settings_end_with_finite_weights(
     planted_data: MovieData, split: Split
 ) -> None:
-    extreme = {
-        name: CONFIG_RANGES[name][2] for name in ("learning_rate", "init_std", "l2", "layers")
-    }
+    extreme = {name: CONFIG_RANGES[name][2] for name in ("learning_rate", "l2", "layers")}
     model = train(planted_data, split, config(**extreme))
     assert np.isfinite(model.e0).all() and np.isfinite(model.user_factors).all()
     assert_one_sentence(model.stop_reason)

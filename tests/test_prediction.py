@@ -70,11 +70,18 @@ def test_tag_similarity_is_the_cosine_of_profile_and_film(
     toy_data: MovieData, toy_model: TrainedModel
 ) -> None:
     user = toy_data.inner_user(3)  # rated Heat, The Matrix, Jumanji and Up
-    features = toy_data.tag_features.toarray()
+    features = toy_data.content_features.toarray()
     liking = np.maximum(toy_data.stars_of(user) - 2.5, 0)
     profile = liking @ features[toy_data.rated_by(user)]
     expected = features @ profile / np.linalg.norm(profile)
     np.testing.assert_allclose(scores_of(toy_data, toy_model, user).tags, expected, atol=1e-6)
+
+
+def test_a_film_without_tags_has_its_genres_as_content(toy_data: MovieData) -> None:
+    jumanji, up = toy_data.inner_movie(35), toy_data.inner_movie(70)  # Adventure, without tags
+    content = toy_data.content_features.toarray()
+    assert content[jumanji] @ content[up] == pytest.approx(1, rel=0.5)
+    assert content[up, toy_data.content_names.index("genre Adventure")] == pytest.approx(1)
 
 
 def test_someone_who_liked_nothing_tagged_has_tag_similarity_0(
