@@ -11,6 +11,7 @@ import streamlit as st
 
 from data_download import DEMO_DIR, download_movielens, find_local_data
 from data_preparation import DataError, MovieData, load_movie_data
+from evaluation import DEFAULT_PROTOCOL
 from model_training import (
     PRESETS,
     CheckpointError,
@@ -19,9 +20,8 @@ from model_training import (
     load_checkpoint,
 )
 from tabs import insights, recommendations, start_here, train_model
+from tabs.links import TABS, link_problems
 from training_job import JobBoard, JobBusyError
-
-TABS = ["Start Here", "Recommendations", "Train Model", "Insights"]
 
 
 @dataclass
@@ -65,6 +65,10 @@ def main() -> None:
     except DataError as error:
         st.error(str(error), icon=":material/error:")
         st.stop()
+    if "link_read" not in st.session_state:  # only the first run sees what the link asked for
+        st.session_state["link_read"] = True
+        for problem in link_problems(_query(), data):
+            st.warning(problem, icon=":material/link_off:")
     board = job_board()
     model = current_model(data, board)
     tabs = st.tabs(TABS, key="tab", bind="query-params")
@@ -78,6 +82,10 @@ def main() -> None:
         if tab.open:
             with tab:
                 render()
+
+
+def _query() -> dict[str, list[str]]:
+    return {name: st.query_params.get_all(name) for name in st.query_params}
 
 
 def load_data() -> MovieData:
@@ -139,7 +147,7 @@ def current_model(data: MovieData, board: JobBoard) -> TrainedModel | None:
         st.warning(str(error), icon=":material/warning:")
     if job is None or job.data.fingerprint != data.fingerprint:
         with contextlib.suppress(JobBusyError):  # another session was quicker: watch its run
-            board.start(data, "temporal_leave_one_out", PRESETS["fast"], path)
+            board.start(data, DEFAULT_PROTOCOL, PRESETS["fast"], path)
     first_training(board)
     return None
 

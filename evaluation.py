@@ -95,9 +95,10 @@ def random_80_10_10(data: MovieData, seed: int = 42) -> Split:
 
 
 PROTOCOLS: dict[str, Callable[[MovieData], Split]] = {
-    "temporal_leave_one_out": temporal_leave_one_out,
     "random_80_10_10": random_80_10_10,
+    "temporal_leave_one_out": temporal_leave_one_out,
 }
+DEFAULT_PROTOCOL = "random_80_10_10"  # one held-out film per user is too noisy to choose an epoch
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,7 +34,7 @@ from torch.nn import functional
 
 from data_download import PROJECT_DIR, obtain_data
 from data_preparation import DataError, MovieData, load_movie_data, normalised_adjacency
-from evaluation import PROTOCOLS, Scorer, Split, evaluate, popularity
+from evaluation import DEFAULT_PROTOCOL, PROTOCOLS, Scorer, Split, evaluate, popularity
 
 log = logging.getLogger(__name__)
 
@@ -176,6 +176,14 @@ class TrainedModel:
     best_epoch: int
     test_metrics: dict[str, float]
     stop_reason: str
+
+
+def kept_epoch(model: TrainedModel) -> str:
+    """Which epoch was kept, in words; epoch 0 means that BPR did not improve on the start."""
+    if model.best_epoch == 0:
+        start = "warm" if model.config.warm_start else "random"
+        return f"epoch 0 (the {start} start itself: no epoch was better)"
+    return f"epoch {model.best_epoch}"
 
 
 # --- propagation ----------------------------------------------------------------------------------
@@ -697,7 +705,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     baseline = evaluate(popularity(split.train), split, "test").mean()
-    print(f"{model.stop_reason} Kept epoch {model.best_epoch}, chosen on validation.")
+    print(f"{model.stop_reason} Kept {kept_epoch(model)}, chosen on validation.")
     print(f"{'held-out test':<16}{'LightGCN':>10}{'popularity':>12}")
     for name, value in model.test_metrics.items():
         print(f"{name:<16}{value:>10.4f}{baseline[name]:>12.4f}")
@@ -712,7 +720,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--preset", choices=PRESETS, default="best", help="settings to start from")
     parser.add_argument(
-        "--protocol", choices=PROTOCOLS, default="temporal_leave_one_out", help="what is held out"
+        "--protocol", choices=PROTOCOLS, default=DEFAULT_PROTOCOL, help="what is held out"
     )
     parser.add_argument("--output", type=Path, default=checkpoint_path(), help="checkpoint file")
     for name, (kind, low, high) in CONFIG_RANGES.items():

@@ -19,7 +19,7 @@ BLUE, ORANGE, GREEN, VERMILLION = "#3b8bd0", "#e69f00", "#009e73", "#d55e00"
 PURPLE, SKY, GREY = "#cc79a7", "#56b4e9", "#8a8f98"
 PALETTE = [BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, "#b8a600", "#7f5fc7", "#a0522d", GREY]
 
-GRAPH_LABEL, TAG_LABEL = "graph (LightGCN)", "tags"
+GRAPH_LABEL, TAG_LABEL, POPULARITY_LABEL = "graph (LightGCN)", "tags and genres", "popularity"
 
 
 def label(data: MovieData, movie: int) -> str:
@@ -145,22 +145,30 @@ def subgraph_figure(data: MovieData, graph: nx.Graph) -> Figure:
 
 
 def score_chart(data: MovieData, recommendations: Sequence[Recommendation]) -> alt.Chart:
-    """Stacked bars: the graph part and the tag part of each final score."""
+    """Stacked bars: the parts of each final score."""
+    parts = {GRAPH_LABEL: "graph_part", TAG_LABEL: "tag_part", POPULARITY_LABEL: "popularity_part"}
+    if not any(r.popularity_part for r in recommendations):
+        del parts[POPULARITY_LABEL]
     rows = [
-        {"film": f"{rank}. {label(data, r.movie)}", "part": part, "value": value, "order": rank}
+        {
+            "film": f"{rank}. {label(data, r.movie)}",
+            "part": part,
+            "value": getattr(r, name),
+            "order": rank,
+        }
         for rank, r in enumerate(recommendations, 1)
-        for part, value in ((GRAPH_LABEL, r.graph_part), (TAG_LABEL, r.tag_part))
+        for part, name in parts.items()
     ]
     return (
         alt.Chart(pd.DataFrame(rows))
         .mark_bar()
         .encode(
-            x=alt.X("value:Q", title="final score = graph part + tag part"),
+            x=alt.X("value:Q", title="final score = sum of the parts"),
             y=alt.Y("film:N", sort=alt.SortField("order"), title=None, axis=_WIDE_LABELS),
             color=alt.Color(
                 "part:N",
                 title=None,
-                scale=alt.Scale(domain=[GRAPH_LABEL, TAG_LABEL], range=[BLUE, ORANGE]),
+                scale=alt.Scale(domain=list(parts), range=[BLUE, ORANGE, PURPLE][: len(parts)]),
                 legend=alt.Legend(orient="top"),
             ),
             order=alt.Order("part:N"),
@@ -185,6 +193,20 @@ def contribution_chart(terms: pd.DataFrame) -> alt.Chart:
                 alt.datum.contribution >= 0, alt.value(BLUE), alt.value(VERMILLION)
             ),
             tooltip=["term", alt.Tooltip("contribution", format=".4f")],
+        )
+        .properties(height=alt.Step(22))
+    )
+
+
+def tag_share_chart(shares: pd.DataFrame) -> alt.Chart:
+    """Bars of the tags' shares in a similarity: columns tag, share; largest first."""
+    return (
+        alt.Chart(shares)
+        .mark_bar(color=ORANGE)
+        .encode(
+            x=alt.X("share:Q", title="share of the tag similarity"),
+            y=alt.Y("tag:N", sort=None, title=None, axis=_WIDE_LABELS),
+            tooltip=["tag", alt.Tooltip("share", format=".4f")],
         )
         .properties(height=alt.Step(22))
     )

@@ -1,7 +1,8 @@
-"""What several tabs need: the worked user, caches, escaping, the "no model yet" message."""
+"""What several tabs need: the worked user, escaping, the "no model yet" message."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import numpy as np
@@ -29,18 +30,10 @@ def pick_user(data: MovieData) -> int:
 
 
 def _user_from_link(data: MovieData) -> int:
-    """The raw user id that the link names; a typical user if it names none or an unknown one."""
-    typical = int(data.user_ids[_typical_user(data)])
-    wanted = st.query_params.get("user")
-    if wanted is None:
-        return typical
-    try:
-        return int(data.user_ids[data.inner_user(int(wanted))])
-    except (ValueError, OverflowError):
-        st.toast(f"The link's user “{wanted}” is not a number; showing user {typical}.")
-    except UnknownIdError as error:
-        st.toast(f"{error} Showing user {typical}.")
-    return typical
+    """The raw user id that the link names; a typical user otherwise (`link_problems` tells)."""
+    with contextlib.suppress(KeyError, ValueError, OverflowError, UnknownIdError):
+        return int(data.user_ids[data.inner_user(int(st.query_params["user"]))])
+    return int(data.user_ids[_typical_user(data)])
 
 
 def _typical_user(data: MovieData) -> int:
@@ -51,6 +44,11 @@ def _typical_user(data: MovieData) -> int:
 def escape(text: str) -> str:
     """Text from files, safe inside Markdown: titles and tags show as they are written."""
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])", r"\\\1", text)
+
+
+def count(number: int, thing: str) -> str:
+    """`1 rating`, `2 ratings`."""
+    return f"{number:,} {thing}{'s' * (number != 1)}"
 
 
 def no_model_yet(what: str) -> None:

@@ -8,8 +8,8 @@ import pandas as pd
 import streamlit as st
 
 from data_preparation import MovieData
-from evaluation import PROTOCOLS
-from model_training import PRESETS, TrainedModel, TrainingConfig, checkpoint_path
+from evaluation import DEFAULT_PROTOCOL, PROTOCOLS
+from model_training import PRESETS, TrainedModel, TrainingConfig, checkpoint_path, kept_epoch
 from plots import loss_chart, metric_chart
 from training_job import JobBoard, JobBusyError, TrainingJob
 
@@ -60,7 +60,7 @@ def _settings() -> tuple[str, TrainingConfig]:
         "Hold out",
         list(PROTOCOLS),
         format_func=_PROTOCOL_NAMES.get,
-        default="temporal_leave_one_out",
+        default=DEFAULT_PROTOCOL,
         required=True,
         key="protocol",
         persist_state="session",
@@ -92,7 +92,7 @@ def _settings() -> tuple[str, TrainingConfig]:
         help="Ratings per step: smaller batches take more steps and more time.",
         **key("batch_size"),
     )
-    return held_out or "temporal_leave_one_out", replace(
+    return held_out or DEFAULT_PROTOCOL, replace(
         base, dim=dim, layers=n_layers, epochs=n_epochs, batch_size=batch_size
     )
 
@@ -154,7 +154,7 @@ def _draw_job(job: TrainingJob) -> None:
 def _summary(model: TrainedModel, baseline: dict[str, float] | None) -> None:
     config = model.config
     st.success(
-        f"In use: embedding size {config.dim}, K = {config.layers}, epoch {model.best_epoch} "
+        f"In use: embedding size {config.dim}, K = {config.layers}, {kept_epoch(model)} "
         f"chosen on validation. {model.stop_reason}",
         icon=":material/check_circle:",
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.server
+import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,16 +14,18 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import data_download
+import posters
 from data_download import DEMO_DIR
 from data_preparation import MovieData, load_movie_data
 from evaluation import temporal_leave_one_out
 from model_training import TrainedModel, TrainingConfig, load_checkpoint, save_checkpoint, train
 from prediction import recommend, score_all, user_viewer
+from tabs import recommendations
 
 APP = str(Path(__file__).resolve().parent.parent / "app.py")
 QUICK = TrainingConfig(dim=16, layers=2, epochs=2)
 
-Open = Callable[[str], AppTest]
+Open = Callable[..., AppTest]
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +51,9 @@ def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
 
 
 @pytest.fixture
-def open_tab(checkpoint: Path, model: TrainedModel) -> Open:
+def open_tab(checkpoint: Path, model: TrainedModel, monkeypatch: pytest.MonkeyPatch) -> Open:
     """Open the app at a tab, with a trained model in place."""
+    monkeypatch.delenv("TMDB_API_KEY", raising=False)
     save_checkpoint(model, checkpoint)
     return open_app
 
@@ -64,6 +69,15 @@ def texts(app: AppTest) -> str:
     """Everything written on the page."""
     kinds = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "error")
     return "\n".join(str(e.value) for kind in (*kinds, "success") for e in app.get(kind))
+
+
+def films(app: AppTest) -> list[str]:
+    """The recommended films, best first."""
+    return list(next(d.value["film"] for d in app.dataframe if "final score" in d.value.columns))
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    return next(b for b in app.button if b.label == label).click().run()
 
 
 def healthy(app: AppTest) -> None:
@@ -109,12 +123,12 @@ def test_recommendations_are_those_that_prediction_computes(
 
 def test_choosing_another_user_and_k_changes_the_list(open_tab: Open, data: MovieData) -> None:
     app = open_tab("Recommendations")
-    before = list(app.dataframe[0].value["film"])
+    before = films(app)
     app.selectbox(key="user").set_value(int(data.user_ids[0]))
     app.slider(key="k").set_value(3)
     app.run()
     healthy(app)
-    after = list(app.dataframe[0].value["film"])
+    after = films(app)
     assert len(after) == 3
     assert after != before[:3]
 
@@ -212,7 +226,163 @@ def test_invalid_link_parameters_fall_back_to_the_default(
     plain = open_tab("Recommendations")
     app = open_app("Recommendations", **query)
     healthy(app)
-    assert list(app.dataframe[0].value["film"]) == list(plain.dataframe[0].value["film"])
+    assert films(app) == films(plain)
+
+
+def test_invalid_link_parameters_are_named(open_tab: Open) -> None:
+    open_tab("Start Here")
+    app = open_app("Recommendations", user="999999", genres="Nonsense", novelty="7")
+    healthy(app)
+    notices = [w.value for w in app.warning if w.value.startswith("The link asks for")]
+    assert {n.split()[4] for n in notices} == {"user", "genres", "novelty"}
+    assert not [w for w in app.run().warning if w.value.startswith("The link asks for")]
+
+
+def test_the_link_sets_filters_that_the_list_obeys(open_tab: Open, data: MovieData) -> None:
+    open_tab("Start Here")
+    app = AppTest.from_file(APP, default_timeout=60)
+    query = {"tab": "Recommendations", "genres": "Sci-Fi", "years": ["1980", "1999"], "k": "5"}
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    healthy(app)
+    table = app.dataframe[0].value
+    assert len(table) == 5
+    assert table["genres"].str.contains("Sci-Fi").all()
+    years = table["film"].str.extract(r"\((\d{4})\)$")[0].astype(int)
+    assert years.between(1980, 1999).all()
+
+
+def test_filters_that_nothing_passes_say_what_to_loosen(open_tab: Open) -> None:
+    app = open_tab("Recommendations")
+    app.slider(key="min_ratings").set_value(100).run()
+    assert "No film matches: loosen the filters" in texts(app)
+    healthy(app)
+
+
+def test_a_visitor_rates_a_film_and_gets_a_list_at_once(open_tab: Open, data: MovieData) -> None:
+    app = open_tab("Recommendations", who="Me")
+    healthy(app)
+    assert "Rate a film or two" in texts(app)
+    film = int(np.argmax(data.movie_degree))
+    app.selectbox(key="my_film").set_value(film).run()
+    press(app, "Add")
+    healthy(app)
+    first = films(app)
+    assert len(first) == 10
+    other = int(np.argsort(data.movie_degree)[-40])
+    app.selectbox(key="my_film").set_value(other).run()
+    press(app, "Add")
+    second = films(app)
+    assert second != first
+    moves = [m.value for m in app.markdown if ":small[:gray[" in m.value]
+    assert moves  # the list says which films moved
+    press(app, "Remove all my ratings")
+    assert "Rate a film or two" in texts(app)
+    healthy(app)
+
+
+def test_the_ratings_survive_a_visit_to_another_tab(open_tab: Open, data: MovieData) -> None:
+    app = open_tab("Recommendations", who="Me")
+    app.selectbox(key="my_film").set_value(int(np.argmax(data.movie_degree))).run()
+    press(app, "Add")
+    before = films(app)
+    app.session_state["tab"] = "Insights"
+    app.run()
+    healthy(app)
+    app.session_state["tab"] = "Recommendations"
+    app.run()
+    healthy(app)
+    assert films(app) == before
+
+
+def upload(app: AppTest, content: bytes) -> AppTest:
+    app.file_uploader[0].set_value([("ratings.csv", content, "text/csv")])
+    return app.run()
+
+
+def test_an_uploaded_letterboxd_file_becomes_ratings(open_tab: Open) -> None:
+    app = open_tab("Recommendations", who="Me")
+    upload(
+        app,
+        b"Date,Name,Year,Letterboxd URI,Rating\n"
+        b"2024-01-01,The Matrix,1999,https://boxd.it/1,5\n"
+        b"2024-01-02,No Such Film,2001,https://boxd.it/2,3\n",
+    )
+    healthy(app)
+    assert "Matched 1 of 2 lines" in texts(app).replace("\\", "")
+    press(app, "Use this 1 rating")
+    healthy(app)
+    assert "My 1 rating: change or delete" in [e.label for e in app.expander]
+    assert "The Matrix (1999)" not in films(app)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\x01\x02", b"a,b\n1,2\n", "é,è".encode("latin-1")])
+def test_an_unusable_upload_gives_one_sentence_and_keeps_the_ratings(
+    open_tab: Open, data: MovieData, content: bytes
+) -> None:
+    app = open_tab("Recommendations", who="Me")
+    app.selectbox(key="my_film").set_value(int(np.argmax(data.movie_degree))).run()
+    press(app, "Add")
+    upload(app, content)
+    assert not app.exception
+    assert len(app.error) == 1
+    assert len(films(app)) == 10
+
+
+def test_why_splits_the_score_exactly(open_tab: Open, data: MovieData, model: TrainedModel) -> None:
+    app = open_tab("Recommendations")
+    user = data.inner_user(app.selectbox(key="user").value)
+    viewer = user_viewer(data, model, user)
+    best = recommend(model, score_all(data, model, viewer), 1)[0]
+    app.button(key=f"why_{best.movie}").click().run()
+    healthy(app)
+    terms = next(d.value for d in app.dataframe if "contribution" in d.value.columns)
+    own = float(viewer.own @ model.movie_factors[best.movie])
+    assert terms["contribution"].sum() + own == pytest.approx(best.graph_score, rel=1e-4)
+    assert f"**{best.graph_score:.4f}** exactly" in texts(app)
+
+
+def test_the_watchlist_keeps_a_film_and_lets_it_go(open_tab: Open, data: MovieData) -> None:
+    app = open_tab("Recommendations")
+    button = next(b for b in app.button if b.label == "+ Watchlist")
+    app = button.click().run()
+    healthy(app)
+    assert [b.label for b in app.button].count("✓ Watchlist") == 1
+    assert "movie_id" in [c for d in app.dataframe for c in d.value.columns]
+    press(app, "✓ Watchlist")
+    assert "Empty. Press" in texts(app)
+
+
+def test_posters_come_from_tmdb_when_there_is_a_key(
+    open_tab: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[str | None] = []
+
+    class Tmdb(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.headers["Authorization"])
+            found = {"results": [{"poster_path": "/poster.jpg", "release_date": "1999-01-01"}]}
+            body = json.dumps(found).encode()
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Tmdb)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(posters, "API_URL", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setattr(recommendations, "POSTER_CACHE", tmp_path)
+    monkeypatch.setenv("TMDB_API_KEY", "eyJhbGciOiJIUzI1NiJ9.payload.signature")
+    try:
+        app = open_tab("Recommendations")
+        healthy(app)
+        assert set(asked) == {"Bearer eyJhbGciOiJIUzI1NiJ9.payload.signature"}
+        assert posters.TMDB_NOTICE in "".join(element.proto.body for element in app.get("html"))
+    finally:
+        server.shutdown()
 
 
 def test_unusable_data_give_one_sentence_and_no_traceback(

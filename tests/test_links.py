@@ -1,0 +1,54 @@
+"""What a link may ask for."""
+
+from __future__ import annotations
+
+import pytest
+
+from data_preparation import MovieData
+from tabs.links import link_problems, year_range
+
+
+def test_a_sound_link_has_no_problems(toy_data: MovieData) -> None:
+    query = {
+        "tab": ["Recommendations"],
+        "who": ["Me"],
+        "user": ["20"],
+        "k": ["7"],
+        "tag_weight": ["0.25"],
+        "novelty": ["-0.5"],
+        "genres": ["Action", "Sci-Fi"],
+        "years": ["1979", "1999"],
+        "utm_source": ["somewhere else"],
+    }
+    assert link_problems(query, toy_data) == []
+    assert year_range(toy_data) == (1979, 2009)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("k", "0"),
+        ("k", "51"),
+        ("k", "many"),
+        ("k", "nan"),
+        ("tag_weight", "1.01"),
+        ("novelty", "-2"),
+        ("years", "1800"),
+        ("user", "4"),
+        ("user", "<script>"),
+        ("genres", "Nonsense"),
+        ("without", ""),
+        ("tab", "Secret"),
+        ("who", "You"),
+    ],
+)
+def test_what_the_widgets_would_refuse_is_said_in_a_sentence(
+    toy_data: MovieData, name: str, value: str
+) -> None:
+    (problem,) = link_problems({name: [value]}, toy_data)
+    assert name in problem and f"“{value}”" in problem
+
+
+def test_a_huge_value_is_cut_short(toy_data: MovieData) -> None:
+    (problem,) = link_problems({"k": ["9" * 5000]}, toy_data)
+    assert len(problem) < 200
