@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test train data lint screenshots clean
+.PHONY: run test train data benchmark screenshots clean
 
 run: $(VENV)/app-installed
 	-$(BIN)/python data_download.py
@@ -19,6 +19,10 @@ train: $(VENV)/app-installed
 
 data: $(VENV)/app-installed
 	$(BIN)/python data_download.py
+
+benchmark: $(VENV)/app-installed
+	$(BIN)/python benchmarks/run.py
+	$(BIN)/python scripts/update_readme.py
 
 screenshots: $(VENV)/dev-installed
 	$(BIN)/python scripts/screenshots.py

@@ -182,7 +182,8 @@ def main() -> int:
     """Find or download the data and say where they are; 1 if the choice by MOVIELENS_DIR fails."""
 
     def show(received: int, total: int) -> None:
-        print(f"\rDownloading MovieLens: {received / total:4.0%}", end="", flush=True)
+        end = "\n" if received == total else ""
+        print(f"\rDownloading MovieLens: {received / total:4.0%}", end=end, flush=True)
 
     try:
         folder, failure = obtain_data(show)

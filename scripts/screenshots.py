@@ -19,8 +19,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         server = running_app(DEMO_DIR, folder / "model.pth", folder / "server.log")
-        with server as url, open_page(width=1180, height=1000) as page:
-            page.goto(f"{url}/?tab=Recommendations")
+        with server as url, open_page(width=1280, height=1420) as page:
+            page.goto(f"{url}/?tab=Recommendations&k=6")
             page.get_by_text("Where the scores come from").wait_for()
             page.wait_for_timeout(2000)
             page.screenshot(path=TARGET / "recommendations.png")

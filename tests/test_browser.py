@@ -45,9 +45,33 @@ def test_from_the_first_visit_to_a_recommendation_and_its_reasons(
         expect(page.locator(".st-key-cards img")).to_have_count(10, timeout=60_000)
         first_card = page.locator(".st-key-cards strong").first.inner_text()
         assert first_card.startswith("1. ")
-        page.get_by_text("The bars add up to the graph score").wait_for()
         assert "tab=Recommendations" in page.url
+        page.get_by_role("button", name="Why?").first.click()
+        reasons = page.get_by_role("dialog")
+        expect(reasons).to_contain_text("Because of")
+        expect(reasons).to_contain_text("The bars add up to the graph score")
+        page.screenshot(path=artifacts / "why.png")
+        page.keyboard.press("Escape")
+        expect(reasons).to_be_hidden()
         page.screenshot(path=artifacts / "recommendations.png", full_page=True)
+        assert page.locator("[data-testid=stException]").count() == 0
+
+
+def test_a_visitor_rates_films_and_sees_the_list_change(url: str, artifacts: Path) -> None:
+    with open_page() as page:
+        page.goto(f"{url}/?tab=Recommendations&who=Me")
+        titles = page.locator(".st-key-cards strong")
+        page.get_by_role("button", name="Interstellar (2014)").click()
+        expect(titles.first).to_be_visible(timeout=60_000)
+        first = titles.all_inner_texts()
+        quick = page.get_by_test_id("stButtonGroup").last.get_by_role("button")
+        quick.nth(5).click()
+        expect(page.get_by_text("My 2 ratings: change or delete")).to_be_visible()
+        expect(page.locator(".st-key-cards")).to_contain_text(re.compile("▲|▼|new"))
+        assert titles.all_inner_texts() != first
+        page.get_by_role("button", name="+ Watchlist").first.click()
+        expect(page.get_by_role("button", name="✓ Watchlist")).to_be_visible()
+        page.screenshot(path=artifacts / "my_ratings.png", full_page=True)
         assert page.locator("[data-testid=stException]").count() == 0
 
 
