@@ -135,21 +135,45 @@ def offer_download() -> None:
 
 def current_model(data: MovieData, board: JobBoard) -> TrainedModel | None:
     """The newest model that fits the data; without any, starts a training and shows it."""
-    job = board.job
-    if job and job.model and job.problem and job.model.fingerprint == data.fingerprint:
-        return job.model  # it could not be saved, so it lives only here
-    path = checkpoint_path()
+    job, path = board.job, checkpoint_path()
+    fits = job is not None and job.data.fingerprint == data.fingerprint
+    made_here = job.model if fits and job.status == "finished" else None
+    follow_new_models(path)
+    if made_here and not job.saved:
+        return made_here
     try:
         return cached_model(data, data.fingerprint, path, path.stat().st_mtime_ns)
     except FileNotFoundError:
         pass
     except CheckpointError as error:
         st.warning(str(error), icon=":material/warning:")
-    if job is None or job.data.fingerprint != data.fingerprint:
+    if made_here:  # its file was taken away or damaged since
+        return made_here
+    if not fits:
         with contextlib.suppress(JobBusyError):  # another session was quicker: watch its run
             board.start(data, DEFAULT_PROTOCOL, PRESETS["fast"], path)
     first_training(board)
     return None
+
+
+def follow_new_models(path: Path) -> None:
+    """Run the page again when another session or the command line has saved a model."""
+    seen = _changed(path)
+
+    @st.fragment(run_every=5.0)
+    def look() -> None:
+        if _changed(path) != seen:
+            st.rerun()
+
+    look()
+
+
+def _changed(path: Path) -> int | None:
+    """Modification time, None where there is no file."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def first_training(board: JobBoard) -> None:

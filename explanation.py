@@ -8,6 +8,7 @@ film and a self term; the tag similarity is a sum over tags. Both are exact to r
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import networkx as nx
 import numpy as np
@@ -16,6 +17,10 @@ from numpy.typing import NDArray
 from data_preparation import MovieData
 from model_training import TrainedModel
 from prediction import Viewer, tag_profile
+
+Kind = Literal["user", "movie"]
+Node = tuple[Kind, int]
+"""A node of the graph: its kind and its inner id."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,37 +72,45 @@ def explain(data: MovieData, model: TrainedModel, viewer: Viewer, movie: int) ->
 
 
 def subgraph(data: MovieData, user: int, n_movies: int = 8, n_users: int = 12) -> nx.Graph:
-    """The neighbourhood of a user: some rated films (1 hop) and some of their viewers (2 hops).
+    """The neighbourhood of a user: some rated films (1 hop) and some of their viewers (2 hops)."""
+    return neighbourhood(data, ("user", user), n_movies, n_users)
 
-    The films are the user's highest rated, rarer ones first among equals (they carry the largest
-    weights); the viewers are those who share most of these films.
+
+def neighbourhood(data: MovieData, centre: Node, n_near: int = 8, n_far: int = 12) -> nx.Graph:
+    """What is 1 hop from a user or film, and 2 hops: films and their viewers, or the reverse.
+
+    Near are the highest rated, those with fewer ratings first among equals (they carry the largest
+    weights); far are the nodes that share most of the near ones. No far ones: 1 hop.
 
     Returns:
         Nodes ("user", inner id) and ("movie", inner id) with the attributes `hop` and `degree`
         (in the whole graph); edges with `stars` and `weight` = 1/√(d_u·d_i).
     """
-    rated, stars = data.rated_by(user), data.stars_of(user)
-    order = np.lexsort((data.movie_degree[rated], -stars))[:n_movies]
-    movies = rated[order]
-    block = data.ratings[:, movies].toarray()  # [n_users, n_shown]
+    kind, inner = centre
+    other: Kind = "movie" if kind == "user" else "user"
+    degree = {"user": data.user_degree, "movie": data.movie_degree}
+    # Rows are nodes like the centre, columns nodes of the other kind.
+    stars = data.ratings if kind == "user" else data.ratings.T.tocsr()
+    row = stars[[inner]]
+    order = np.lexsort((degree[other][row.indices], -row.data))[:n_near]
+    near = row.indices[order]
+    block = stars[:, near].toarray()  # [like the centre, n_near]
     shared = (block > 0).sum(axis=1)
-    shared[user] = -1
-    viewers = [int(v) for v in np.argsort(-shared, kind="stable")[:n_users] if shared[v] > 0]
+    shared[inner] = -1
+    far = [int(v) for v in np.argsort(-shared, kind="stable")[:n_far] if shared[v] > 0]
 
     graph = nx.Graph()
-    graph.add_node(("user", user), hop=0, degree=int(data.user_degree[user]))
-    for movie in movies.tolist():
-        graph.add_node(("movie", movie), hop=1, degree=int(data.movie_degree[movie]))
-    for viewer in viewers:
-        graph.add_node(("user", viewer), hop=2, degree=int(data.user_degree[viewer]))
-    for person in [user, *viewers]:
-        for column, movie in enumerate(movies.tolist()):
-            if block[person, column]:
-                degrees = int(data.user_degree[person]) * int(data.movie_degree[movie])
+    for hop, of_kind, nodes in ((0, kind, [inner]), (1, other, near.tolist()), (2, kind, far)):
+        for node in nodes:
+            graph.add_node((of_kind, node), hop=hop, degree=int(degree[of_kind][node]))
+    for node in [inner, *far]:
+        for column, neighbour in enumerate(near.tolist()):
+            if block[node, column]:
+                degrees = int(degree[kind][node]) * int(degree[other][neighbour])
                 graph.add_edge(
-                    ("user", person),
-                    ("movie", movie),
-                    stars=float(block[person, column]),
+                    (kind, node),
+                    (other, neighbour),
+                    stars=float(block[node, column]),
                     weight=degrees**-0.5,
                 )
     return graph

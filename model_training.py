@@ -8,23 +8,26 @@ rated and a film j that u did not.
 
 from __future__ import annotations
 
-import argparse
+import contextlib
 import hashlib
 import json
 import logging
 import math
 import os
+import platform
 import shutil
 import sys
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy
 import torch
 from numpy.typing import NDArray
 from scipy import sparse
@@ -32,9 +35,9 @@ from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
 from torch.nn import functional
 
-from data_download import PROJECT_DIR, obtain_data
-from data_preparation import DataError, MovieData, load_movie_data, normalised_adjacency
-from evaluation import DEFAULT_PROTOCOL, PROTOCOLS, Scorer, Split, evaluate, popularity
+from data_download import PROJECT_DIR
+from data_preparation import MovieData, normalised_adjacency
+from evaluation import PROTOCOLS, Scorer, Split, evaluate
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +51,10 @@ FOLD_IN_RIDGE = 0.1  # of the mean squared message; chosen on validation, users 
 
 class CheckpointError(ValueError):
     """A checkpoint cannot be written or used; the message is one sentence to show to the user."""
+
+
+class StopTraining(Exception):  # noqa: N818 – a request, not an error
+    """Raised by `before_step` to end a training early; the best weights so far are kept."""
 
 
 @dataclass(frozen=True)
@@ -146,8 +153,9 @@ class EpochRecord:
 class TrainedModel:
     """A trained LightGCN, ready to score.
 
-    E(0) was learned on the train part of the split; the factors for serving come from propagating
-    it over all ratings, so that they know every film that a user rated.
+    E(0) was learned on the train part of the split, or on all ratings if `refitted`; the factors
+    for serving come from propagating it over all ratings, so that they know every film that a user
+    rated. The metrics always are those of the E(0) learned on the train part.
 
     Attributes:
         e0: float32 [n_users + n_movies, dim], users first.
@@ -162,6 +170,8 @@ class TrainedModel:
         best_epoch: the epoch whose E(0) was kept.
         test_metrics: of the kept E(0), propagated over train only; by name, with "NDCG@20" etc.
         stop_reason: why the training ended, a sentence.
+        test_intervals: 95 % bootstrap interval of each test metric; empty in older checkpoints.
+        refitted: E(0) was learned again on all ratings (`refit`).
     """
 
     config: TrainingConfig
@@ -176,6 +186,8 @@ class TrainedModel:
     best_epoch: int
     test_metrics: dict[str, float]
     stop_reason: str
+    test_intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    refitted: bool = False
 
 
 def kept_epoch(model: TrainedModel) -> str:
@@ -367,56 +379,53 @@ def train(
     config: TrainingConfig,
     on_epoch: Callable[[EpochRecord], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
+    before_step: Callable[[], None] | None = None,
+    ks: Sequence[int] = (10, 20),
 ) -> TrainedModel:
     """Train on the train part, choose the epoch on validation, measure it once on test.
 
-    The same data, split, config and thread count give the same model. Ctrl-C, `should_stop` and a
-    loss that is not finite end the training early; the best weights so far are kept.
+    The same data, split, config and thread count give the same model. Ctrl-C, `should_stop`,
+    `StopTraining` and a loss that is not finite end the training early; the best weights so far
+    are kept.
 
     Args:
         on_epoch: called after every epoch, in this thread, and once before the first (epoch 0).
         should_stop: asked after every epoch.
+        before_step: called before every gradient step; may block (a pause, which does not count
+            as training time) or raise `StopTraining`.
+        ks: cut-offs of the metrics; 20 must be among them, because NDCG@20 chooses the epoch.
 
     Raises:
         ValueError: the split does not belong to the data, or nobody has a film left unrated.
     """
     if split.train.shape != data.ratings.shape:
         raise ValueError("The split belongs to other data: its users or movies differ in number.")
-    start = time.monotonic()
-    adjacency = to_torch(normalised_adjacency(split.train))
-    e0 = initial_embeddings(split.train, adjacency, config).requires_grad_()
-    epochs = _Epochs(split.train, adjacency, config)
-    optimizer = torch.optim.Adam([e0], lr=config.learning_rate)
-    n_steps = config.epochs * epochs.steps
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer,
-        lambda step: (1 + math.cos(math.pi * step / n_steps)) / 2 if config.cosine_decay else 1.0,
-    )
+    learner = _Learner(split.train, config, before_step)
     history: list[EpochRecord] = []
-    best, best_epoch, best_ndcg = e0.detach().clone(), 0, -1.0
+    best, best_epoch, best_ndcg = learner.weights(), 0, -1.0
     stop_reason = f"It ran all {config.epochs} epochs."
     try:
         for epoch in range(config.epochs + 1):
-            loss = epochs.run(e0, optimizer, schedule) if epoch else math.nan
-            if epoch and not (math.isfinite(loss) and torch.isfinite(e0).all()):
+            loss = learner.run_epoch() if epoch else math.nan
+            if epoch and not learner.is_finite(loss):
                 stop_reason = f"The loss was not finite in epoch {epoch}: lower the learning rate."
                 break
-            scorer = _train_scorer(adjacency, e0.detach(), config.layers, data.n_users)
-            metrics = evaluate(scorer, split, "validation").mean()
-            history.append(EpochRecord(epoch, loss, time.monotonic() - start, metrics))
+            metrics = evaluate(learner.scorer(), split, "validation", ks).mean()
+            history.append(EpochRecord(epoch, loss, learner.seconds(), metrics))
             if metrics["NDCG@20"] > best_ndcg:
-                best, best_epoch, best_ndcg = e0.detach().clone(), epoch, metrics["NDCG@20"]
+                best, best_epoch, best_ndcg = learner.weights(), epoch, metrics["NDCG@20"]
             if on_epoch:
                 on_epoch(history[-1])
             if epoch - best_epoch >= config.patience:
                 stop_reason = f"No better validation NDCG@20 for {config.patience} epochs."
                 break
             if should_stop and should_stop():
-                stop_reason = f"Stopped on request after epoch {epoch}."
-                break
+                raise StopTraining
     except KeyboardInterrupt:
         stop_reason = f"Interrupted after epoch {len(history) - 1}."
-    scorer = _train_scorer(adjacency, best, config.layers, data.n_users)
+    except StopTraining:
+        stop_reason = f"Stopped on request after epoch {len(history) - 1}."
+    report = evaluate(learner.scorer(best), split, "test", ks)
     return _assemble(
         data,
         best.numpy(),
@@ -424,9 +433,92 @@ def train(
         protocol=split.protocol,
         history=tuple(history),
         best_epoch=best_epoch,
-        test_metrics=evaluate(scorer, split, "test").mean(),
+        test_metrics=report.mean(),
+        test_intervals={name: report.interval(name) for name in report.per_user},
         stop_reason=stop_reason,
     )
+
+
+def refit(
+    data: MovieData,
+    model: TrainedModel,
+    on_epoch: Callable[[int], None] | None = None,
+    before_step: Callable[[], None] | None = None,
+) -> TrainedModel:
+    """Learn E(0) again on all ratings, with the epochs that validation chose; for serving.
+
+    The metrics stay those of `model`: nothing is held out that could measure the new E(0).
+
+    Args:
+        on_epoch: called after every epoch with its number.
+        before_step: as in `train`; `StopTraining` passes through.
+
+    Raises:
+        ValueError: the model is of other data, nobody has a film left unrated, or the weights
+            came out not finite.
+    """
+    if model.fingerprint != data.fingerprint:
+        raise ValueError("The model belongs to other data, so it cannot be refitted on these.")
+    learner, loss = _Learner(data.ratings, model.config, before_step), 0.0
+    for epoch in range(1, model.best_epoch + 1):
+        loss = learner.run_epoch()
+        if on_epoch:
+            on_epoch(epoch)
+    if not learner.is_finite(loss):
+        raise ValueError("Refitting on all ratings gave a loss that is not finite.")
+    kept = ("config", "protocol", "history", "best_epoch", "test_metrics", "test_intervals")
+    rest = {name: getattr(model, name) for name in (*kept, "stop_reason")}
+    return _assemble(data, learner.weights().numpy(), refitted=True, **rest)
+
+
+class _Learner:
+    """E(0) and what changes it, over one graph."""
+
+    def __init__(
+        self,
+        interactions: sparse.csr_array,
+        config: TrainingConfig,
+        before_step: Callable[[], None] | None,
+    ) -> None:
+        self.config, self.n_users = config, interactions.shape[0]
+        self.before_step, self.start, self.waited = before_step, time.monotonic(), 0.0
+        self.adjacency = to_torch(normalised_adjacency(interactions))
+        self.e0 = initial_embeddings(interactions, self.adjacency, config).requires_grad_()
+        self.epochs = _Epochs(interactions, self.adjacency, config)
+        self.optimizer = torch.optim.Adam([self.e0], lr=config.learning_rate)
+        n_steps = config.epochs * self.epochs.steps
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer,
+            lambda step: (
+                (1 + math.cos(math.pi * step / n_steps)) / 2 if config.cosine_decay else 1.0
+            ),
+        )
+
+    def run_epoch(self) -> float:
+        """One pass over the training ratings; the mean loss."""
+        return self.epochs.run(self.e0, self.optimizer, self.schedule, self._wait)
+
+    def _wait(self) -> None:
+        if self.before_step:
+            asked = time.monotonic()
+            self.before_step()
+            self.waited += time.monotonic() - asked
+
+    def seconds(self) -> float:
+        """Since the start, without the pauses."""
+        return time.monotonic() - self.start - self.waited
+
+    def weights(self) -> Tensor:
+        """A copy of E(0), float32 [n_users + n_movies, dim]."""
+        return self.e0.detach().clone()
+
+    def is_finite(self, loss: float) -> bool:
+        return math.isfinite(loss) and bool(torch.isfinite(self.e0).all())
+
+    def scorer(self, e0: Tensor | None = None) -> Scorer:
+        """Scores f_u·f_i over this graph, of the present E(0) or of the one given."""
+        e0 = self.e0.detach() if e0 is None else e0
+        return _train_scorer(self.adjacency, e0, self.config.layers, self.n_users)
 
 
 class _Epochs:
@@ -457,11 +549,13 @@ class _Epochs:
         e0: Tensor,
         optimizer: torch.optim.Optimizer,
         schedule: torch.optim.lr_scheduler.LRScheduler,
+        before_step: Callable[[], None] = lambda: None,
     ) -> float:
         """One pass over the training ratings; the mean loss."""
         total = 0.0
         shuffled = self.usable[torch.randperm(len(self.usable), generator=self.generator)]
         for chosen in shuffled.split(self.config.batch_size):
+            before_step()
             loss = self._batch_loss(e0, chosen)
             optimizer.zero_grad()
             loss.backward()
@@ -571,7 +665,11 @@ def save_checkpoint(model: TrainedModel, path: Path) -> None:
         "history": [asdict(record) for record in model.history],
         "best_epoch": model.best_epoch,
         "test_metrics": model.test_metrics,
+        "test_intervals": {name: list(ends) for name, ends in model.test_intervals.items()},
+        "refitted": model.refitted,
         "stop_reason": model.stop_reason,
+        "versions": library_versions(),
+        "saved_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     content |= {"version": CHECKPOINT_VERSION, "digest": _digest(content)}
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
@@ -589,7 +687,17 @@ def save_checkpoint(model: TrainedModel, path: Path) -> None:
         raise CheckpointError(f"The model cannot be saved to {path}: {error}.") from None
     finally:
         for leftover in (temporary, temporary.with_suffix(".previous")):
-            leftover.unlink(missing_ok=True)
+            _remove(leftover)
+
+
+def library_versions() -> dict[str, str]:
+    """Of what a result depends on, beyond data and settings."""
+    return {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+    }
 
 
 def _digest(content: Mapping[str, Any]) -> str:
@@ -601,9 +709,40 @@ def _digest(content: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
+def _remove(path: Path) -> None:
+    """Away with a leftover; where that fails too, the first fault is the one to report."""
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
 def previous_checkpoint(path: Path) -> Path:
     """Where `save_checkpoint` keeps the file that it replaces."""
     return path.with_name(f"{path.stem}.previous{path.suffix}")
+
+
+def restore_previous(data: MovieData, path: Path) -> TrainedModel:
+    """Swap the checkpoint and the one before it; the model that is now in its place.
+
+    At any moment `path` is one of the two files, whole. No two threads may do this at once.
+
+    Raises:
+        FileNotFoundError: there is no previous checkpoint.
+        CheckpointError: it does not fit the data, or the folder cannot be written.
+    """
+    previous = previous_checkpoint(path)
+    model = load_checkpoint(data, previous)  # what does not load must not get into use
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        if path.exists():
+            shutil.copy2(path, temporary)
+        os.replace(previous, path)
+        if temporary.exists():
+            os.replace(temporary, previous)
+    except OSError as error:
+        raise CheckpointError(f"The previous model cannot be put back: {error}.") from None
+    finally:
+        _remove(temporary)
+    return model
 
 
 def load_checkpoint(data: MovieData, path: Path) -> TrainedModel:
@@ -666,6 +805,11 @@ def _restore(data: MovieData, content: Mapping[str, Any]) -> TrainedModel:
         best_epoch=content["best_epoch"],
         test_metrics=content["test_metrics"],
         stop_reason=str(content["stop_reason"]),
+        test_intervals={
+            name: (float(low), float(high))
+            for name, (low, high) in content.get("test_intervals", {}).items()
+        },
+        refitted=content.get("refitted", False) is True,
     )
     if not (np.isfinite(model.user_factors).all() and np.isfinite(model.movie_factors).all()):
         raise ValueError("E(0) gives factors that are not finite")
@@ -676,75 +820,10 @@ def _restore(data: MovieData, content: Mapping[str, Any]) -> TrainedModel:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Train, measure and save from the command line; the exit status."""
-    options = _parse(arguments)
-    try:
-        changed = {
-            field.name: getattr(options, field.name)
-            for field in fields(TrainingConfig)
-            if getattr(options, field.name) is not None
-        }
-        config = replace(PRESETS[options.preset], **changed)
-        if not os.access(options.output.resolve().parent, os.W_OK):
-            raise CheckpointError(
-                f"The folder of {options.output} is missing or cannot be written; choose another."
-            )
-        folder, failure = obtain_data()
-        if failure:
-            print(f"{failure} Training on the built-in demo data.", file=sys.stderr)
-        data = load_movie_data(folder)
-        split = PROTOCOLS[options.protocol](data)
-        print(
-            f"{data.n_users:,} users, {data.n_movies:,} films, {data.n_ratings:,} ratings "
-            f"from {folder}; {options.protocol}."
-        )
-        model = train(data, split, config, on_epoch=_progress_bar(config.epochs))
-        print(file=sys.stderr)
-        save_checkpoint(model, options.output)
-    except (DataError, CheckpointError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    baseline = evaluate(popularity(split.train), split, "test").mean()
-    print(f"{model.stop_reason} Kept {kept_epoch(model)}, chosen on validation.")
-    print(f"{'held-out test':<16}{'LightGCN':>10}{'popularity':>12}")
-    for name, value in model.test_metrics.items():
-        print(f"{name:<16}{value:>10.4f}{baseline[name]:>12.4f}")
-    print(f"Saved to {options.output}")
-    return 0
+    """The command `python model_training.py`; the exit status."""
+    from training_command import main as command  # it imports this module
 
-
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description="Train LightGCN on MovieLens, measure it on held-out ratings, save it.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument("--preset", choices=PRESETS, default="best", help="settings to start from")
-    parser.add_argument(
-        "--protocol", choices=PROTOCOLS, default=DEFAULT_PROTOCOL, help="what is held out"
-    )
-    parser.add_argument("--output", type=Path, default=checkpoint_path(), help="checkpoint file")
-    for name, (kind, low, high) in CONFIG_RANGES.items():
-        parser.add_argument(
-            f"--{name.replace('_', '-')}", type=kind, default=None, help=f"{low} to {high}"
-        )
-    for name in CONFIG_SWITCHES:
-        parser.add_argument(f"--{name.replace('_', '-')}", action=argparse.BooleanOptionalAction)
-    return parser.parse_args(arguments)
-
-
-def _progress_bar(epochs: int) -> Callable[[EpochRecord], None]:
-    def show(record: EpochRecord) -> None:
-        done = round(30 * record.epoch / epochs)
-        print(
-            f"\r[{'█' * done}{'░' * (30 - done)}] epoch {record.epoch}/{epochs}  "
-            f"loss {record.loss:.4f}  validation NDCG@20 {record.metrics['NDCG@20']:.4f}  "
-            f"{record.seconds:.0f} s",
-            end="",
-            file=sys.stderr,
-            flush=True,
-        )
-
-    return show
+    return command(arguments)
 
 
 if __name__ == "__main__":

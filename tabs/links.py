@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from data_preparation import MovieData
+from tabs.insights import SECTIONS
+from tabs.lesson import CHAPTERS, LEVELS
 
 MAX_K = 50
 MAX_MIN_RATINGS = 100
@@ -36,6 +38,9 @@ def link_problems(query: Mapping[str, Sequence[str]], data: MovieData) -> list[s
     choices = {
         "tab": TABS,
         "who": WHO,
+        "chapter": CHAPTERS,
+        "level": LEVELS,
+        "section": SECTIONS,
         "genres": data.genre_names,
         "without": data.genre_names,
         "user": frozenset(map(str, data.user_ids.tolist())),

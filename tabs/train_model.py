@@ -1,165 +1,188 @@
-"""Train Model: settings, a run in the background, live curves on held-out ratings."""
+"""Train Model: settings, a run in the background, the model in use, and all runs so far."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
 from data_preparation import MovieData
-from evaluation import DEFAULT_PROTOCOL, PROTOCOLS
-from model_training import PRESETS, TrainedModel, TrainingConfig, checkpoint_path, kept_epoch
-from plots import loss_chart, metric_chart
+from model_training import (
+    CheckpointError,
+    TrainedModel,
+    checkpoint_path,
+    kept_epoch,
+    previous_checkpoint,
+)
+from runs import OURS, PREVIOUS, Run, RunHistory, load_runs, runs_folder
+from tabs.shared import escape
+from tabs.train_progress import curves, metric_names, session_id, watch
+from tabs.train_runs import show_runs
+from tabs.train_settings import PROTOCOL_NAMES, settings, show_estimate
 from training_job import JobBoard, JobBusyError, TrainingJob
 
-_PROTOCOL_NAMES = {
-    "temporal_leave_one_out": "each user's last rating",
-    "random_80_10_10": "10 % at random",
-}
-_PRESET_NAMES = {
-    "best": "this project's best",
-    "fast": "fast",
-    "published": "published recipe",
-}
+_INTERVAL = "95 % interval"
 
 
 def render(data: MovieData, model: TrainedModel | None, board: JobBoard) -> None:
     st.header("Train LightGCN from scratch")
-    protocol, config = _settings()
-    start, stop, _ = st.columns([1, 1, 3])
-    if start.button("Train", type="primary", key="train", disabled=board.running, width="stretch"):
+    history = _history(runs_folder(checkpoint_path()))
+    choice = settings()
+    fits = show_estimate(data, choice, history.runs)
+    running = board.running
+    if st.button("Train", type="primary", key="train", disabled=running or not fits, width=160):
         try:
-            board.start(data, protocol, config, checkpoint_path())
+            board.start(
+                data,
+                choice.protocol,
+                choice.config,
+                checkpoint_path(),
+                refit=choice.refit,
+                owner=session_id(),
+            )
         except JobBusyError as error:
             st.warning(str(error))
-        st.rerun()
-    if stop.button("Stop and keep the best", disabled=not board.running, width="stretch"):
-        board.job.request_stop()
-    if board.job:
-        _watch(board)
-    elif model:
-        _summary(model, None)
-        st.altair_chart(loss_chart(model.history), alt="Training loss by epoch")
-
-
-def _settings() -> tuple[str, TrainingConfig]:
-    preset, protocol = st.columns(2)
-    chosen = preset.segmented_control(
-        "Start from",
-        list(PRESETS),
-        format_func=_PRESET_NAMES.get,
-        default="best",
-        required=True,
-        key="preset",
-        persist_state="session",
-        help="The published recipe is plain LightGCN: random start, one negative, small steps.",
-    )
-    base = PRESETS[chosen or "best"]
-    held_out = protocol.segmented_control(
-        "Hold out",
-        list(PROTOCOLS),
-        format_func=_PROTOCOL_NAMES.get,
-        default=DEFAULT_PROTOCOL,
-        required=True,
-        key="protocol",
-        persist_state="session",
-        help="Held-out ratings are never trained on; the metrics are measured on them.",
-    )
-    dims, layers, epochs, batch = st.columns(4)
-
-    # Keys name the preset, so that choosing another one resets the sliders to its values.
-    def key(name: str) -> dict[str, str]:
-        return {"key": f"{name}_{chosen}", "persist_state": "session"}
-
-    dim = dims.select_slider(
-        "Embedding size",
-        [8, 16, 32, 64, 96, 128, 192, 256],
-        base.dim,
-        help="Numbers per node; time and memory grow with it.",
-        **key("dim"),
-    )
-    n_layers = layers.slider(
-        "Layers K", 0, 6, base.layers, help="Hops that a message travels.", **key("layers")
-    )
-    n_epochs = epochs.slider(
-        "Epochs at most", 1, 300, base.epochs, help="Passes over the ratings.", **key("epochs")
-    )
-    batch_size = batch.select_slider(
-        "Batch size",
-        [512, 1024, 2048, 4096, 8192, 16384, 32768],
-        base.batch_size,
-        help="Ratings per step: smaller batches take more steps and more time.",
-        **key("batch_size"),
-    )
-    return held_out or DEFAULT_PROTOCOL, replace(
-        base, dim=dim, layers=n_layers, epochs=n_epochs, batch_size=batch_size
-    )
-
-
-def _watch(board: JobBoard) -> None:
-    """Draw the job; while it runs, redraw every second without touching the rest of the page."""
-    was_running = board.running
-
-    @st.fragment(run_every=1.0 if was_running else None)
-    def progress() -> None:
-        _draw_job(board.job)
-        if was_running and not board.running:
-            st.rerun()  # the other tabs pick up the new model
-
-    progress()
-
-
-def _draw_job(job: TrainingJob) -> None:
-    done = job.records[-1] if job.records else None
-    if job.status == "failed":
-        st.error(job.problem)
-        return
-    if job.status == "running":
-        epoch = done.epoch if done else 0
-        left = ""
-        if done and epoch:
-            left = f" · at most {done.seconds / epoch * (job.config.epochs - epoch):.0f} s left"
-        st.progress(
-            epoch / job.config.epochs,
-            f"Epoch {epoch} of {job.config.epochs}{left}" if done else "Preparing …",
-        )
-    if done is None:
-        return
-    baseline = job.baseline.get("validation", {})
-    columns = st.columns(4)
-    for column, name in zip(columns, ("Hit@10", "Recall@10", "NDCG@10", "NDCG@20"), strict=True):
-        value, beat = done.metrics[name], baseline.get(name)
-        delta = f"{value - beat:+.4f} against popularity" if beat is not None else None
-        column.metric(f"{name} on validation", f"{value:.4f}", delta, border=True)
-    loss, metric = st.columns(2)
-    if len(job.records) > 1:
-        loss.altair_chart(loss_chart(job.records), alt="Training loss by epoch")
+        else:
+            st.rerun()
+    if running:
+        watch(data, board, choice.k)
     else:
-        loss.caption("The loss appears after the first epoch.")
-    metric.altair_chart(
-        metric_chart(job.records, "NDCG@20", baseline.get("NDCG@20")),
-        alt="NDCG@20 on validation by epoch, with the popularity baseline",
-    )
-    st.caption(
-        "Measured on held-out validation ratings, over all films. Epoch 0 is the state before the "
-        "first step: with a warm start it is already far from random."
-    )
-    if job.status == "finished":
-        if job.problem:
-            st.warning(f"{job.problem} The new model stays in use until the app is restarted.")
-        _summary(job.model, job.baseline["test"])
+        runs = _with_last(history.runs, board.job)
+        if board.job:
+            _outcome(board.job)
+        if model:
+            _in_use(data, model, runs, choice.k)
+            _bring_back(data, board)
+    show_runs(data, history, choice.k)
 
 
-def _summary(model: TrainedModel, baseline: dict[str, float] | None) -> None:
+def _history(folder: Path) -> RunHistory:
+    files = sorted(folder.glob("*.json"))
+    return _cached_history(folder, tuple((f.name, f.stat().st_mtime_ns) for f in files))
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _cached_history(folder: Path, files: tuple[tuple[str, int], ...]) -> RunHistory:
+    """`files`: names and modification times, so that new runs are read."""
+    return load_runs(folder)
+
+
+def _with_last(runs: tuple[Run, ...], job: TrainingJob | None) -> tuple[Run, ...]:
+    """The runs and the last one of this server, which may not be on disk."""
+    if job is None or job.id in (run.id for run in runs):
+        return runs
+    return (job.as_run(), *runs)
+
+
+def _outcome(job: TrainingJob) -> None:
+    """What went wrong in the last run, if anything did, or that it was no progress."""
+    if job.status == "failed":
+        st.error(escape(job.problem))
+    elif job.problem:
+        unsaved = "" if job.saved else " The new model stays in use until the app is restarted."
+        st.warning(escape(f"{job.problem}{unsaved}"))
+    before = job.test.get(PREVIOUS, {}).get("NDCG@20", 0.0)
+    if job.saved and before > (now := job.test[OURS]["NDCG@20"]):
+        st.warning(
+            f"The model before was better on test: NDCG@20 {before:.4f} against {now:.4f}. "
+            "It can be brought back below."
+        )
+
+
+def _in_use(data: MovieData, model: TrainedModel, runs: tuple[Run, ...], k: int) -> None:
+    """The model in use: what it is, its test metrics beside others, its curves."""
     config = model.config
+    st.subheader("The model in use")
     st.success(
-        f"In use: embedding size {config.dim}, K = {config.layers}, {kept_epoch(model)} "
+        f"Now in use: embedding size {config.dim}, K = {config.layers}, {kept_epoch(model)} "
         f"chosen on validation. {model.stop_reason}",
         icon=":material/check_circle:",
     )
-    table = pd.DataFrame({"LightGCN": model.test_metrics})
-    if baseline:
-        table["popularity"] = pd.Series(baseline)
-    st.markdown(f"**Test metrics** ({_PROTOCOL_NAMES[model.protocol]}; never seen in training)")
-    st.dataframe(table.style.format("{:.4f}"), width="content", alt="Test metrics")
+    run = _run_of(model, runs)
+    st.markdown(f"**On test, lists of {k}**")
+    table = _test_table(model, run, k)
+    st.dataframe(table, width="content", alt=f"Test metrics of the lists of {k}")
+    st.caption(_measured_on(data, model, run))
+    curves(model.history, run.to_beat if run else {}, k)
+
+
+def _run_of(model: TrainedModel, runs: tuple[Run, ...]) -> Run | None:
+    """The run that the model came from, if it is known."""
+    same = (
+        run
+        for run in runs
+        if run.fingerprint == model.fingerprint
+        and run.config == model.config
+        and run.test.get(OURS) == model.test_metrics
+    )
+    return next(same, None)
+
+
+def _test_table(model: TrainedModel, run: Run | None, k: int) -> pd.DataFrame:
+    """Rows: the metrics at K. Columns: our model, its interval, the others; as text."""
+    names = metric_names(k)
+    columns = {OURS: [_number(model.test_metrics.get(name)) for name in names]}
+    if model.test_intervals:
+        columns[_INTERVAL] = [
+            "{:.4f} – {:.4f}".format(*model.test_intervals[name])
+            if name in model.test_intervals
+            else "–"
+            for name in names
+        ]
+    for other, values in (run.test if run else {}).items():
+        if other != OURS:
+            columns[other] = [_number(values.get(name)) for name in names]
+    return pd.DataFrame(columns, index=list(names))
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+def _interval(ends: tuple[float, float] | None) -> str:
+    return "–" if ends is None else f"{ends[0]:.4f} – {ends[1]:.4f}"
+
+
+def _measured_on(data: MovieData, model: TrainedModel, run: Run | None) -> str:
+    """Which ratings each number was measured on, and which ones the model in use learned from."""
+    sentences = [
+        f"Test: held-out ratings ({PROTOCOL_NAMES[model.protocol]}) that neither the training nor "
+        "the choice of the epoch saw; ranked among all films.",
+        "The curves below: other held-out ratings (validation), which chose the epoch.",
+        "Interval: bootstrap over users.",
+    ]
+    if run and PREVIOUS not in run.test:
+        sentences.append("No previous model was measured on the same test ratings.")
+    if model.refitted:
+        sentences.append(
+            f"Then E(0) was learned again on all {data.n_ratings:,} ratings for serving; no rating "
+            "is left to measure that, so the numbers are of the model before."
+        )
+    else:
+        sentences.append(
+            "E(0) was learned on the training ratings alone; for serving it is propagated over all "
+            f"{data.n_ratings:,}."
+        )
+    return " ".join(sentences)
+
+
+def _bring_back(data: MovieData, board: JobBoard) -> None:
+    """Swap the model in use with the one before it."""
+    previous = previous_checkpoint(checkpoint_path())
+    try:
+        saved = datetime.fromtimestamp(previous.stat().st_mtime, UTC)
+    except FileNotFoundError:
+        return
+    if st.button(
+        "Bring back the previous model",
+        icon=":material/undo:",
+        help=f"Saved {saved:%d %b %Y %H:%M} UTC. The two change places, so this can be undone.",
+    ):
+        try:
+            board.restore_previous(data, checkpoint_path())
+        except (JobBusyError, CheckpointError, FileNotFoundError) as error:
+            st.error(escape(str(error)))
+        else:
+            st.rerun()

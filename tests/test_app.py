@@ -85,26 +85,6 @@ def healthy(app: AppTest) -> None:
     assert not app.error, [e.value for e in app.error]
 
 
-def test_start_here_shows_the_graph_of_the_worked_user(open_tab: Open, data: MovieData) -> None:
-    app = open_tab("Start Here")
-    healthy(app)
-    numbers = {metric.label: metric.value for metric in app.metric}
-    assert numbers["Users"] == f"{data.n_users:,}"
-    assert numbers["Ratings"] == f"{data.n_ratings:,}"
-    user = data.inner_user(app.selectbox(key="user").value)
-    weights = app.dataframe[1].value
-    degree = data.user_degree[user]
-    expected = 1 / np.sqrt(degree * weights["film's ratings d_i"].to_numpy(float))
-    np.testing.assert_allclose(weights["weight"], expected)
-    assert len(weights) == degree
-
-
-def test_start_here_final_embedding_is_the_sum_of_the_rows_above_it(open_tab: Open) -> None:
-    app = open_tab("Start Here")
-    own, messages, final = app.dataframe[2].value.to_numpy(float)
-    np.testing.assert_allclose(own + messages, final, atol=1e-5)
-
-
 def test_recommendations_are_those_that_prediction_computes(
     open_tab: Open, data: MovieData, model: TrainedModel
 ) -> None:
@@ -165,7 +145,7 @@ def test_training_from_the_tab_saves_a_checkpoint_that_the_app_uses(
     assert load_checkpoint(data, checkpoint).config.dim == 8
     assert "embedding size 8" in texts(app)
     metrics = app.dataframe[0].value
-    assert list(metrics.columns) == ["LightGCN", "popularity"]
+    assert list(metrics.columns) == ["LightGCN", "95 % interval", "popularity", "EASE"]
 
 
 def test_the_first_visit_trains_a_model_by_itself(checkpoint: Path) -> None:

@@ -40,6 +40,9 @@ def test_a_sound_link_has_no_problems(toy_data: MovieData) -> None:
         ("without", ""),
         ("tab", "Secret"),
         ("who", "You"),
+        ("chapter", "The end"),
+        ("level", "Expert"),
+        ("section", "Nowhere"),
     ],
 )
 def test_what_the_widgets_would_refuse_is_said_in_a_sentence(

@@ -1,0 +1,134 @@
+"""Insights, tag suggestions: what a film's neighbours are tagged with, and how often that holds."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from data_preparation import MovieData
+from model_training import TrainedModel
+from prediction import TagSuggestion, similar_movies, suggest_tags
+from tabs.insights_shared import ModelKey, csv_button, labels, model_key, pick_film
+from tabs.shared import escape, no_model_yet
+from tag_evaluation import SuggestionReport, measure_suggestions
+
+_N_NEIGHBOURS = 30
+_NAMED = 5  # neighbours named as evidence; the count says how many more there are
+
+
+@st.cache_data(max_entries=4, show_spinner="Hiding tags and asking for them …")
+def _report(_data: MovieData, _model: TrainedModel, key: ModelKey) -> SuggestionReport | None:
+    return measure_suggestions(_data, _model, n_neighbours=_N_NEIGHBOURS)
+
+
+def render(data: MovieData, model: TrainedModel | None) -> None:
+    st.subheader("Tags that a film's neighbours suggest")
+    if not data.tag_names:
+        st.info(
+            "These data hold no tag on two films or more, so no neighbour can pass one on.",
+            icon=":material/label_off:",
+        )
+        return
+    if model is None:
+        no_model_yet("Tag suggestions")
+        return
+    movie = pick_film(data)
+    _suggestions(data, model, movie)
+    st.subheader("How often are they right?")
+    _quality(_report(data, model, model_key(data, model)))
+
+
+def _suggestions(data: MovieData, model: TrainedModel, movie: int) -> None:
+    names = labels(data, data.fingerprint)
+    own = [data.tag_names[tag] for tag in data.tag_counts[[movie]].indices]
+    st.markdown(
+        f"**{escape(names[movie])}** has the "
+        f"{'tag' if len(own) == 1 else 'tags'} {escape(', '.join(own))}."
+        if own
+        else f"Nobody has given **{escape(names[movie])}** a tag that cleaning keeps."
+    )
+    if not data.movie_degree[movie]:
+        st.info(
+            "Nobody in these data rated this film, so it has no neighbours to suggest a tag.",
+            icon=":material/location_off:",
+        )
+        return
+    nearest, cosine = similar_movies(model, movie, _N_NEIGHBOURS)
+    suggestions = suggest_tags(data, model, movie, n_neighbours=_N_NEIGHBOURS)
+    tagged = int((data.tag_counts[nearest].sum(axis=1) > 0).sum())
+    if not suggestions:
+        reason = (
+            f"None of its {len(nearest)} nearest films carries a tag"
+            if not tagged
+            else "Its neighbours carry no tag that it does not have already"
+        )
+        st.info(f"{reason}, so there is nothing to suggest.", icon=":material/label_off:")
+        return
+    similarity = dict(zip(nearest.tolist(), cosine.tolist(), strict=True))
+    _table(suggestions, similarity, tagged, names)
+
+
+def _table(
+    suggestions: list[TagSuggestion], similarity: dict[int, float], tagged: int, names: list[str]
+) -> None:
+    """Each suggestion with its evidence.
+
+    Args:
+        similarity: cosine of each of the nearest films, by inner id.
+        tagged: how many of these carry any tag.
+    """
+    table = pd.DataFrame(
+        {
+            "tag": [s.tag for s in suggestions],
+            "score": [s.score for s in suggestions],
+            "carried by": [f"{len(s.neighbours)} of {tagged}" for s in suggestions],
+            "nearest that carry it (cosine)": [
+                _evidence(s, similarity, names) for s in suggestions
+            ],
+        }
+    )
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_config={
+            "score": st.column_config.ProgressColumn(format="%.2f", min_value=0, max_value=1)
+        },
+        alt="Suggested tags with score and the neighbours that carry them",
+    )
+    st.caption(
+        f"{tagged} of the {len(similarity)} nearest films are tagged. The score is the share of "
+        "their total similarity that carries the tag: 1 if all of them do. One neighbour is weak "
+        "evidence, several are better."
+    )
+    csv_button(table, "Suggested tags")
+
+
+def _evidence(suggestion: TagSuggestion, similarity: dict[int, float], names: list[str]) -> str:
+    """`Heat (0.61), Ronin (0.55) and 3 more`."""
+    named = [f"{names[m]} ({similarity[m]:.2f})" for m in suggestion.neighbours[:_NAMED]]
+    more = len(suggestion.neighbours) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")
+
+
+def _quality(report: SuggestionReport | None) -> None:
+    if report is None:
+        st.info("These data hold too few tags on rated films to hide some and ask for them.")
+        return
+    k = report.k
+    first, second, third = st.columns(3)
+    first.metric(f"Precision@{k} of the suggestions", f"{report.precision:.3f}", border=True)
+    second.metric(f"The {k} most common tags", f"{report.baseline:.3f}", border=True)
+    third.metric("Best possible", f"{report.ceiling:.3f}", border=True)
+    st.markdown(
+        f"Each of {report.hidden:,} pairs of film and tag was hidden once, a fifth of them at a "
+        f"time and for everybody who gave it. Of {k} suggestions, **{report.precision:.1%}** were "
+        f"hidden tags of the film; always naming the {k} most common tags gets "
+        f"{report.baseline:.1%}. More than {report.ceiling:.1%} is impossible, because most films "
+        f"hide a single tag. The suggestions find **{report.recall:.1%}** of the hidden tags, the "
+        f"common tags {report.baseline_recall:.1%}."
+    )
+    st.caption(
+        "Read it as a lower bound: a suggestion counts as wrong unless somebody happened to type "
+        f"it. For {report.without:.1%} of the films no neighbour is tagged, and nothing is "
+        "suggested."
+    )

@@ -1,0 +1,152 @@
+"""What the lessons of Start Here share: the worked user, two ways of saying it, quizzes, caches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from scipy import sparse
+
+import teaching
+from data_preparation import MovieData, normalised_adjacency
+from model_training import TrainedModel
+from plots import label
+from prediction import Recommendation, Scores, Viewer, recommend, score_all, user_viewer
+from tabs.shared import escape, no_model_yet
+
+CHAPTERS = (
+    "In two minutes",
+    "Rows to graph",
+    "Neighbourhood",
+    "Messages",
+    "Reach",
+    "Learning",
+    "Recommendation",
+    "What if",
+    "Glossary",
+)
+PLAIN, FORMULAS = LEVELS = ("Plain words", "Formulas")
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """Whose story is told, with what, and in which words; `user` is an inner id."""
+
+    data: MovieData
+    model: TrainedModel | None
+    user: int
+    formulas: bool
+
+    @property
+    def name(self) -> str:
+        return f"User {self.data.user_ids[self.user]}"
+
+    def film(self, movie: int) -> str:
+        """The film's title, safe inside Markdown."""
+        return escape(label(self.data, movie))
+
+    def say(self, plain: str, formulas: str) -> None:
+        """The same fact for a beginner or for a practitioner."""
+        st.markdown(formulas if self.formulas else plain)
+
+    def key(self) -> str:
+        """Of the caches that hold what the model computed."""
+        return teaching.model_key(self.data, self.model) if self.model else self.data.fingerprint
+
+
+def needs_model(lesson: Lesson) -> bool:
+    """Says so where a lesson has to wait for a model."""
+    if lesson.model is None:
+        no_model_yet("The numbers of this chapter")
+    return lesson.model is None
+
+
+def quiz(key: str, question: str, options: Sequence[str], right: int, why: str) -> bool:
+    """Predict, then reveal; whether the reader has answered or asked to be shown."""
+    with st.container(border=True):
+        answer = st.radio(
+            f"**Your guess first.** {question}", [*options, _SHOW], index=None, key=key
+        )
+        if answer is None:
+            return False
+        if answer == options[right]:
+            st.success(f"Yes. {why}", icon=":material/check:")
+        else:
+            st.info(f"**{options[right]}.** {why}", icon=":material/lightbulb:")
+    return True
+
+
+_SHOW = "Just show me"
+
+
+def go_to(chapter: str) -> None:
+    """A callback: open another chapter."""
+    st.session_state["chapter"] = chapter
+
+
+# --- computed once --------------------------------------------------------------------------------
+
+
+def adjacency(lesson: Lesson) -> sparse.csr_array:
+    """Ê over all ratings."""
+    return _adjacency(lesson.data, lesson.data.fingerprint)
+
+
+def layers(lesson: Lesson) -> NDArray[np.float32]:
+    """E(0) … E(K), float32 [K + 1, n_nodes, dim]; there must be a model."""
+    return _layers(lesson, lesson.key())
+
+
+def smoothing(lesson: Lesson) -> list[teaching.Smoothing]:
+    return _smoothing(lesson, lesson.key())
+
+
+def reach(lesson: Lesson) -> list[teaching.Reach]:
+    return _reach(lesson, lesson.data.fingerprint, lesson.user)
+
+
+def served(lesson: Lesson) -> tuple[Viewer, Scores, list[Recommendation]]:
+    """The worked user, all scores, and the ten best films; there must be a model."""
+    return _served(lesson, lesson.key(), lesson.user)
+
+
+def what_if(lesson: Lesson, movie: int, stars: float | None) -> teaching.WhatIf:
+    """The worked user after one rating was added (`stars`) or removed (None)."""
+    return _what_if(lesson, lesson.key(), lesson.user, movie, stars)
+
+
+@st.cache_resource(max_entries=3, show_spinner=False)  # each holds a whole model
+def _what_if(
+    _lesson: Lesson, key: str, user: int, movie: int, stars: float | None
+) -> teaching.WhatIf:
+    return teaching.what_if(_lesson.data, _lesson.model, user, movie, stars)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _adjacency(_data: MovieData, fingerprint: str) -> sparse.csr_array:
+    return normalised_adjacency(_data.ratings)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _layers(_lesson: Lesson, key: str) -> NDArray[np.float32]:
+    return teaching.all_layers(adjacency(_lesson), _lesson.model)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Propagating eight layers, ranking each time …")
+def _smoothing(_lesson: Lesson, key: str) -> list[teaching.Smoothing]:
+    return teaching.smoothing(_lesson.data, _lesson.model)
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def _reach(_lesson: Lesson, fingerprint: str, user: int) -> list[teaching.Reach]:
+    return teaching.reach(_lesson.data, user)
+
+
+@st.cache_resource(max_entries=50, show_spinner=False)
+def _served(_lesson: Lesson, key: str, user: int) -> tuple[Viewer, Scores, list[Recommendation]]:
+    viewer = user_viewer(_lesson.data, _lesson.model, user)
+    scores = score_all(_lesson.data, _lesson.model, viewer)
+    return viewer, scores, recommend(_lesson.model, scores, 10)

@@ -1,0 +1,454 @@
+"""Start Here under AppTest: what the page shows is what the model computes, recomputed densely."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import streamlit as st
+from numpy.typing import NDArray
+from streamlit.testing.v1 import AppTest
+
+from data_download import DEMO_DIR
+from data_preparation import MovieData, load_movie_data
+from evaluation import random_80_10_10
+from model_training import TrainedModel, TrainingConfig, save_checkpoint, train
+from plots import label
+from prediction import DEFAULT_TAG_WEIGHT
+from tabs.lesson import CHAPTERS, LEVELS
+
+APP = str(Path(__file__).resolve().parent.parent / "app.py")
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="module")
+def data() -> MovieData:
+    return load_movie_data(DEMO_DIR)
+
+
+@pytest.fixture(scope="module")
+def model(data: MovieData) -> TrainedModel:
+    return train(data, random_80_10_10(data), TrainingConfig(dim=8, layers=2, epochs=2))
+
+
+@pytest.fixture(scope="module")
+def layers(data: MovieData, model: TrainedModel) -> list[NDArray[np.float64]]:
+    """E(0), E(1), E(2) by dense products."""
+    return dense_layers(data.ratings.toarray() > 0, model)
+
+
+def dense_layers(rated: NDArray[np.bool_], model: TrainedModel) -> list[NDArray[np.float64]]:
+    weights = rated / np.sqrt(
+        np.maximum(np.outer(rated.sum(axis=1), rated.sum(axis=0)), 1)
+    )  # [n_users, n_movies]
+    n_users = len(rated)
+    found = [model.e0.astype(float)]
+    for _ in range(model.config.layers):
+        users, films = found[-1][:n_users], found[-1][n_users:]
+        found.append(np.concatenate([weights @ films, weights.T @ users]))
+    return found
+
+
+@pytest.fixture
+def open_chapter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: TrainedModel
+) -> Iterator[Open]:
+    """Open the app at a chapter, on the demo data, with a trained model in place."""
+    checkpoint = tmp_path / "lightgcn_checkpoint.pth"
+    monkeypatch.setenv("MOVIELENS_DIR", str(DEMO_DIR))
+    monkeypatch.setenv("LIGHTGCN_CHECKPOINT", str(checkpoint))
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    save_checkpoint(model, checkpoint)
+
+    def at(chapter: str, **query: str) -> AppTest:
+        app = AppTest.from_file(APP, default_timeout=60)
+        for name, value in {"tab": "Start Here", "chapter": chapter, **query}.items():
+            app.query_params[name] = value
+        app.run()
+        healthy(app)
+        return app
+
+    yield at
+    assert "training" not in {thread.name for thread in threading.enumerate()}
+
+
+def healthy(app: AppTest) -> None:
+    assert not app.exception, app.exception
+    assert not app.error, [e.value for e in app.error]
+
+
+def texts(app: AppTest) -> str:
+    kinds = ("header", "subheader", "markdown", "caption", "info", "success", "latex")
+    return "\n".join(str(e.value) for kind in kinds for e in app.get(kind))
+
+
+def table(app: AppTest, column: str) -> pd.DataFrame:
+    """The first table that has the column."""
+    return next(d.value for d in app.dataframe if column in d.value.columns)
+
+
+def worked_user(app: AppTest, data: MovieData) -> int:
+    return data.inner_user(app.selectbox(key="user").value)
+
+
+def answer(app: AppTest, key: str, option: int) -> AppTest:
+    radio = next(r for r in app.radio if r.key.startswith(key))
+    return radio.set_value(radio.options[option]).run()
+
+
+def press(app: AppTest, name: str) -> AppTest:
+    return next(b for b in app.button if b.label == name).click().run()
+
+
+# --- all chapters ---------------------------------------------------------------------------------
+
+TITLES = dict(
+    zip(
+        CHAPTERS,
+        (
+            "Ratings are lines in a graph",
+            "From rows to a graph",
+            "What an edge weighs",
+            "The final embedding is the mean of all layers",
+            "Over-smoothing lab",
+            "one step of BPR",
+            "From embeddings to a recommendation",
+            "What if one rating were different?",
+            "Over-smoothing:",
+        ),
+        strict=True,
+    )
+)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_chapter_opens_from_a_link_in_both_voices(
+    open_chapter: Open, chapter: str, level: str
+) -> None:
+    app = open_chapter(chapter, level=level)
+    assert TITLES[chapter] in texts(app)
+    assert app.header[0].value == "How a graph neural network recommends films"
+    others = [title for other, title in TITLES.items() if other != chapter]
+    assert not [title for title in others if title in texts(app)]  # only the open one is there
+
+
+def without_model() -> None:
+    from data_download import DEMO_DIR
+    from data_preparation import load_movie_data
+    from tabs import start_here
+
+    start_here.render(load_movie_data(DEMO_DIR), None)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_without_a_model_the_lessons_on_the_graph_work_and_the_rest_say_when(chapter: str) -> None:
+    app = AppTest.from_function(without_model, default_timeout=60)
+    app.session_state["chapter"] = chapter
+    app.run()
+    healthy(app)
+    waits = {"Messages", "Reach", "Learning", "Recommendation", "What if"}
+    assert ("need a trained model" in texts(app)) == (chapter in waits)
+
+
+def without_layers() -> None:
+    from data_download import DEMO_DIR
+    from data_preparation import load_movie_data
+    from evaluation import random_80_10_10
+    from model_training import TrainingConfig, train
+    from tabs import start_here
+
+    data = load_movie_data(DEMO_DIR)
+    config = TrainingConfig(dim=4, layers=0, epochs=1)
+    start_here.render(data, train(data, random_80_10_10(data), config))
+
+
+def test_without_layers_nothing_is_sent_and_every_chapter_says_so_or_works() -> None:
+    app = AppTest.from_function(without_layers, default_timeout=60)
+    for chapter in ("Messages", "Learning", "Recommendation", "What if"):
+        app.session_state["chapter"] = chapter
+        app.run()
+        healthy(app)
+        assert ("no message is passed" in texts(app)) == (chapter == "Messages")
+
+
+def test_an_unknown_chapter_in_the_link_opens_the_first(open_chapter: Open) -> None:
+    assert TITLES["In two minutes"] in texts(open_chapter("Nonsense"))
+
+
+def test_the_tour_counts_the_graph_and_leads_into_the_chapters(
+    open_chapter: Open, data: MovieData, layers: list[NDArray[np.float64]]
+) -> None:
+    app = open_chapter("In two minutes")
+    numbers = {metric.label: metric.value for metric in app.metric}
+    assert numbers["Users"] == f"{data.n_users:,}"
+    assert numbers["Ratings"] == f"{data.n_ratings:,}"
+    assert numbers["Films with ratings"] == f"{len(np.unique(data.ratings.indices)):,}"
+    user, final = worked_user(app, data), np.mean(layers, axis=0)
+    scores = final[user] @ final[data.n_users :].T
+    rated = data.rated_by(user)
+    assert f"score **{scores[rated].mean():.2f}** on average" in texts(app)
+    app.button(key="stop_3").click().run()
+    assert TITLES["Messages"] in texts(app)
+    press(app, "Reach")
+    assert TITLES["Reach"] in texts(app)
+
+
+# --- the graph ------------------------------------------------------------------------------------
+
+
+def test_the_linked_rows_are_ratings_of_the_file(open_chapter: Open, data: MovieData) -> None:
+    app = open_chapter("Rows to graph")
+    body = "".join(element.proto.body for element in app.get("html"))
+    cells = r"<td>(\d+)</td><td>(\d+)</td><td>([\d.]+)</td><td>(\d+)</td><td>(\d+)</td>"
+    found = re.findall(rf"<tr class='e\d+' tabindex='0'>{cells}</tr>", body)
+    file = pd.read_csv(DEMO_DIR / "ratings.csv").set_index(["userId", "movieId"])["rating"]
+    assert len(found) >= 4
+    for user, movie, stars, inner_user, inner_movie in found:
+        assert file[int(user), int(movie)] == float(stars)
+        assert data.user_ids[int(inner_user)] == int(user)
+        assert data.movie_ids[int(inner_movie)] == int(movie)
+
+
+def test_the_weights_are_one_over_the_root_of_the_degrees(
+    open_chapter: Open, data: MovieData
+) -> None:
+    app = open_chapter("Neighbourhood")
+    shown = table(app, "film's ratings d_i")
+    rated = data.ratings.toarray() > 0
+    user = worked_user(app, data)
+    assert len(shown) == rated[user].sum()
+    degree = {label(data, i): rated[:, i].sum() for i in np.flatnonzero(rated[user])}
+    assert shown["film's ratings d_i"].tolist() == [degree[film] for film in shown["film"]]
+    expected = 1 / np.sqrt(rated[user].sum() * shown["film's ratings d_i"].to_numpy(float))
+    np.testing.assert_allclose(shown["weight"], expected)
+
+
+def test_walking_moves_the_picture_and_the_worked_user_stays(
+    open_chapter: Open, data: MovieData
+) -> None:
+    app = open_chapter("Neighbourhood")
+    user = worked_user(app, data)
+    here = f"User {data.user_ids[user]} has {data.user_degree[user]:,} edges"
+    assert here in texts(app)
+    film = int(data.rated_by(user)[0])
+    app.slider(key="n_near").set_value(50).run()
+    walk = app.selectbox(key=f"walk_to_{('user', user)}")
+    place = next(n for n, option in enumerate(walk.options) if option.startswith(label(data, film)))
+    walk.select_index(place).run()
+    healthy(app)
+    assert f"{label(data, film)} has {data.movie_degree[film]:,} edges" in texts(app)
+    assert worked_user(app, data) == user
+    press(app, f"Back to User {data.user_ids[user]}")
+    assert here in texts(app)
+
+
+def test_one_hop_shows_no_other_users(open_chapter: Open, data: MovieData) -> None:
+    app = open_chapter("Neighbourhood")
+    app.segmented_control(key="hops").set_value(1).run()
+    healthy(app)
+    assert "shown: 9 nodes, 8 edges" in texts(app)
+
+
+# --- messages and reach ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("k", [0, 1])
+def test_the_messages_shown_add_up_to_the_next_layer(
+    open_chapter: Open, data: MovieData, layers: list[NDArray[np.float64]], k: int
+) -> None:
+    app = open_chapter("Messages")
+    app.segmented_control(key="step_of_2").set_value(k).run()
+    healthy(app)
+    user, shown = worked_user(app, data), table(app, "arithmetic")
+    assert len(shown) == data.user_degree[user]
+    for n in range(4):
+        sent, its = shown[f"sends [{n}]"], shown[f"its [{n}]"]
+        np.testing.assert_allclose(sent, shown["weight"] * its, rtol=1e-5)
+        assert sent.sum() == pytest.approx(layers[k + 1][user, n], rel=1e-3, abs=1e-5)
+    results = re.findall(r"\\mathbf\{(-?[\d.]+)\}", texts(app))
+    assert float(results[0]) == pytest.approx(layers[k + 1][user, 0], abs=1e-4)
+
+
+def test_a_film_receives_from_its_viewers(
+    open_chapter: Open, data: MovieData, layers: list[NDArray[np.float64]]
+) -> None:
+    app = open_chapter("Messages")
+    receiver = next(s for s in app.selectbox if s.label == "Who receives")
+    name = receiver.options[1]
+    receiver.select_index(1).run()
+    healthy(app)
+    film = next(i for i in range(data.n_movies) if label(data, i) == name)
+    shown = table(app, "arithmetic")
+    assert len(shown) == data.movie_degree[film]
+    total = shown["sends [0]"].sum()
+    assert total == pytest.approx(layers[1][data.n_users + film, 0], rel=1e-3, abs=1e-5)
+
+
+def test_the_final_embedding_is_the_mean_of_the_rows_above_it(
+    open_chapter: Open, data: MovieData, layers: list[NDArray[np.float64]]
+) -> None:
+    app = open_chapter("Messages")
+    shown = next(d.value for d in app.dataframe if "layer 0" in d.value.index)
+    user = worked_user(app, data)
+    for k in range(3):
+        np.testing.assert_allclose(shown.loc[f"layer {k}"], layers[k][user, :6], atol=1e-4)
+    rows = shown.to_numpy(float)
+    np.testing.assert_allclose(rows[:3].mean(axis=0), rows[3], atol=1e-5)
+
+
+def test_reach_is_hidden_until_guessed_and_then_counts(open_chapter: Open, data: MovieData) -> None:
+    app = open_chapter("Reach")
+    assert not app.metric
+    answer(app, "quiz_reach", 3)
+    healthy(app)
+    rated = data.ratings.toarray() > 0
+    user = worked_user(app, data)
+    films = rated[user]
+    users = rated[:, films].any(axis=1)
+    far = rated[users].any(axis=0)
+    shown = {metric.label: metric.value for metric in app.metric}
+    assert shown == {
+        "1 hop": f"{films.sum():,} films",
+        "2 hops": f"{users.sum():,} users",
+        "3 hops": f"{far.sum():,} films",
+    }
+
+
+def test_the_lab_shows_the_metric_that_training_recorded(
+    open_chapter: Open, model: TrainedModel
+) -> None:
+    app = open_chapter("Reach")
+    app.toggle(key="lab").set_value(True).run()
+    healthy(app)
+    recorded = model.history[model.best_epoch].metrics["NDCG@20"]
+    assert f"against **{recorded:.4f}** for the mean up to layer 2" in texts(app)
+    shown = table(app, "ndcg")
+    assert len(shown) == 18
+    last = shown[shown["kind"].str.startswith("last")].set_index("layer")["users"]
+    assert last[8] > last[2] > last[0]
+
+
+# --- learning, recommendation, what if ------------------------------------------------------------
+
+
+def test_the_bpr_step_starts_from_the_models_scores_and_lowers_the_loss(
+    open_chapter: Open, data: MovieData, layers: list[NDArray[np.float64]]
+) -> None:
+    app = open_chapter("Learning")
+    user, final = worked_user(app, data), np.mean(layers, axis=0)
+    scores = final[data.n_users :] @ final[user]
+    rated = data.ratings.toarray()[user] > 0
+    positive = int(np.flatnonzero(rated)[scores[rated].argmin()])
+    free = np.flatnonzero(~rated)
+    popular = free[np.argmax(data.movie_degree[free])]
+    shown = table(app, "difference x")
+    before, after = shown.loc["before"], shown.loc["after"]
+    assert before["positive score"] == pytest.approx(scores[positive], rel=1e-3)
+    assert before["negative score"] == pytest.approx(scores[popular], rel=1e-3)
+    for row in (before, after):
+        x = row["positive score"] - row["negative score"]
+        assert row["difference x"] == pytest.approx(x)
+        assert row["loss −ln σ(x)"] == pytest.approx(np.log1p(np.exp(-x)))
+    assert after["loss −ln σ(x)"] < before["loss −ln σ(x)"]
+    assert "pull σ(−x)" not in {c for d in app.dataframe for c in d.value.columns}
+    answer(app, "quiz_negative", 2)
+    healthy(app)
+    four = table(app, "pull σ(−x)").set_index("negative")
+    assert four.loc["popular", "score before"] == pytest.approx(scores[popular], rel=1e-3)
+    assert not set(four["film"]) & {label(data, i) for i in np.flatnonzero(rated)}
+
+
+def test_a_larger_step_moves_further_and_the_draw_changes_the_negative(
+    open_chapter: Open,
+) -> None:
+    app = open_chapter("Learning")
+    small = table(app, "difference x").loc["after", "difference x"]
+    app.select_slider(key="step_size").set_value(0.3).run()
+    assert table(app, "difference x").loc["after", "difference x"] > small
+    app.segmented_control(key="negative").set_value("drawn at random").run()
+    answer(app, "quiz_negative", 2)
+    drawn = {table(app, "pull σ(−x)")["film"][0]}
+    for _ in range(3):
+        press(app, "Draw again")
+        healthy(app)
+        drawn.add(table(app, "pull σ(−x)")["film"][0])
+    assert len(drawn) > 1
+
+
+def test_the_recommendation_is_dot_product_and_blend(
+    open_chapter: Open, data: MovieData, layers: list[NDArray[np.float64]]
+) -> None:
+    app = open_chapter("Recommendation")
+    user, final = worked_user(app, data), np.mean(layers, axis=0)
+    scores = final[data.n_users :] @ final[user]
+    rated = data.ratings.toarray()[user] > 0
+    choice = app.selectbox(key=f"followed_{user}")
+    film = next(i for i in range(data.n_movies) if f"1. {label(data, i)}" == choice.options[0])
+    assert not rated[film]
+    shown = table(app, "÷ best").set_index("part")
+    assert shown.loc["graph", "score"] == pytest.approx(scores[film], rel=1e-3)
+    assert shown.loc["graph", "÷ best"] == pytest.approx(scores[~rated].max(), rel=1e-3)
+    assert shown["× weight"].tolist() == [1 - DEFAULT_TAG_WEIGHT, DEFAULT_TAG_WEIGHT]
+    parts = shown["score"] / shown["÷ best"] * shown["× weight"]
+    np.testing.assert_allclose(parts, shown["= part"], rtol=1e-5)
+    assert f"**{shown['= part'].sum():.4f}**" in texts(app)
+    assert rf"\mathbf{{{shown.loc['graph', 'score']:.4f}}}" in texts(app)
+
+
+def test_the_recommendation_leads_to_its_tab(open_chapter: Open) -> None:
+    app = open_chapter("Recommendation")
+    press(app, "Open the Recommendations tab: Why? on every card")
+    healthy(app)
+    assert app.header[0].value == "Recommendations"
+
+
+@pytest.mark.parametrize("change", ["remove", "add"])
+def test_what_if_shows_the_scores_of_the_changed_graph(
+    open_chapter: Open, data: MovieData, model: TrainedModel, change: str
+) -> None:
+    app = open_chapter("What if")
+    app.segmented_control(key="change").set_value(change).run()
+    healthy(app)
+    user = worked_user(app, data)
+    movie = app.selectbox(key=f"change_{change}_{user}").value
+    rated = data.ratings.toarray() > 0
+    assert rated[user, movie] == (change == "remove")
+    degree = int(rated[user].sum())
+    rated[user, movie] = change == "add"
+    assert f"√({degree}/{rated[user].sum()})" in texts(app)
+    answer(app, "quiz_moved", 3)
+    healthy(app)
+    final = np.mean(dense_layers(rated, model), axis=0)
+    scores = final[data.n_users :] @ final[user]
+    by_name = {label(data, i): i for i in range(data.n_movies)}
+    shown = table(app, "graph score now")
+    films = [by_name[name] for name in shown["film"]]
+    np.testing.assert_allclose(shown["graph score now"], scores[films], rtol=1e-3)
+    assert not rated[user, films].any()
+    weights = table(app, "weight after").set_index("film")
+    expected = 1 / np.sqrt(rated[user].sum() * rated[:, rated[user]].sum(axis=0))
+    after = [weights.loc[label(data, i), "weight after"] for i in np.flatnonzero(rated[user])]
+    np.testing.assert_allclose(after, expected)
+
+
+def test_the_glossary_finds_a_word(open_chapter: Open) -> None:
+    app = open_chapter("Glossary")
+    app.text_input(key="glossary").set_value("cosine").run()
+    healthy(app)
+    assert "**Cosine:**" in texts(app)
+    assert "**Bipartite:**" not in texts(app)
+
+
+def test_another_user_tells_another_story(open_chapter: Open, data: MovieData) -> None:
+    app = open_chapter("What if")
+    for raw in data.user_ids[[0, int(np.argmax(data.user_degree))]]:
+        app.selectbox(key="user").set_value(int(raw)).run()
+        healthy(app)
+        assert f"The final embedding of User {raw}" in texts(app)

@@ -1,0 +1,265 @@
+"""Tag tables against plain counting, and the held-out figures against scikit-learn and loops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.linear_model import Ridge
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+import tag_evaluation
+from data_preparation import MovieData
+from evaluation import temporal_leave_one_out
+from model_training import TrainingConfig, train
+from prediction import similar_movies, suggest_tags
+from tag_analysis import (
+    co_occurrence,
+    component_ends,
+    raw_frequencies,
+    removed_tags,
+    tag_frequencies,
+    tag_pairs,
+)
+from tag_evaluation import (
+    auc,
+    average_precision,
+    measure_suggestions,
+    neighbour_weights,
+    suggestion_scores,
+    tag_predictability,
+)
+from tests.conftest import TOY_TAGS, planted_ratings
+
+PLANTED_FILMS = [(5 + 7 * film, f"Film {film} (1999)", "Drama") for film in range(48)]
+
+
+def planted_tags(seed: int = 0) -> list[tuple]:
+    """Each group of films has two tags of its own, on two thirds of its films; and noise."""
+    rng = np.random.default_rng(seed)
+    tags = [
+        (2, 5 + 7 * film, f"{kind} of group {film % 3}", 1)
+        for film in range(48)
+        for kind in ("colour", "sound")
+        if rng.random() < 0.67
+    ]
+    return [*tags, *((5, 5 + 7 * film, "anywhere", 2) for film in rng.choice(48, 16, False))]
+
+
+@pytest.fixture
+def tagged(load: Callable[..., MovieData]) -> MovieData:
+    return load(ratings=planted_ratings(), movies=PLANTED_FILMS, tags=planted_tags(), links=None)
+
+
+def model_with(factors: np.ndarray) -> SimpleNamespace:
+    """All that these functions look at."""
+    return SimpleNamespace(movie_factors=factors.astype(np.float32))
+
+
+def planted_model(noise: float = 0.3) -> SimpleNamespace:
+    """Films of a group point the same way, more or less."""
+    rng = np.random.default_rng(1)
+    return model_with(np.eye(6)[np.arange(48) % 3] + noise * rng.normal(size=(48, 6)))
+
+
+# --- counting -------------------------------------------------------------------------------------
+
+
+def test_raw_frequencies_count_films_with_exactly_that_text(toy_data: MovieData) -> None:
+    table = raw_frequencies(toy_data).set_index("raw")
+    assert table["films"].to_dict() == {
+        "time travel": 2, "Sci-Fi": 1, "sci fi": 1, "Time Travel!": 1, "!!!": 1, "bleak": 1,
+        "in netflix queue": 1,
+    }  # fmt: skip
+    assert table.index[0] == "time travel"
+    assert table.loc["Time Travel!", "tag"] == "time travel"
+    assert table.loc["bleak", "status"] == "rare"
+
+
+def test_tag_frequencies_count_films_and_list_spellings(toy_data: MovieData) -> None:
+    table = tag_frequencies(toy_data).set_index("tag")
+    assert table.loc["time travel", ["films", "usual_films", "uses"]].tolist() == [3, 2, 3]
+    assert table.loc["sci fi", ["films", "usual_films", "uses"]].tolist() == [2, 1, 2]
+    assert set(table.loc["sci fi", "spellings"].split(", ")) == {"Sci-Fi", "sci fi"}
+
+
+def test_removed_tags_say_why(toy_data: MovieData) -> None:
+    table = removed_tags(toy_data).set_index("status")
+    assert table["examples"].to_dict() == {
+        "rare": "bleak", "noise": "in netflix queue", "empty": "!!!",
+    }  # fmt: skip
+    assert table["assignments"].tolist() == [1, 1, 1]
+
+
+def test_every_assignment_is_either_kept_or_removed(toy_data: MovieData) -> None:
+    removed = removed_tags(toy_data)["assignments"].sum()
+    assert removed + tag_frequencies(toy_data)["uses"].sum() == len(TOY_TAGS)
+
+
+def test_tag_pairs_count_the_films_with_both(toy_data: MovieData) -> None:
+    pairs = tag_pairs(toy_data, min_films=1)  # sci fi + time travel on The Matrix and Alien
+    assert pairs[["first", "second", "films"]].to_numpy().tolist() == [["sci fi", "time travel", 2]]
+    assert pairs["lift"][0] == pytest.approx(2 * 3 / (2 * 3))
+    assert tag_pairs(toy_data, min_films=3).empty
+
+
+def test_co_occurrence_holds_both_orders_of_each_pair_with_dense_counts(tagged: MovieData) -> None:
+    table = co_occurrence(tagged)
+    carries = tagged.tag_counts.toarray() > 0
+    names = list(tagged.tag_names)
+    assert len(table) == len(names) * (len(names) - 1)
+    tagged_films = carries.any(axis=1).sum()
+    for row in table.itertuples():
+        first, second = carries[:, names.index(row.first)], carries[:, names.index(row.second)]
+        assert row.films == (first & second).sum()
+        by_chance = first.sum() * second.sum() / tagged_films
+        assert row.lift == pytest.approx(row.films / by_chance)
+    order = table["first"].unique().tolist()
+    for group in range(3):  # the two tags of a group stand side by side
+        places = [order.index(f"{kind} of group {group}") for kind in ("colour", "sound")]
+        assert abs(places[0] - places[1]) == 1
+
+
+def test_data_without_tags_give_empty_tables(load: Callable[..., MovieData]) -> None:
+    data = load(tags=None)
+    assert raw_frequencies(data).empty and tag_frequencies(data).empty
+    assert removed_tags(data).empty and tag_pairs(data).empty and co_occurrence(data).empty
+    model = train(data, temporal_leave_one_out(data), TrainingConfig(dim=4, epochs=1))
+    assert measure_suggestions(data, model) is None
+    assert tag_predictability(data, model).empty
+
+
+# --- directions -----------------------------------------------------------------------------------
+
+
+def test_component_ends_are_the_outermost_means(toy_data: MovieData) -> None:
+    movies = np.array([0, 1, 2, 3, 4, 5, 6])
+    place = np.array([[3.0], [1.0], [0.0], [0.0], [0.0], [-4.0], [2.0]])
+    table = component_ends(toy_data, movies, place, n=2, min_films=2)
+    scores = (place[:, 0] - place.mean()) / place.std()
+    expected = {  # inner ids: Matrix 0, Heat 1, Jumanji 2, Postman 3, Up 4, Seven 5, Alien 6
+        "Action": scores[[0, 1]].mean(),
+        "Adventure": scores[[2, 4]].mean(),
+        "Crime": scores[[1, 5]].mean(),
+        "Sci-Fi": scores[[0, 6]].mean(),
+        "sci fi": scores[[0, 6]].mean(),
+        "time travel": scores[[0, 2, 6]].mean(),
+    }
+    low = table[table["end"] == "low"]
+    assert low["name"].tolist() == ["Crime", "Adventure"]
+    high = table[table["end"] == "high"]
+    assert high["name"].tolist() == ["Sci-Fi", "sci fi"]
+    assert high["kind"].tolist() == ["genre", "tag"]
+    assert table["films"].tolist() == [2, 2, 2, 2]
+    for row in table.itertuples():
+        assert row.mean == pytest.approx(expected[row.name])
+
+
+# --- held-out tags --------------------------------------------------------------------------------
+
+
+def test_auc_and_average_precision_agree_with_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.random((60, 5)) < 0.2
+    scores = rng.normal(size=(60, 5)) + truth
+    for column in range(5):
+        t, s = truth[:, column], scores[:, column]
+        assert auc(truth, scores)[column] == pytest.approx(roc_auc_score(t, s))
+        assert average_precision(truth, scores)[column] == pytest.approx(
+            average_precision_score(t, s)
+        )
+    ties = scores.round()
+    expected = [roc_auc_score(truth[:, c], ties[:, c]) for c in range(5)]
+    np.testing.assert_allclose(auc(truth, ties), expected)
+
+
+def test_planted_tags_are_told_from_directions_and_random_ones_are_not(tagged: MovieData) -> None:
+    table = tag_predictability(tagged, planted_model()).set_index("tag")
+    grouped = table[table.index.str.contains("group")]
+    assert len(grouped) == 6 and (grouped["auc"] > 0.75).all()
+    assert table.loc["anywhere", "auc"] < grouped["auc"].min() - 0.03
+    carries = (tagged.tag_counts > 0).toarray()
+    degree = tagged.movie_degree[carries.any(axis=1)]
+    for tag, row in table.iterrows():
+        truth = carries[carries.any(axis=1), tagged.tag_names.index(tag)]
+        assert row["prevalence"] == pytest.approx(truth.mean())
+        assert row["popularity_auc"] == pytest.approx(roc_auc_score(truth, degree))
+
+
+def test_a_tag_is_predicted_by_ridge_regression_on_the_other_folds(tagged: MovieData) -> None:
+    rows = np.random.default_rng(3).normal(size=(40, 6))
+    truth = np.random.default_rng(4).random((40, 2)) < 0.3
+    scores = tag_evaluation._held_out_scores(rows, truth, seed=5)
+    fold = np.random.default_rng(5).permutation(40) % 5
+    for number in range(5):
+        ridge = Ridge(alpha=10.0).fit(rows[fold != number], truth[fold != number].astype(float))
+        np.testing.assert_allclose(scores[fold == number], ridge.predict(rows[fold == number]))
+
+
+def test_too_few_films_per_tag_give_an_empty_table(toy_data: MovieData) -> None:
+    assert tag_predictability(toy_data, model_with(np.eye(8))).empty
+
+
+# --- suggestions ----------------------------------------------------------------------------------
+
+
+def test_the_measured_rule_is_that_of_suggest_tags(tagged: MovieData) -> None:
+    model = planted_model()
+    films = np.arange(48)
+    weights = neighbour_weights(model, films, 30)
+    scores = suggestion_scores((tagged.tag_counts > 0).astype(float).tocsr(), weights)
+    compared = 0
+    for film in films:
+        for suggestion in suggest_tags(tagged, model, int(film), n_neighbours=30):
+            column = tagged.tag_names.index(suggestion.tag)
+            assert scores[film, column] == pytest.approx(suggestion.score, abs=1e-6)
+            compared += 1
+    assert compared > 100
+
+
+def test_neighbour_weights_are_the_cosines_of_similar_movies() -> None:
+    model = planted_model()
+    weights = neighbour_weights(model, np.array([4, 9]), 5).toarray()
+    for row, film in zip(weights, (4, 9), strict=True):
+        nearest, cosine = similar_movies(model, film, 5)
+        assert set(np.flatnonzero(row)) == set(nearest.tolist())
+        np.testing.assert_allclose(row[nearest], cosine, rtol=1e-5)
+
+
+def test_precision_counts_hidden_tags_in_the_top_k_by_hand() -> None:
+    # 3 films, 4 tags; film 0's neighbours are 1 (weight 0.9) and 2 (0.6).
+    visible = sparse.csr_array(np.array([[1, 0, 0, 0], [1, 1, 0, 0], [0, 1, 1, 0]], float))
+    weights = sparse.csr_array(np.array([[0.0, 0.9, 0.6]]))
+    wanted = np.array([[False, True, False, True]])  # hidden: tags 1 and 3
+    result = tag_evaluation._fold_precision(visible, wanted, weights, np.array([0]), k=2)
+    # Suggested: tag 1 (score 1.0), then tag 2 (0.4); tag 0 is its own. Common: 0 and 1 twice.
+    assert result[:, 0].tolist() == [0.5, 0.5, 1.0, 0.0]
+
+
+def test_suggestions_beat_popularity_on_planted_tags_and_not_on_random_directions(
+    tagged: MovieData,
+) -> None:
+    planted = measure_suggestions(tagged, planted_model(), k=2)
+    random = model_with(np.random.default_rng(2).normal(size=(48, 6)))
+    chance = measure_suggestions(tagged, random, k=2)
+    pairs = (tagged.tag_counts > 0).sum()
+    assert planted.hidden == chance.hidden == pairs
+    assert planted.precision > 1.4 * planted.baseline
+    assert chance.precision < planted.precision / 1.4
+    assert planted.precision <= planted.ceiling <= 1
+    assert planted.recall == pytest.approx(planted.precision * planted.films * 2 / pairs)
+
+
+def test_hiding_a_pair_hides_everybodys_assignment_of_it(load: Callable[..., MovieData]) -> None:
+    """Ten people giving the same tag make one hidden pair, never a visible remainder."""
+    many = [(user, movie, tag, 1) for user, movie, tag, _ in planted_tags() for user in range(10)]
+    movies = {"ratings": planted_ratings(), "movies": PLANTED_FILMS, "links": None}
+    data = load(tags=many, **movies)
+    assert data.tag_counts.max() == 10
+    single = load(tags=[row for row in many if row[0] == 0], **movies)
+    assert measure_suggestions(data, planted_model()) == measure_suggestions(
+        single, planted_model()
+    )
