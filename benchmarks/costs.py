@@ -1,0 +1,189 @@
+"""What it costs: how training grows, how long a request takes, how faithful folding in is."""
+
+from __future__ import annotations
+
+import math
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+
+import model_training
+from data_download import find_local_data
+from data_preparation import MovieData, load_movie_data, normalised_adjacency
+from evaluation import PROTOCOLS
+from explanation import explain
+from model_training import PRESETS, TrainedModel, to_torch, train
+from prediction import fold_in, recommend, score_all, user_viewer
+
+Row = dict[str, Any]
+
+ML_SMALL = (610, 9742, 100_836)  # users, films, ratings
+GROWTH_SECONDS = 300  # an epoch longer than this is extrapolated from one step
+_SPREAD = 1.2  # σ of the log-normal popularity and activity in `synthetic_graph`
+
+
+def load() -> MovieData:
+    folder = find_local_data()
+    if folder is None:
+        raise SystemExit("MovieLens is not here; run `python data_download.py` first.")
+    return load_movie_data(folder)
+
+
+def peak_mib() -> float:
+    """The most memory that this process ever held, MiB."""
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+# --- growth ---------------------------------------------------------------------------------------
+
+
+def synthetic_graph(n_users: int, n_movies: int, n_ratings: int, seed: int = 0) -> sparse.csr_array:
+    """A random bipartite graph with log-normal activity and popularity and exactly `n_ratings`.
+
+    csr float32 of ones [n_users, n_movies].
+    """
+    if n_ratings > n_users * n_movies // 2:
+        raise ValueError("At most half of all pairs can be drawn.")
+    rng = np.random.default_rng(seed)
+    share = [rng.lognormal(sigma=_SPREAD, size=n) for n in (n_users, n_movies)]
+    keys = np.empty(0, np.int64)
+    while len(keys) < n_ratings:
+        users, movies = (
+            rng.choice(len(weights), n_ratings, p=weights / weights.sum()) for weights in share
+        )
+        keys = np.unique(np.concatenate([keys, users * n_movies + movies]))
+    users, movies = np.divmod(rng.choice(keys, n_ratings, replace=False), n_movies)
+    ones = np.ones(n_ratings, np.float32)
+    return sparse.coo_array((ones, (users, movies)), (n_users, n_movies)).tocsr()
+
+
+def growth(times: str) -> Row:
+    """Seconds of one epoch and peak memory on a graph with so many times MovieLens's ratings."""
+    base, scale = peak_mib(), int(times)
+    config = replace(PRESETS["fast"], warm_start=False, batch_size=8192 * scale)
+    interactions = synthetic_graph(*(scale * size for size in ML_SMALL))
+    adjacency = to_torch(normalised_adjacency(interactions))
+    e0 = model_training.initial_embeddings(interactions, adjacency, config).requires_grad_()
+    epochs = model_training._Epochs(interactions, adjacency, config)
+    optimizer = torch.optim.Adam([e0], lr=config.learning_rate)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
+
+    def timed_run() -> float:
+        start = time.perf_counter()
+        epochs.run(e0, optimizer, schedule)
+        return time.perf_counter() - start
+
+    everything, epochs.usable = epochs.usable, epochs.usable[: config.batch_size]
+    timed_run()  # warm-up
+    step = timed_run()
+    extrapolated = step * epochs.steps > GROWTH_SECONDS
+    if extrapolated:
+        seconds = step * len(everything) / config.batch_size
+    else:
+        epochs.usable = everything
+        seconds = float(np.median([timed_run() for _ in range(3 if scale <= 16 else 1)]))
+    return {
+        "scale": scale,
+        "users": interactions.shape[0],
+        "films": interactions.shape[1],
+        "ratings": interactions.nnz,
+        "batch_size": config.batch_size,
+        "steps": epochs.steps,
+        "seconds": seconds,
+        "extrapolated": extrapolated,
+        "memory": peak_mib() - base,
+    }
+
+
+# --- latency --------------------------------------------------------------------------------------
+
+
+def latency() -> Row:
+    """Milliseconds per request in the app's own functions, and how faithful folding in is."""
+    data = load()
+    model = train(data, PROTOCOLS["random_80_10_10"](data), PRESETS["best"])
+    rng = np.random.default_rng(0)
+    users = rng.choice(data.n_users, 200, replace=False).tolist()
+    visitors = [
+        dict.fromkeys(
+            rng.choice(np.flatnonzero(data.movie_degree), 10, replace=False).tolist(), 4.0
+        )
+        for _ in users
+    ]
+
+    def explained(user: int) -> None:
+        viewer = user_viewer(data, model, user)
+        for film in recommend(model, score_all(data, model, viewer), 10):
+            explain(data, model, viewer, film.movie)
+
+    def visit(stars: Mapping[int, float]) -> None:
+        recommend(model, score_all(data, model, fold_in(data, model, stars)), 10)
+
+    trained = top_lists(data, model, model.user_factors)
+    batch = [_milliseconds(lambda: top_lists(data, model, model.user_factors)) for _ in range(9)]
+    return {
+        "explained_ms": _summary([_milliseconds(explained, user) for user in [0, *users]][1:]),
+        "visitor_ms": _summary([_milliseconds(visit, stars) for stars in visitors]),
+        "everyone_ms": float(np.median(batch)),
+        "users": data.n_users,
+        "films": data.n_movies,
+        "overlap": _overlap(trained, top_lists(data, model, folded_in(data, model))),
+        "overlap_cross_validated": _overlap(
+            trained, top_lists(data, model, folded_in(data, model, folds=5))
+        ),
+    }
+
+
+def folded_in(data: MovieData, model: TrainedModel, folds: int = 0) -> NDArray[np.float32]:
+    """All users as if they were visitors, float32 [n_users, dim]; with folds, unseen by the map."""
+    part = np.random.default_rng(0).permutation(data.n_users) % max(folds, 1)
+    own = model.e0[: data.n_users] / (model.config.layers + 1)
+    factors = np.empty_like(model.user_factors)
+    for fold in range(max(folds, 1)):
+        fitted = model
+        if folds:
+            others = part != fold
+            fold_map = model_training._fold_in_map(model.user_factors[others], own[others])
+            fitted = replace(model, fold_in_map=fold_map)
+        for user in np.flatnonzero(part == fold).tolist():
+            stars = dict(zip(data.rated_by(user).tolist(), data.stars_of(user), strict=True))
+            viewer = fold_in(data, fitted, stars, movie_degree=data.movie_degree)
+            factors[user] = viewer.factor
+    return factors
+
+
+def top_lists(
+    data: MovieData, model: TrainedModel, user_factors: NDArray[np.float32], k: int = 20
+) -> NDArray[np.int64]:
+    """The K unrated films with the highest graph score for every user, int64 [n_users, k]."""
+    scorer = model_training.factor_scorer(user_factors, model.movie_factors)
+    best = []
+    for users in np.array_split(np.arange(data.n_users), math.ceil(data.n_users / 256)):
+        scores = scorer(users)
+        scores[data.ratings[users].nonzero()] = -np.inf
+        best.append(torch.from_numpy(scores).topk(k).indices.numpy())
+    return np.concatenate(best)
+
+
+def _overlap(one: NDArray[np.int64], other: NDArray[np.int64]) -> float:
+    """Mean share of the films that two users' lists have in common."""
+    return float((one[:, :, None] == other[:, None, :]).any(axis=2).mean())
+
+
+def _milliseconds(function: Callable[..., object], *arguments: Any) -> float:
+    start = time.perf_counter()
+    function(*arguments)
+    return 1000 * (time.perf_counter() - start)
+
+
+def _summary(values: list[float]) -> dict[str, float]:
+    return {"median": float(np.median(values)), "p95": float(np.quantile(values, 0.95))}

@@ -1,0 +1,39 @@
+"""One measurement in a process of its own, so that its peak memory is its own.
+
+`python -m benchmarks.measure JOB [ARGUMENT ...]` prints one JSON value; progress goes to stderr.
+Everything is computed by the project's own functions.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from benchmarks import costs, ranking
+
+JOBS: dict[str, Callable[..., Any]] = {
+    "rank": ranking.rank,
+    "groups": ranking.groups,
+    "ablation": ranking.ablation,
+    "hybrid": ranking.hybrid,
+    "growth": costs.growth,
+    "latency": costs.latency,
+}
+
+
+def rounded(value: Any) -> Any:
+    """Floats to five significant digits, all through a JSON value."""
+    if isinstance(value, Mapping):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(item) for item in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    print(json.dumps(rounded(JOBS[sys.argv[1]](*sys.argv[2:]))))
