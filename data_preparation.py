@@ -122,6 +122,13 @@ class MovieData:
             return _frozen(np.asarray(self.ratings.sum(axis=0)) / self.movie_degree)
 
     @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Display title with year of every film, by inner id: `The Matrix (1999)`."""
+        years = ["" if pd.isna(year) else f" ({year})" for year in self.movies["year"]]
+        names = zip(self.movies["name"], years, strict=True)
+        return tuple(f"{name}{year}" for name, year in names)
+
+    @cached_property
     def genre_names(self) -> tuple[str, ...]:
         return tuple(sorted({genre for genres in self.movies["genres"] for genre in genres}))
 

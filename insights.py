@@ -159,12 +159,6 @@ def neighbour_table(data: MovieData, model: TrainedModel, movie: int, k: int = 1
     )
 
 
-def film_labels(data: MovieData) -> list[str]:
-    """Display title with year of every film, by inner id: `The Matrix (1999)`."""
-    years = ["" if pd.isna(year) else f" ({year})" for year in data.movies["year"]]
-    return [f"{name}{year}" for name, year in zip(data.movies["name"], years, strict=True)]
-
-
 def decades(years: pd.Series) -> list[str]:
     """1994 → "1990s"; "unknown" where the year is missing."""
     return ["unknown" if pd.isna(year) else f"{int(year) // 10 * 10}s" for year in years]

@@ -23,6 +23,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,12 @@ class TrainedModel:
     stop_reason: str
     test_intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     refitted: bool = False
+
+    @cached_property
+    def key(self) -> str:
+        """What results computed from the model are cached by: data, settings, learned numbers."""
+        learned = hashlib.sha256(self.e0.tobytes()).hexdigest()
+        return f"{self.fingerprint} {self.protocol} {self.config} {self.refitted} {learned}"
 
 
 def kept_epoch(model: TrainedModel) -> str:

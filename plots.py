@@ -19,8 +19,7 @@ GRAPH_LABEL, TAG_LABEL, POPULARITY_LABEL = "graph (LightGCN)", "tags and genres"
 
 def label(data: MovieData, movie: int) -> str:
     """Display title with year: `The Matrix (1999)`."""
-    row = data.movies.iloc[movie]
-    return row["name"] if pd.isna(row["year"]) else f"{row['name']} ({row['year']})"
+    return data.labels[movie]
 
 
 # --- recommendations ------------------------------------------------------------------------------

@@ -22,11 +22,6 @@ from prediction import Scores, Viewer, score_all, user_viewer
 DEPTH = 8  # layers in the over-smoothing lab, as many as a model may have
 
 
-def model_key(data: MovieData, model: TrainedModel) -> str:
-    """What tells two models apart, for caches: the data, the settings and the learned numbers."""
-    return f"{data.fingerprint} {model.config} {model.best_epoch} {float(model.e0.sum())!r}"
-
-
 # --- message passing ------------------------------------------------------------------------------
 
 

@@ -23,22 +23,22 @@ from model_health import (
 )
 from model_training import TrainedModel
 from plots_insights import group_chart, lorenz_chart, norm_chart, similarity_chart
-from tabs.insights_shared import ModelKey, labels, model_key, show
+from tabs.insights_shared import show
 from tabs.shared import no_model_yet
 
 
 @st.cache_resource(max_entries=2, show_spinner="Recommending to everybody …")
-def _exposure(_data: MovieData, _model: TrainedModel, key: ModelKey) -> Exposure:
+def _exposure(_data: MovieData, _model: TrainedModel, key: str) -> Exposure:
     return exposure(_data, _model)
 
 
 @st.cache_data(max_entries=2, show_spinner=False)
-def _similarities(_model: TrainedModel, key: ModelKey) -> pd.DataFrame:
+def _similarities(_model: TrainedModel, key: str) -> pd.DataFrame:
     return similarities(_model)
 
 
 @st.cache_resource(max_entries=2, show_spinner="Measuring every user …")
-def _quality(_data: MovieData, _model: TrainedModel, key: ModelKey) -> UserQuality | str:
+def _quality(_data: MovieData, _model: TrainedModel, key: str) -> UserQuality | str:
     """The quality, or the sentence that says why there is none."""
     try:
         return user_quality(_data, _model)
@@ -47,12 +47,12 @@ def _quality(_data: MovieData, _model: TrainedModel, key: ModelKey) -> UserQuali
 
 
 @st.cache_resource(max_entries=2, show_spinner="Training without the held-out ratings …")
-def _measurable(_data: MovieData, _model: TrainedModel, key: ModelKey) -> TrainedModel:
+def _measurable(_data: MovieData, _model: TrainedModel, key: str) -> TrainedModel:
     return without_held_out(_data, _model)
 
 
 @st.cache_resource
-def _retrained() -> set[ModelKey]:
+def _retrained() -> set[str]:
     """The models that were trained again on this server to measure their users."""
     return set()
 
@@ -61,7 +61,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
     if model is None:
         no_model_yet("Popularity bias, similarities and the quality per user")
         return
-    key = model_key(data, model)
+    key = model.key
     st.subheader("Which films does it recommend?")
     _popularity(_exposure(data, model, key))
     lengths, cosines = st.columns(2)
@@ -84,7 +84,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
         st.rerun()  # without the button
     if model.refitted:
         model = _measurable(data, model, key)
-    _users(_quality(data, model, model_key(data, model)))
+    _users(_quality(data, model, model.key))
 
 
 def _popularity(exposed: Exposure) -> None:
@@ -123,7 +123,7 @@ def _popularity(exposed: Exposure) -> None:
 def _norms(data: MovieData, model: TrainedModel) -> None:
     st.markdown("**Length of the embedding against ratings**")
     table = norms(data, model)
-    names = labels(data, data.fingerprint)
+    names = data.labels
     table.insert(0, "name", [names[movie] for movie in table.pop("movie")])
     correlation = rank_correlation(table["ratings"], table["norm"])
     how = "" if math.isnan(correlation) else f" (rank correlation {correlation:+.2f})"
@@ -136,7 +136,7 @@ def _norms(data: MovieData, model: TrainedModel) -> None:
     )
 
 
-def _cosines(model: TrainedModel, key: ModelKey) -> None:
+def _cosines(model: TrainedModel, key: str) -> None:
     st.markdown("**How similar are films?**")
     table = _similarities(model, key)
     if table.empty:

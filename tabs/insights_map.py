@@ -19,11 +19,8 @@ from plots_map import MAP_COLOURS, MARKS, Colouring, colouring, map_chart, map_f
 from prediction import recommend, score_all, user_viewer
 from tabs.insights_shared import (
     FILM,
-    ModelKey,
     cached_map,
     csv_button,
-    labels,
-    model_key,
     pick_film,
 )
 from tabs.shared import count, escape, no_model_yet, pick_user
@@ -43,12 +40,12 @@ class _Picture:
 
 
 @st.cache_resource(max_entries=2, show_spinner="Laying out the films: a minute or two …")
-def _tsne(_model: TrainedModel, _movies: NDArray[np.int64], key: ModelKey) -> NDArray[np.float64]:
+def _tsne(_model: TrainedModel, _movies: NDArray[np.int64], key: str) -> NDArray[np.float64]:
     return tsne_map(_model, _movies)
 
 
 @st.cache_resource
-def _laid_out() -> set[ModelKey]:
+def _laid_out() -> set[str]:
     """The models whose t-SNE has been computed on this server."""
     return set()
 
@@ -58,7 +55,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
     if model is None:
         no_model_yet("The map and the neighbours")
         return
-    key = model_key(data, model)
+    key = model.key
     film_map = cached_map(data, model, key)
     choose, colour = st.columns([2, 1])
     with choose:
@@ -99,7 +96,7 @@ def _picked() -> None:
         st.session_state[FILM] = int(chosen[0]["movie"])
 
 
-def _picture(film_map: MovieMap, model: TrainedModel, key: ModelKey, kind: str) -> _Picture | None:
+def _picture(film_map: MovieMap, model: TrainedModel, key: str, kind: str) -> _Picture | None:
     """The projection to draw; None while the t-SNE waits for its button."""
     if kind == "PCA":
         explained = (*film_map.explained, 0.0)[:2]
@@ -226,7 +223,7 @@ def _downloads(data: MovieData, picture: _Picture, colours: Colouring, marks: pd
 
 
 def _neighbours(data: MovieData, movie: int, nearest: pd.DataFrame, dim: int) -> None:
-    names = labels(data, data.fingerprint)
+    names = data.labels
     st.markdown(f"**Nearest to {escape(names[movie])}**")
     if nearest.empty:
         st.info(

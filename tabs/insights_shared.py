@@ -11,31 +11,20 @@ import streamlit as st
 
 from data_preparation import MovieData
 from export import to_csv
-from insights import MovieMap, film_labels, movie_map
+from insights import MovieMap, movie_map
 from model_training import TrainedModel
 
-ModelKey = tuple[str, int]
 FILM = "insights_film"  # session key: inner id of the film that the map and the suggestions follow
 
 
-def model_key(data: MovieData, model: TrainedModel) -> ModelKey:
-    """What results of a model are cached by; data and model are too large to hash by Streamlit."""
-    return data.fingerprint, hash(model.e0.tobytes())
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def labels(_data: MovieData, fingerprint: str) -> list[str]:
-    return film_labels(_data)
-
-
 @st.cache_resource(max_entries=2, show_spinner="Drawing the map …")
-def cached_map(_data: MovieData, _model: TrainedModel, key: ModelKey) -> MovieMap:
+def cached_map(_data: MovieData, _model: TrainedModel, key: str) -> MovieMap:
     return movie_map(_data, _model)
 
 
 def pick_film(data: MovieData, on_change: Callable[[], None] | None = None) -> int:
     """A box to search all films, those with most ratings first; the inner id."""
-    names = labels(data, data.fingerprint)
+    names = data.labels
     if not 0 <= st.session_state.get(FILM, 0) < data.n_movies:  # left from other data
         del st.session_state[FILM]
     return st.selectbox(

@@ -8,7 +8,7 @@ import streamlit as st
 from data_preparation import MovieData
 from model_training import TrainedModel
 from prediction import TagSuggestion, similar_movies, suggest_tags
-from tabs.insights_shared import ModelKey, csv_button, labels, model_key, pick_film
+from tabs.insights_shared import csv_button, pick_film
 from tabs.shared import escape, no_model_yet
 from tag_evaluation import SuggestionReport, measure_suggestions
 
@@ -17,7 +17,7 @@ _NAMED = 5  # neighbours named as evidence; the count says how many more there a
 
 
 @st.cache_data(max_entries=4, show_spinner="Hiding tags and asking for them …")
-def _report(_data: MovieData, _model: TrainedModel, key: ModelKey) -> SuggestionReport | None:
+def _report(_data: MovieData, _model: TrainedModel, key: str) -> SuggestionReport | None:
     return measure_suggestions(_data, _model, n_neighbours=_N_NEIGHBOURS)
 
 
@@ -35,11 +35,11 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
     movie = pick_film(data)
     _suggestions(data, model, movie)
     st.subheader("How often are they right?")
-    _quality(_report(data, model, model_key(data, model)))
+    _quality(_report(data, model, model.key))
 
 
 def _suggestions(data: MovieData, model: TrainedModel, movie: int) -> None:
-    names = labels(data, data.fingerprint)
+    names = data.labels
     own = [data.tag_names[tag] for tag in data.tag_counts[[movie]].indices]
     st.markdown(
         f"**{escape(names[movie])}** has the "

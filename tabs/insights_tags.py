@@ -15,7 +15,7 @@ from plots_insights import (
     predictability_chart,
     raw_tag_chart,
 )
-from tabs.insights_shared import ModelKey, cached_map, csv_button, labels, model_key, show
+from tabs.insights_shared import cached_map, csv_button, show
 from tabs.shared import count, escape, no_model_yet
 from tag_analysis import (
     co_occurrence,
@@ -39,13 +39,13 @@ def _tables(_data: MovieData, fingerprint: str) -> tuple[pd.DataFrame, pd.DataFr
 
 
 @st.cache_data(max_entries=4, show_spinner="Looking for tags along the components …")
-def _ends(_data: MovieData, _map: MovieMap, key: ModelKey) -> pd.DataFrame:
+def _ends(_data: MovieData, _map: MovieMap, key: str) -> pd.DataFrame:
     movies = _map.points["movie"].to_numpy()
     return component_ends(_data, movies, _map.components, min_films=_MIN_FILMS)
 
 
 @st.cache_data(max_entries=4, show_spinner="Predicting held-out tags …")
-def _predictability(_data: MovieData, _model: TrainedModel, key: ModelKey) -> pd.DataFrame:
+def _predictability(_data: MovieData, _model: TrainedModel, key: str) -> pd.DataFrame:
     return tag_predictability(_data, _model, _MIN_FILMS)
 
 
@@ -123,7 +123,7 @@ def _together(data: MovieData) -> None:
 
 def _directions(data: MovieData, model: TrainedModel) -> None:
     st.subheader("Which directions carry which tags and genres")
-    key = model_key(data, model)
+    key = model.key
     film_map = cached_map(data, model, key)
     ends = _ends(data, film_map, key)
     if ends.empty:
@@ -146,7 +146,7 @@ def _directions(data: MovieData, model: TrainedModel) -> None:
         ends,
     )
     order = film_map.components[:, component - 1].argsort()
-    names = labels(data, data.fingerprint)
+    names = data.labels
     movies = film_map.points["movie"].to_numpy()
     popular = [m for m in movies[order] if data.movie_degree[m] >= min(50, data.movie_degree.max())]
     low, high = popular[:3], popular[-3:][::-1]
@@ -159,7 +159,7 @@ def _directions(data: MovieData, model: TrainedModel) -> None:
 
 def _prediction(data: MovieData, model: TrainedModel) -> None:
     st.subheader("Do the embeddings alone tell the tags?")
-    table = _predictability(data, model, model_key(data, model))
+    table = _predictability(data, model, model.key)
     if table.empty:
         st.info(
             f"No tag is on {_MIN_FILMS} rated films or more, which is too few to measure it.",

@@ -54,7 +54,7 @@ class Lesson:
 
     def key(self) -> str:
         """Of the caches that hold what the model computed."""
-        return teaching.model_key(self.data, self.model) if self.model else self.data.fingerprint
+        return self.model.key if self.model else self.data.fingerprint
 
 
 def needs_model(lesson: Lesson) -> bool:

@@ -125,12 +125,7 @@ def _test_table(model: TrainedModel, run: Run | None, k: int) -> pd.DataFrame:
     names = metric_names(k)
     columns = {OURS: [_number(model.test_metrics.get(name)) for name in names]}
     if model.test_intervals:
-        columns[_INTERVAL] = [
-            "{:.4f} – {:.4f}".format(*model.test_intervals[name])
-            if name in model.test_intervals
-            else "–"
-            for name in names
-        ]
+        columns[_INTERVAL] = [_interval(model.test_intervals.get(name)) for name in names]
     for other, values in (run.test if run else {}).items():
         if other != OURS:
             columns[other] = [_number(values.get(name)) for name in names]
