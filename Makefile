@@ -12,6 +12,7 @@ run: $(VENV)/app-installed
 test: $(VENV)/dev-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
 train: $(VENV)/app-installed

@@ -18,7 +18,7 @@ from pathlib import Path
 import requests
 import urllib3
 
-from data_preparation import DataError
+from movielens_files import DataError
 
 PROJECT_DIR = Path(__file__).resolve().parent
 DEMO_DIR = PROJECT_DIR / "demo_data"
@@ -26,6 +26,7 @@ MOVIELENS_DIR = PROJECT_DIR / "ml-latest-small"
 
 MOVIELENS_URL = "https://files.grouplens.org/datasets/movielens/ml-latest-small.zip"
 MOVIELENS_BYTES = 978_202
+MEMBER_BYTES = 32 * 2**20  # of one unpacked file; the largest real one has 2.5 MB
 MOVIELENS_SHA256 = "696d65a3dfceac7c45750ad32df2c259311949efec81f0f144fdfb91ebc9e436"
 # ratings.csv comes last: while it is absent, the folder does not count as complete.
 MEMBERS = ("README.txt", "links.csv", "tags.csv", "movies.csv", "ratings.csv")
@@ -33,7 +34,7 @@ MEMBERS = ("README.txt", "links.csv", "tags.csv", "movies.csv", "ratings.csv")
 CONNECT_SECONDS, READ_SECONDS, TOTAL_SECONDS = 5, 10, 120
 _CHUNK = 64 * 1024
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int], object]  # bytes so far, bytes in all
 """Called with (bytes so far, bytes in all)."""
 
 
@@ -143,11 +144,16 @@ def _unpack(archive: Path, scratch: Path, target: Path) -> None:
     try:
         with zipfile.ZipFile(archive) as bundle:
             for name in MEMBERS:
+                if bundle.getinfo(f"ml-latest-small/{name}").file_size > MEMBER_BYTES:
+                    raise zipfile.BadZipFile(f"{name} is far larger than the real file")
                 member = bundle.open(f"ml-latest-small/{name}")
                 with member, (scratch / name).open("wb") as file:
                     shutil.copyfileobj(member, file)
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise DataError(f"The downloaded archive cannot be unpacked ({error}).") from None
+    except OSError:
+        raise  # the disk, not the archive
+    except Exception as error:  # zipfile raises many types for damaged archives
+        reason = " ".join(str(error).rstrip(".").split())[:200] or type(error).__name__
+        raise DataError(f"The downloaded archive cannot be unpacked ({reason}).") from None
     _move_into_place(scratch, target)
 
 

@@ -6,10 +6,8 @@ order of the raw ids. Every array outside this module speaks inner ids unless it
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import re
-import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,44 +17,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.preprocessing import normalize
 
-MIN_STARS, MAX_STARS = 0.5, 5.0
-MIN_FILMS_PER_TAG = 2  # a tag on a single film cannot say that two films are alike
+from movielens_files import read_tables
+from tag_cleaning import clean_tags, count_tags, tfidf
+
 NO_GENRES = "(no genres listed)"
-
-# Tags about the viewer's shelf or to-do list rather than about the film, in cleaned form.
-NOISE_TAGS = frozenset(
-    {"in netflix queue", "netflix", "not available from netflix", "netflix finland", "library"}
-    | {"seen", "not seen", "unseen", "seen more than once", "seen at the cinema", "watched"}
-    | {"to see", "to watch", "want to see", "want to see again", "must see", "rewatch", "todo"}
-    | {"watchlist", "watch list", "own", "owned", "own it", "dvd", "dvds", "on dvd", "bd r"}
-    | {"dvd r", "dvd ram", "vhs", "blu ray", "tivo", "my dvds", "my movies", "erlends dvds"}
-    | {"favorite", "favorites", "my favorite", "my favorites", "favourite", "favourites"}
-    | {"my favourite", "my favourites", "imdb top 250", "less than 300 ratings"}
-    | {"tag", "test", "movie", "movies", "film", "films"}
-)
-
-_SQUEEZED_NOISE = frozenset(tag.replace(" ", "") for tag in NOISE_TAGS)
-
-_RATINGS = {"userId": "int64", "movieId": "int64", "rating": "float64", "timestamp": "int64"}
-_MOVIES = {"movieId": "int64", "title": "str", "genres": "str"}
-_TAGS = {"userId": "int64", "movieId": "int64", "tag": "str", "timestamp": "int64"}
-_LINKS = {"movieId": "int64", "imdbId": "str", "tmdbId": "str"}
-
 _YEAR = re.compile(r"\(([0-9]{4})(?:[–-][0-9]{4})?\)\s*$")
 _ARTICLES = (
     "The|A|An|Le|La|Les|L'|Un|Une|El|Los|Las|Il|Lo|I|Gli|Der|Die|Das|Ein|Eine|Den|Det|De|O|Os"
 )
 _TRAILING_ARTICLE = re.compile(rf"^(.*), ({_ARTICLES})$")
 
-
 _Array = TypeVar("_Array", NDArray, sparse.csr_array)
-
-
-class DataError(ValueError):
-    """The files cannot be used; the message is one sentence to show to the user."""
 
 
 class UnknownIdError(LookupError):
@@ -138,7 +111,7 @@ class MovieData:
 
         csr float32 [n_movies, n_tags].
         """
-        return tfidf(self.tag_counts)
+        return _frozen(tfidf(self.tag_counts))
 
     @cached_property
     def genre_features(self) -> sparse.csr_array:
@@ -149,7 +122,7 @@ class MovieData:
             (np.ones(len(pairs), np.float32), (pairs.index, pairs.map(column))),
             shape=(self.n_movies, len(column)),
         )
-        return tfidf(membership.tocsr())
+        return _frozen(tfidf(membership.tocsr()))
 
     @cached_property
     def content_features(self) -> sparse.csr_array:
@@ -207,21 +180,11 @@ def load_movie_data(directory: Path) -> MovieData:
     Raises:
         DataError: a file is missing, unreadable, empty or holds an invalid value.
     """
-    ratings = _read_table(directory / "ratings.csv", _RATINGS)
-    movies = _read_table(directory / "movies.csv", _MOVIES)
-    tags = _read_optional(directory / "tags.csv", _TAGS)
-    links = _read_optional(directory / "links.csv", _LINKS)
-    _check_movies(movies)
-    _check_ratings(ratings, movies)
-    for name, table in (("tags.csv", tags), ("links.csv", links)):
-        _check_known_movies(name, table, movies)
-    if links["movieId"].duplicated().any():
-        raise DataError("links.csv lists a movieId twice; keep one line per film.")
-
-    movies = _tidy_movies(movies, links)
+    tables = read_tables(directory)
+    movies = _tidy_movies(tables.movies, tables.links)
+    ratings = tables.ratings.sort_values(["userId", "movieId"])  # the order of a canonical CSR
     movie_ids = movies["movie_id"].to_numpy(np.int64, copy=True)
     user_ids = np.unique(ratings["userId"].to_numpy())
-    ratings = ratings.sort_values(["userId", "movieId"])  # the order of a canonical CSR
     rows = np.searchsorted(user_ids, ratings["userId"])
     matrix = sparse.csr_array(
         (
@@ -232,8 +195,8 @@ def load_movie_data(directory: Path) -> MovieData:
         shape=(len(user_ids), len(movie_ids)),
     )
     timestamps = ratings["timestamp"].to_numpy(np.int64, copy=True)
-    tags = clean_tags(tags, movie_ids)
-    tag_names, tag_counts = _count_tags(tags, len(movie_ids))
+    tags = clean_tags(tables.tags, movie_ids)
+    tag_names, tag_counts = count_tags(tags, len(movie_ids))
     return MovieData(
         directory=directory,
         ratings=_frozen(matrix),
@@ -273,81 +236,6 @@ def normalised_adjacency(interactions: sparse.csr_array) -> sparse.csr_array:
     return adjacency
 
 
-def tfidf(counts: sparse.csr_array) -> sparse.csr_array:
-    """TF-IDF with 1 + log tf, rows scaled to length 1 (empty rows stay empty); csr float32."""
-    if counts.shape[1] == 0:
-        return counts
-    features = TfidfTransformer(sublinear_tf=True).fit_transform(counts)
-    return _frozen(sparse.csr_array(features, dtype=np.float32))
-
-
-# --- tags -----------------------------------------------------------------------------------------
-
-
-def normalise_tag(raw: str) -> str:
-    """Fold case, accents' encoding, punctuation and spacing: " Sci-Fi! " → "sci fi".
-
-    Words stay together, so "time travel" is one tag. Apostrophes vanish ("tumey's" → "tumeys").
-    """
-    text = re.sub(r"['’`´]", "", raw)  # before NFKC, which turns ´ into a space
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    kept = (c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in text)
-    return " ".join("".join(kept).split())
-
-
-def clean_tags(tags: pd.DataFrame, movie_ids: NDArray[np.int64]) -> pd.DataFrame:
-    """Clean tag assignments and say of each what became of it.
-
-    Spellings that differ only in spacing ("sci fi", "scifi") become their most frequent form.
-
-    Args:
-        tags: columns userId, movieId, tag, as read.
-        movie_ids: int64 [n_movies], ascending raw ids.
-
-    Returns:
-        user_id (raw), movie (inner), raw, tag (cleaned), status: "kept", "noise" (about the viewer,
-        `NOISE_TAGS`), "rare" (on fewer than `MIN_FILMS_PER_TAG` films) or "empty" (no letters).
-    """
-    raw = tags["tag"].astype(str)
-    normal = raw.map({text: normalise_tag(text) for text in raw.unique()}).astype(str)
-    squeezed = normal.str.replace(" ", "", regex=False)
-    forms = pd.DataFrame({"squeezed": squeezed, "normal": normal}).value_counts().reset_index()
-    forms = forms.sort_values(["count", "normal"], ascending=[False, True])
-    usual_form = forms.drop_duplicates("squeezed").set_index("squeezed")["normal"]
-    tag = squeezed.map(usual_form).astype(str)
-    movie = np.searchsorted(movie_ids, tags["movieId"])
-    films_with = pd.Series(movie).groupby(tag.to_numpy()).transform("nunique").to_numpy()
-    status = np.select(
-        [tag == "", squeezed.isin(_SQUEEZED_NOISE), films_with < MIN_FILMS_PER_TAG],
-        ["empty", "noise", "rare"],
-        default="kept",
-    )
-    return pd.DataFrame(
-        {
-            "user_id": tags["userId"].to_numpy(),
-            "movie": movie,
-            "raw": raw.to_numpy(),
-            "tag": tag.to_numpy(),
-            "status": status,
-        }
-    )
-
-
-def _count_tags(tags: pd.DataFrame, n_movies: int) -> tuple[tuple[str, ...], sparse.csr_array]:
-    """Kept tag names and the csr float32 [n_movies, n_tags] of how many people gave each."""
-    kept = tags.loc[tags["status"] == "kept", ["user_id", "movie", "tag"]].drop_duplicates()
-    names = tuple(sorted(kept["tag"].unique()))
-    columns = kept["tag"].map({name: i for i, name in enumerate(names)})
-    counts = sparse.coo_array(
-        (np.ones(len(kept), np.float32), (kept["movie"], columns.astype(np.int64))),
-        shape=(n_movies, len(names)),
-    )
-    return names, counts.tocsr()
-
-
-# --- films ----------------------------------------------------------------------------------------
-
-
 def display_name(title: str) -> str:
     """`Matrix, The (1999)` → `The Matrix`; other titles in brackets are left out."""
     name = _YEAR.sub("", title).strip()
@@ -376,169 +264,9 @@ def _tidy_movies(movies: pd.DataFrame, links: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-# --- reading and checking -------------------------------------------------------------------------
-
-
-def _read_optional(path: Path, columns: dict[str, str]) -> pd.DataFrame:
-    if path.exists():
-        return _read_table(path, columns)
-    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
-
-
-def _read_table(path: Path, columns: dict[str, str]) -> pd.DataFrame:
-    """Read the named columns with their types; every fault becomes a one-sentence `DataError`.
-
-    The index counts the lines after the header from 0, blank lines included.
-    """
-    options = {"encoding": "utf-8-sig", "keep_default_na": False, "skip_blank_lines": False}
-    try:
-        header = list(pd.read_csv(path, nrows=0, **options).columns)
-        missing = [name for name in columns if name not in header]
-        if missing:
-            raise DataError(
-                f"{path.name} lacks the column {missing[0]!r}; its columns are "
-                f"{', '.join(map(repr, header))}, and {', '.join(columns)} are needed."
-            )
-        try:
-            table = pd.read_csv(path, dtype=columns, **options)
-            usable = not table[list(columns)].isna().any(axis=None) and _is_regular(table, path)
-        except (ValueError, OverflowError) as error:
-            if isinstance(error, UnicodeDecodeError | pd.errors.ParserError):
-                raise
-            usable = False
-        if not usable:  # a slower second look, to name the line or to drop blank ones
-            table = _checked(path, header, columns)
-    except DataError:
-        raise
-    except FileNotFoundError:
-        raise DataError(
-            f"{path.name} is missing from {path.parent}; put the MovieLens files there."
-        ) from None
-    except pd.errors.EmptyDataError:
-        raise DataError(f"{path.name} is empty; restore the original file.") from None
-    except pd.errors.ParserError as error:
-        raise DataError(_parser_sentence(path.name, str(error))) from None
-    except csv.Error:
-        raise DataError(_parser_sentence(path.name, "")) from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path.name} is not UTF-8 text; restore the original file.") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
-    return table[list(columns)]
-
-
-def _is_regular(table: pd.DataFrame, path: Path) -> bool:
-    """Whether every line has as many fields as the header, where pandas would not complain.
-
-    pandas takes surplus fields of the first line for an index, and fills short lines of text up.
-    """
-    if not isinstance(table.index, pd.RangeIndex):
-        return False
-    if all(pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes):
-        return True  # a field that is absent is NaN, which the caller sees
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return all(len(row) == table.shape[1] for row in csv.reader(file))
-
-
-def _checked(path: Path, header: list[str], columns: dict[str, str]) -> pd.DataFrame:
-    """The table without its blank lines; a `DataError` names the first line that has a fault."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file)
-        lines = [(reader.line_num, row) for row in reader]
-    for line, row in lines[1:]:
-        if row and len(row) != len(header):
-            raise DataError(_field_count_sentence(path.name, line, len(row), len(header)))
-    full = [(line, row) for line, row in lines[1:] if any(row)]
-    index = [line - 2 for line, _ in full]
-    text = pd.DataFrame([row for _, row in full], index, columns=header, dtype=str)
-    for column in columns:
-        if columns[column] not in _NUMBERS:
-            continue
-        pattern, kind_name = _NUMBERS[columns[column]]
-        bad = ~text[column].str.fullmatch(pattern)
-        if bad.any():
-            raise DataError(
-                f"{path.name}, line {_first(bad)}: {text.loc[bad, column].iloc[0]!r} in the column "
-                f"{column} is not {kind_name}; correct the line or restore the original file."
-            )
-    return text[list(columns)].astype(columns)
-
-
-_NUMBERS = {
-    "int64": (r"\s*[+-]?[0-9]{1,18}\s*", "a whole number"),
-    "float64": (r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\s*", "a number"),
-}
-
-
-def _field_count_sentence(name: str, line: int, saw: int, expected: int) -> str:
-    return (
-        f"{name}, line {line}: it has {saw} fields where the header has {expected}; "
-        "correct the line, or restore the original if the file was cut off."
-    )
-
-
-def _parser_sentence(name: str, message: str) -> str:
-    found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", message)
-    if found:
-        expected, line, saw = map(int, found.groups())
-        return _field_count_sentence(name, line, saw, expected)
-    return f"{name} is not a readable CSV file; restore the original file."
-
-
-def _check_movies(movies: pd.DataFrame) -> None:
-    if movies.empty:
-        raise DataError("movies.csv lists no film; restore the original file.")
-    if (movies["movieId"] < 0).any():
-        raise DataError("movies.csv holds a negative movieId; ids are whole numbers from 0 up.")
-    if movies["title"].str.strip().eq("").any():
-        line = _first(movies["title"].str.strip().eq(""))
-        raise DataError(f"movies.csv, line {line}: the title is empty; every film needs one.")
-    twice = movies.loc[movies["movieId"].duplicated(), "movieId"]
-    if len(twice):
-        raise DataError(f"movies.csv lists movieId {twice.iloc[0]} twice; keep one line per film.")
-
-
-def _check_ratings(ratings: pd.DataFrame, movies: pd.DataFrame) -> None:
-    if ratings.empty:
-        raise DataError("ratings.csv holds no rating; restore the original file.")
-    if (ratings["userId"] < 0).any():
-        raise DataError("ratings.csv holds a negative userId; ids are whole numbers from 0 up.")
-    stars = ratings["rating"]
-    bad = ~(stars.between(MIN_STARS, MAX_STARS) & (stars * 2 % 1 == 0))
-    if bad.any():
-        value = stars[bad].iloc[0]
-        raise DataError(
-            f"ratings.csv, line {_first(bad)}: {value:g} is not a star rating; "
-            f"ratings go from {MIN_STARS} to {MAX_STARS:g} in halves."
-        )
-    twice = ratings.duplicated(["userId", "movieId"])
-    if twice.any():
-        user, movie = ratings.loc[twice, ["userId", "movieId"]].iloc[0]
-        raise DataError(
-            f"ratings.csv, line {_first(twice)}: user {user} rates movie {movie} a second time; "
-            "keep one rating per user and film."
-        )
-    _check_known_movies("ratings.csv", ratings, movies)
-
-
-def _check_known_movies(name: str, table: pd.DataFrame, movies: pd.DataFrame) -> None:
-    unknown = ~table["movieId"].isin(movies["movieId"])
-    if unknown.any():
-        movie = table.loc[unknown, "movieId"].iloc[0]
-        raise DataError(
-            f"{name}, line {_first(unknown)}: movieId {movie} is not in movies.csv; "
-            "use files from the same MovieLens release."
-        )
-
-
-def _first(fault: pd.Series) -> int:
-    """The line in the file of the first True; the header is line 1."""
-    return int(fault.index[fault.to_numpy().argmax()]) + 2
-
-
 def _frozen(array: _Array) -> _Array:
     """The same array, made read-only: it is shared between sessions."""
-    parts = (array.data, array.indices, array.indptr) if sparse.issparse(array) else (array,)
+    parts = (array,) if isinstance(array, np.ndarray) else (array.data, array.indices, array.indptr)
     for part in parts:
         part.flags.writeable = False
     return array

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_preparation import MovieData
-from model_training import TrainedModel
+from lightgcn import TrainedModel
 from prediction import Viewer, tag_profile
 
 Kind = Literal["user", "movie"]

@@ -16,7 +16,7 @@ from sklearn.manifold import TSNE
 from sklearn.preprocessing import normalize
 
 from data_preparation import MovieData
-from model_training import TrainedModel
+from lightgcn import TrainedModel
 from prediction import similar_movies
 
 N_COMPONENTS = 10

@@ -21,7 +21,7 @@ from scipy import sparse
 from sklearn.preprocessing import normalize
 
 from data_preparation import MovieData
-from model_training import TrainedModel
+from lightgcn import TrainedModel
 
 DEFAULT_TAG_WEIGHT = 0.15  # chosen on validation: benchmarks/run.py hybrid
 NEUTRAL_STARS = 2.5  # only films rated above this shape the tag profile
@@ -97,7 +97,7 @@ class TagSuggestion:
     """A tag that the film's neighbours carry and the film does not.
 
     Attributes:
-        score: share of the neighbours' total similarity that carries the tag, 0 to 1.
+        score: share of the neighbours' squared similarity that carries the tag, 0 to 1.
         neighbours: inner ids of the neighbours that carry it, nearest first.
     """
 
@@ -345,14 +345,14 @@ def similar_movies(
 def suggest_tags(
     data: MovieData, model: TrainedModel, movie: int, k: int = 10, n_neighbours: int = 30
 ) -> list[TagSuggestion]:
-    """Tags that the nearest films in embedding space carry, and this film does not (yet).
+    """Tags that the nearest tagged films in embedding space carry, and this film does not (yet).
 
-    A tag scores the share of the tagged neighbours' similarity that carries it. The list is empty
-    when no neighbour is tagged or the film has no ratings.
+    A tag scores the share of the neighbours that carries it, each weighing the square of its
+    cosine. The list is empty when the film has no ratings or no other film is tagged.
     """
-    nearest, cosine = similar_movies(model, movie, n_neighbours)
-    carries = data.tag_counts[nearest].toarray() > 0  # [n_neighbours, n_tags]
-    weight = np.maximum(cosine, 0) * carries.any(axis=1)
+    nearest, cosine = tagged_neighbours(data, model, movie, n_neighbours)
+    carries = data.tag_counts[nearest].toarray() > 0  # [≤ n_neighbours, n_tags]
+    weight = np.maximum(cosine, 0) ** 2
     if not weight.any():
         return []
     scores = weight @ carries / weight.sum()  # [n_tags]
@@ -365,3 +365,12 @@ def suggest_tags(
         for tag in best
         if scores[tag] > 0
     ]
+
+
+def tagged_neighbours(
+    data: MovieData, model: TrainedModel, movie: int, n: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The n nearest films that carry a tag: as `similar_movies`."""
+    nearest, cosine = similar_movies(model, movie, data.n_movies)
+    tagged = np.diff(data.tag_counts.indptr)[nearest] > 0
+    return nearest[tagged][:n], cosine[tagged][:n]

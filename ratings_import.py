@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from data_preparation import MAX_STARS, MIN_STARS, MovieData, display_name
+from data_preparation import MovieData, display_name
+from movielens_files import MAX_STARS, MIN_STARS
 
 MAX_BYTES = 5 * 2**20
 MAX_ROWS = 20_000  # ratings; MovieLens' most active person has 2,698

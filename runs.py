@@ -17,11 +17,18 @@ from typing import Any
 import pandas as pd
 
 from evaluation import PROTOCOLS
-from model_training import EpochRecord, TrainingConfig
+from lightgcn import EpochRecord
+from training_config import TrainingConfig
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
+_KINDS: dict[str, Any] = {  # of the fields of a run that are not checked otherwise
+    **dict.fromkeys(("data_name", "fingerprint"), str),
+    **dict.fromkeys(("stop_reason", "problem"), str | None),
+    **dict.fromkeys(("refit", "refitted"), bool),
+    "versions": dict,
+}
 OURS, POPULARITY, EASE, PREVIOUS = "LightGCN", "popularity", "EASE", "previous model"
 
 
@@ -115,9 +122,13 @@ def load_runs(folder: Path) -> RunHistory:
     for path in sorted(folder.glob("*.json"), reverse=True):
         try:
             runs.append(_read(path))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except (
+            *(OSError, ValueError, TypeError, KeyError, AttributeError),
+            *(RecursionError, OverflowError),
+        ) as error:
             log.warning("run %s skipped: %s", path, error)
-            problems.append(f"{path.name} in the history of runs is damaged, so it is left out.")
+            name = path.name.encode(errors="replace").decode()  # a name need not be text
+            problems.append(f"{name} in the history of runs is damaged, so it is left out.")
     return RunHistory(tuple(runs), tuple(problems))
 
 
@@ -165,13 +176,16 @@ def curves_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 def _read(path: Path) -> Run:
     """The run in a file; raises many types for what is none."""
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+    json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair cannot be shown
     if content.pop("format") != FORMAT or content["id"] != path.stem:
         raise ValueError("another format or a file of another run")
     history = tuple(_record(record) for record in content["history"])
     if [record.epoch for record in history] != list(range(len(history))):
         raise ValueError("the history is not complete")
-    intervals = {name: (float(a), float(b)) for name, (a, b) in content["intervals"].items()}
+    intervals = {
+        name: (_number(low), _number(high)) for name, (low, high) in content["intervals"].items()
+    }
     parts = {
         "config": TrainingConfig(**content["config"]),
         "history": history,
@@ -181,8 +195,16 @@ def _read(path: Path) -> Run:
     }
     run = Run(**content | parts)
     datetime.fromisoformat(run.started)
-    if run.protocol not in PROTOCOLS or not isinstance(run.seconds, int | float):
+    if run.protocol not in PROTOCOLS or _number(run.seconds) < 0:
         raise ValueError("an unknown protocol or no duration")
+    for name, kind in _KINDS.items():
+        if not isinstance(getattr(run, name), kind):
+            raise TypeError(f"{name} is of another kind")
+    if not all(isinstance(version, str) for version in run.versions.values()):
+        raise TypeError("a version is no text")
+    for values in (run.to_beat, *run.test.values(), *(record.metrics for record in history)):
+        if not all(0 <= value <= 1 for value in values.values()):
+            raise ValueError("a metric is out of range")
     best = run.best_epoch
     if best is not None and (type(best) is not int or best not in range(len(history))):
         raise ValueError("the kept epoch is not in the history")
@@ -190,14 +212,28 @@ def _read(path: Path) -> Run:
 
 
 def _record(content: Mapping[str, Any]) -> EpochRecord:
-    loss = math.nan if content["loss"] is None else float(content["loss"])
-    return EpochRecord(
-        content["epoch"], loss, float(content["seconds"]), _numbers(content["metrics"])
-    )
+    loss = math.nan if content["loss"] is None else _number(content["loss"])
+    if type(content["epoch"]) is not int:
+        raise TypeError("an epoch has no number")
+    metrics = _numbers(content["metrics"])
+    return EpochRecord(content["epoch"], loss, _number(content["seconds"]), metrics)
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    return {str(name): float(value) for name, value in values.items()}
+    return {str(name): _number(value) for name, value in values.items()}
+
+
+def _number(value: Any) -> float:
+    """The finite number, and no text or truth value that Python would take for one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{value!r:.50} is no number")
+    if not math.isfinite(value):
+        raise ValueError("a number is not finite")
+    return float(value)
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number in JSON")
 
 
 def _without_nan(value: Any) -> Any:

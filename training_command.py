@@ -9,20 +9,14 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 
+from checkpoints import CheckpointError, checkpoint_path
 from data_download import obtain_data
-from data_preparation import DataError, load_movie_data
+from data_preparation import load_movie_data
 from evaluation import DEFAULT_PROTOCOL, PROTOCOLS
-from model_training import (
-    CONFIG_RANGES,
-    CONFIG_SWITCHES,
-    PRESETS,
-    CheckpointError,
-    EpochRecord,
-    TrainingConfig,
-    checkpoint_path,
-    kept_epoch,
-)
+from lightgcn import EpochRecord, TrainedModel, kept_epoch
+from movielens_files import DataError
 from runs import OURS, runs_folder
+from training_config import CONFIG_RANGES, CONFIG_SWITCHES, PRESETS, TrainingConfig
 from training_job import TrainingJob
 
 _SETTING_HELP = {
@@ -35,9 +29,8 @@ _SETTING_HELP = {
     "negatives": "films not rated that are sampled against each rating",
     "patience": "stop after so many epochs without a better validation NDCG@20",
     "seed": "of start, shuffling and sampling: the same seed gives the same model",
-    "warm_start": "start from the leading directions of the ratings, not at random",
     "hide_batch": "take a batch out of the graph while it is predicted",
-    "cosine_decay": "let the learning rate fall to 0 over the epochs",
+    "warm_start": "start from the leading directions of the ratings, not at random",
 }
 
 
@@ -55,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(job.problem, file=sys.stderr)
     if job.model is None or not job.saved:
         return 1
-    _report(job)
+    _report(job.model, job)
     return 0
 
 
@@ -82,8 +75,8 @@ def _prepare(options: argparse.Namespace) -> TrainingJob:
     )
 
 
-def _report(job: TrainingJob) -> None:
-    model, intervals = job.model, job.model.test_intervals
+def _report(model: TrainedModel, job: TrainingJob) -> None:
+    intervals = model.test_intervals
     print(f"{model.stop_reason} Kept {kept_epoch(model)}, chosen on validation.")
     others = [name for name in job.test if name != OURS]
     header = "".join(f"{name:>16}" for name in others)

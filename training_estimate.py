@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from data_preparation import MovieData
-from model_training import TrainingConfig
 from runs import Run
+from training_config import TrainingConfig
 
 # Seconds per unit of `epoch_work` and `start_work`, measured on one core with ml-latest-small;
 # replaced by what the last run on the same data took.

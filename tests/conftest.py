@@ -18,7 +18,8 @@ import torch
 from hypothesis import settings
 
 from data_download import find_local_data
-from data_preparation import DataError, MovieData, load_movie_data
+from data_preparation import MovieData, load_movie_data
+from movielens_files import DataError
 
 # A shared, slow CPU must not fail a test by its clock, and a run must be repeatable.
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=60)

@@ -21,7 +21,8 @@ import pytest
 
 import data_download
 from data_download import MEMBERS, download_movielens, find_local_data, main, obtain_data
-from data_preparation import DataError, load_movie_data
+from data_preparation import load_movie_data
+from movielens_files import DataError
 from tests.conftest import assert_one_sentence, snapshot, write_dataset
 
 Reply = Callable[[BaseHTTPRequestHandler], None]

@@ -15,14 +15,14 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import sparse
 
 from data_preparation import (
-    DataError,
     MovieData,
     UnknownIdError,
     display_name,
     load_movie_data,
-    normalise_tag,
     normalised_adjacency,
 )
+from movielens_files import DataError
+from tag_cleaning import normalise_tag
 from tests.conftest import (
     HEADERS,
     TOY_LINKS,

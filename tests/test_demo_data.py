@@ -8,7 +8,8 @@ from data_download import DEMO_DIR
 from data_preparation import load_movie_data
 from demo_data.make_demo_data import build, csv_bytes, load_films
 from evaluation import evaluate, popularity, random_80_10_10
-from model_training import TrainingConfig, train
+from model_training import train
+from training_config import TrainingConfig
 
 
 def test_the_committed_files_are_what_the_script_writes() -> None:

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from data_preparation import MovieData
 from evaluation import random_80_10_10, temporal_leave_one_out
 from explanation import explain, subgraph
-from model_training import TrainedModel, TrainingConfig, train
+from lightgcn import TrainedModel
+from model_training import train
 from prediction import fold_in, score_all, user_viewer
+from training_config import TrainingConfig
 
 
 @pytest.fixture(scope="session")

@@ -22,26 +22,13 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 from scipy import sparse
 
+import checkpoints
 import model_training
+from checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from data_preparation import MovieData, normalised_adjacency
 from evaluation import Split, evaluate, popularity, random_80_10_10, temporal_leave_one_out
-from model_training import (
-    CONFIG_RANGES,
-    CheckpointError,
-    EpochRecord,
-    NegativeSampler,
-    TrainedModel,
-    TrainingConfig,
-    bpr_loss,
-    factor_scorer,
-    initial_embeddings,
-    layer_mean,
-    load_checkpoint,
-    main,
-    save_checkpoint,
-    to_torch,
-    train,
-)
+from lightgcn import EpochRecord, TrainedModel, factor_scorer, layer_mean, to_torch
+from model_training import Learner, NegativeSampler, StopTraining, bpr_loss, main, train
 from tests.conftest import (
     TOY_RATINGS,
     assert_one_sentence,
@@ -50,6 +37,8 @@ from tests.conftest import (
     write_dataset,
     write_planted,
 )
+from training_config import CONFIG_RANGES, TrainingConfig
+from warm_start import initial_embeddings
 
 # Small, quick, and several steps per epoch. Every field that a test relies on is set.
 SMALL = {
@@ -60,9 +49,8 @@ SMALL = {
     "learning_rate": 0.05,
     "l2": 1e-3,
     "negatives": 2,
-    "warm_start": False,
     "hide_batch": False,
-    "cosine_decay": False,
+    "warm_start": False,
     "patience": 100,
     "seed": 3,
 }
@@ -372,13 +360,13 @@ def test_a_hidden_batch_is_predicted_from_a_graph_without_it(
     planted_data: MovieData, split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     graphs: list[np.ndarray] = []
-    without = model_training._Epochs._without
+    without = Learner._without
 
-    def spy(epochs: Any, chosen: torch.Tensor) -> torch.Tensor:
-        graphs.append(without(epochs, chosen).to_dense().numpy())
-        return without(epochs, chosen)
+    def spy(learner: Learner, chosen: torch.Tensor) -> torch.Tensor:
+        graphs.append(without(learner, chosen).to_dense().numpy())
+        return without(learner, chosen)
 
-    monkeypatch.setattr(model_training._Epochs, "_without", spy)
+    monkeypatch.setattr(Learner, "_without", spy)
     train(planted_data, split, config(epochs=1, hide_batch=True, batch_size=64))
     full = normalised_adjacency(split.train).toarray()
     users, movies = split.train.nonzero()
@@ -387,24 +375,6 @@ def test_a_hidden_batch_is_predicted_from_a_graph_without_it(
     assert sorted(map(tuple, hidden)) == edges  # each rating is hidden once, in both directions
     assert len(graphs) == math.ceil(split.train.nnz / 64)
     assert all((graph[graph != full] == 0).all() for graph in graphs)
-
-
-def test_cosine_decay_ends_with_a_learning_rate_near_0(
-    planted_data: MovieData, split: Split, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rates: list[float] = []
-    adam = torch.optim.Adam
-
-    class Spy(adam):
-        def step(self, *arguments: Any, **options: Any) -> Any:
-            rates.append(self.param_groups[0]["lr"])
-            return super().step(*arguments, **options)
-
-    monkeypatch.setattr(torch.optim, "Adam", Spy)
-    train(planted_data, split, config(epochs=4, cosine_decay=True, learning_rate=0.1))
-    assert rates[0] == pytest.approx(0.1) and rates[-1] < 0.005
-    assert rates == sorted(rates, reverse=True)
-    assert rates[len(rates) // 2] == pytest.approx(0.05, rel=0.1)
 
 
 def test_a_warm_start_ranks_far_better_than_chance_before_any_step(
@@ -681,21 +651,13 @@ def test_when_everyone_rated_everything_it_is_said(load: Callable[..., MovieData
 # --- stopping early -------------------------------------------------------------------------------
 
 
-def test_should_stop_ends_the_training_after_the_epoch(
-    planted_data: MovieData, split: Split
-) -> None:
-    answers = iter([False, False, True])
-    model = train(planted_data, split, config(epochs=50), should_stop=lambda: next(answers))
-    assert [record.epoch for record in model.history] == [0, 1, 2]
-    assert "epoch 2" in model.stop_reason
-    assert_one_sentence(model.stop_reason)
-    assert model.best_epoch == int(np.argmax(ndcg(model)))
-
-
 def test_a_stop_before_the_first_epoch_gives_the_untrained_model(
     planted_data: MovieData, split: Split
 ) -> None:
-    model = train(planted_data, split, config(), should_stop=lambda: True)
+    def stop() -> None:
+        raise StopTraining
+
+    model = train(planted_data, split, config(), before_step=stop)
     assert (len(model.history), model.best_epoch) == (1, 0)
     np.testing.assert_array_equal(model.e0, start_of(split.train, config()))
 
@@ -890,7 +852,7 @@ def test_saving_again_keeps_the_file_before_as_the_previous_one(
 ) -> None:
     before = saved.read_bytes()
     save_checkpoint(replace(model, stop_reason="It was another run."), saved)
-    assert model_training.previous_checkpoint(saved).read_bytes() == before
+    assert checkpoints.previous_checkpoint(saved).read_bytes() == before
     assert saved.read_bytes() != before
     assert len(list(saved.parent.iterdir())) == 2
 
@@ -920,7 +882,7 @@ def test_a_save_takes_its_place_in_one_step_or_not_at_all(
     def refuse(*_: object) -> None:
         raise OSError("Permission denied")
 
-    monkeypatch.setattr(model_training.os, "replace", refuse)
+    monkeypatch.setattr(checkpoints.os, "replace", refuse)
     with pytest.raises(CheckpointError, match="Permission denied"):
         save_checkpoint(replace(model, stop_reason="It was another run."), saved)
     assert saved.read_bytes() == before
@@ -1069,7 +1031,7 @@ def rewrite(path: Path, **changes: Any) -> None:
     content = torch.load(path, weights_only=True) | changes
     if "digest" not in changes:  # so that the checks behind the checksum are reached
         with contextlib.suppress(Exception):
-            content["digest"] = model_training._digest(content)
+            content["digest"] = checkpoints._digest(content)
     torch.save({key: value for key, value in content.items() if value is not ...}, path)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +12,8 @@ from scipy import sparse
 
 from data_preparation import MovieData
 from evaluation import random_80_10_10, temporal_leave_one_out
-from model_training import TrainedModel, TrainingConfig, train
+from lightgcn import TrainedModel
+from model_training import train
 from prediction import (
     Scores,
     blend,
@@ -21,8 +24,10 @@ from prediction import (
     similar_movies,
     suggest_tags,
     tag_profiles,
+    tagged_neighbours,
     user_viewer,
 )
+from training_config import TrainingConfig
 
 UNUSED_MODEL = None
 """Without diversity, `recommend` never looks at the model."""
@@ -269,3 +274,19 @@ def test_suggested_tags_come_from_neighbours_and_are_new_to_the_film(
         assert not toy_data.tag_counts[heat, column]
         assert all(toy_data.tag_counts[m, column] for m in suggestion.neighbours)
         assert 0 < suggestion.score <= 1 + 1e-6
+
+
+def test_suggestions_come_from_the_nearest_tagged_films_by_hand(toy_data: MovieData) -> None:
+    # The Matrix carries sci fi and time travel, Alien both, Jumanji time travel (inner 0, 6, 2).
+    # Of Up (inner 4) the nearest film is Heat, which has no tag and is passed over.
+    factors = np.zeros((toy_data.n_movies, 2), np.float32)
+    factors[4], factors[1] = (1, 0), (1, 0.1)
+    factors[0], factors[6], factors[2] = (1, 1), (0, 1), (1, -1)
+    model = SimpleNamespace(movie_factors=factors)
+    nearest, cosine = tagged_neighbours(toy_data, model, 4, 2)
+    assert set(nearest.tolist()) == {0, 2}
+    np.testing.assert_allclose(cosine, [0.5**0.5] * 2, rtol=1e-6)
+    found = {s.tag: s for s in suggest_tags(toy_data, model, 4, n_neighbours=3)}
+    assert found["time travel"].score == pytest.approx(1)
+    assert found["sci fi"].score == pytest.approx(0.5)  # 0.5 of 0.5 + 0.5; Alien's cosine is 0
+    assert set(found["sci fi"].neighbours) == {0, 6}

@@ -14,7 +14,7 @@ import pytest
 
 import runs
 from export import to_csv
-from model_training import EpochRecord, TrainingConfig
+from lightgcn import EpochRecord
 from runs import (
     OURS,
     Run,
@@ -27,6 +27,7 @@ from runs import (
     save_run,
 )
 from tests.conftest import assert_one_sentence, snapshot
+from training_config import TrainingConfig
 
 RUN = Run(
     id="20260102-030405-abcdef",

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from checkpoints import load_checkpoint
 from data_preparation import MovieData
-from model_training import TrainingConfig, load_checkpoint
 from runs import load_runs, runs_folder
 from tests.conftest import REPOSITORY, write_planted
 from training_command import main
+from training_config import TrainingConfig
 from training_estimate import estimate, memory_bytes
 from training_job import TrainingJob
 
