@@ -7,6 +7,7 @@ unaltered logo at `TMDB_LOGO_URL`, less prominent than the app's own name.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import random
 import re
@@ -260,17 +261,22 @@ class _Cache:
 
     def get(self, films: Sequence[Film]) -> dict[Film, str | None]:
         """What is known of these films and has not expired."""
-        query = "SELECT path FROM posters WHERE film = ? AND expires BETWEEN ? AND ?"
+        query = "SELECT * FROM posters WHERE film = ? AND expires BETWEEN ? AND ?"
         answers = self._run((query, (repr(film), *self._in_time())) for film in films)
-        known = {film: rows[0][0] for film, rows in zip(films, answers, strict=False) if rows}
-        return {film: p for film, p in known.items() if p is None or _POSTER_PATH.fullmatch(str(p))}
+        known = {film: rows[0] for film, rows in zip(films, answers, strict=False) if rows}
+        return {
+            film: row[1]
+            for film, row in known.items()
+            if (row[1] is None or _POSTER_PATH.fullmatch(str(row[1]))) and row[-1] == _seal(row[:3])
+        }
 
     def put(self, film: Film, path: str | None) -> None:
         """Keep an answer, and delete all that has expired, as TMDB's terms ask."""
         expires = time.time() + (FOUND_SECONDS if path else NOT_FOUND_SECONDS)
         expired = "DELETE FROM posters WHERE expires NOT BETWEEN ? AND ?"
-        added = "REPLACE INTO posters VALUES (?, ?, ?)"
-        self._run([(expired, self._in_time()), (added, (repr(film), path, expires))])
+        added = "REPLACE INTO posters VALUES (?, ?, ?, ?)"
+        row = (repr(film), path, expires)
+        self._run([(expired, self._in_time()), (added, (*row, _seal(row)))])
 
     @staticmethod
     def _in_time() -> tuple[float, float]:
@@ -285,7 +291,10 @@ class _Cache:
             # A connection per call suits any thread; half a second is what a page can spare.
             with closing(sqlite3.connect(self._file, timeout=0.5)) as db, db:
                 db.execute("PRAGMA synchronous = OFF")  # a power cut may cost a cache, no more
-                columns = "film TEXT PRIMARY KEY, path TEXT, expires REAL NOT NULL"
+                # Another number of columns is of an older version, or of another program.
+                if len(db.execute("PRAGMA table_info(posters)").fetchall()) not in (0, 4):
+                    db.execute("DROP TABLE posters")
+                columns = "film TEXT PRIMARY KEY, path TEXT, expires REAL NOT NULL, seal TEXT"
                 db.execute(f"CREATE TABLE IF NOT EXISTS posters ({columns})")
                 return [db.execute(*statement).fetchall() for statement in statements]
         except (sqlite3.OperationalError, OSError) as error:  # unwritable, locked, disk full
@@ -298,6 +307,11 @@ class _Cache:
                 with suppress(OSError):
                     self._file.with_name(self._file.name + suffix).unlink()
         return []
+
+
+def _seal(row: tuple) -> str:
+    """Tells a row (film, path, expires) as it was written from one that was damaged since."""
+    return hashlib.sha256(repr(row).encode(errors="replace")).hexdigest()
 
 
 def _poster_path(entry: dict[str, Any]) -> str | None:

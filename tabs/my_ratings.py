@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from data_preparation import MAX_STARS, MIN_STARS, MovieData
+from data_preparation import MovieData
 from export import to_csv
+from movielens_files import MAX_STARS, MIN_STARS
 from plots import label
 from prediction import Recommendation
 from ratings_import import MATCHED, MAX_BYTES, RatingsFileError, TitleIndex, read_ratings_file
@@ -75,14 +76,15 @@ def _rate(data: MovieData) -> None:
         key="my_film",
     )
     value = stars.select_slider("Stars", _STARS, 4.0, format_func=lambda s: f"{s:g} ★")
-    if add.button("Add", type="primary", disabled=movie is None, width="stretch"):
+    added = add.button("Add", type="primary", disabled=movie is None, width="stretch")
+    if added and movie is not None:
         my_stars(data)[movie] = value
         st.rerun()
     st.pills(
         f"Quick start: click what you like ({_QUICK_STARS:g} ★ each)",
         order[:_QUICK_FILMS],
         selection_mode="multi",
-        format_func=lambda movie: label(data, movie),
+        format_func=lambda movie: escape(label(data, movie)),
         key="quick_start",
         on_change=_apply_quick_start,
         args=(data, order[:_QUICK_FILMS]),
@@ -111,7 +113,7 @@ def _upload(data: MovieData) -> None:
     try:
         found = read_ratings_file(file.getvalue(), _title_index(data, data.fingerprint))
     except RatingsFileError as error:
-        st.error(str(error))
+        st.error(escape(str(error)))
         return
     st.success(escape(found.summary))
     if found.stars and st.button(

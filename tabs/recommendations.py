@@ -14,7 +14,7 @@ from data_download import PROJECT_DIR
 from data_preparation import MovieData
 from explanation import Explanation, explain
 from export import to_csv
-from model_training import TrainedModel
+from lightgcn import TrainedModel
 from plots import contribution_chart, label, score_chart, tag_share_chart
 from posters import Film, PosterService
 from prediction import (
@@ -242,7 +242,7 @@ def _tmdb_token() -> str | None:
 @st.dialog("Why this film?", width="large")
 def _why(data: MovieData, model: TrainedModel, viewer: Viewer, item: Recommendation) -> None:
     reasons = explain(data, model, viewer, item.movie)
-    st.subheader(label(data, item.movie))
+    st.subheader(escape(label(data, item.movie)))
     st.markdown(f"{_sum_of_parts(item)}  \n{_because(data, viewer, reasons)}")
     graph, tags, near = st.tabs(["Rated films", "Tags and genres", "Similar films"])
     with graph:

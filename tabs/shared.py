@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 
 import numpy as np
 import streamlit as st
 
-from data_preparation import MovieData, UnknownIdError
+from data_preparation import MovieData
+from training_job import training_allowed
 
 
 def pick_user(data: MovieData) -> int:
@@ -30,9 +30,11 @@ def pick_user(data: MovieData) -> int:
 
 
 def _user_from_link(data: MovieData) -> int:
-    """The raw user id that the link names; a typical user otherwise (`link_problems` tells)."""
-    with contextlib.suppress(KeyError, ValueError, OverflowError, UnknownIdError):
-        return int(data.user_ids[data.inner_user(int(st.query_params["user"]))])
+    """The raw user id that the link names; a typical user otherwise (`read_link` tells)."""
+    asked = st.query_params.get("user")
+    for raw in data.user_ids.tolist():
+        if str(raw) == asked:  # and not int(asked), which takes " 7", "07" and "٧" as well
+            return raw
     return int(data.user_ids[_typical_user(data)])
 
 
@@ -41,9 +43,16 @@ def _typical_user(data: MovieData) -> int:
     return int(np.abs(data.user_degree - np.median(data.user_degree)).argmin())
 
 
+# Streamlit turns these into links, icons and signs even where they are escaped: an invisible word
+# joiner between their characters stops that.
+_SHORTHAND = re.compile(r"(?i)(?<=:)(?=[\w/])|(?<=www)(?=\.)|(?<=@)(?=\w)|(?<=[-<>~])(?=[-<>=])")
+_BIDI_CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # would turn round what comes after
+
+
 def escape(text: str) -> str:
-    """Text from files, safe inside Markdown: titles and tags show as they are written."""
-    return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])", r"\\\1", text)
+    """Text from files and links, safe inside Markdown: it shows as written, on one line."""
+    one_line = " ".join(_BIDI_CONTROLS.sub("", text).split())
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~$:&=^@])", r"\\\1", _SHORTHAND.sub("\u2060", one_line))
 
 
 def count(number: int, thing: str) -> str:
@@ -52,8 +61,12 @@ def count(number: int, thing: str) -> str:
 
 
 def no_model_yet(what: str) -> None:
+    whence = (
+        "One is being trained now or can be started in the tab **Train Model**"
+        if training_allowed()
+        else "This server does not train; its operator does"
+    )
     st.info(
-        f"{what} need a trained model. One is being trained now or can be started in the tab "
-        "**Train Model**; this page fills in by itself when it is ready.",
+        f"{what} need a trained model. {whence}; this page fills in by itself when it is ready.",
         icon=":material/hourglass_top:",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from data_preparation import MovieData
-from tabs.links import link_problems, year_range
+from tabs.links import read_link, year_range
 
 
 def test_a_sound_link_has_no_problems(toy_data: MovieData) -> None:
@@ -20,7 +20,7 @@ def test_a_sound_link_has_no_problems(toy_data: MovieData) -> None:
         "years": ["1979", "1999"],
         "utm_source": ["somewhere else"],
     }
-    assert link_problems(query, toy_data) == []
+    assert read_link(query, toy_data) == (query, [])
     assert year_range(toy_data) == (1979, 2009)
 
 
@@ -48,10 +48,10 @@ def test_a_sound_link_has_no_problems(toy_data: MovieData) -> None:
 def test_what_the_widgets_would_refuse_is_said_in_a_sentence(
     toy_data: MovieData, name: str, value: str
 ) -> None:
-    (problem,) = link_problems({name: [value]}, toy_data)
+    (problem,) = read_link({name: [value]}, toy_data)[1]
     assert name in problem and f"“{value}”" in problem
 
 
 def test_a_huge_value_is_cut_short(toy_data: MovieData) -> None:
-    (problem,) = link_problems({"k": ["9" * 5000]}, toy_data)
+    (problem,) = read_link({"k": ["9" * 5000]}, toy_data)[1]
     assert len(problem) < 200
