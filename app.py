@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import streamlit as st
 
-from data_download import DEMO_DIR, download_movielens, find_local_data
-from data_preparation import DataError, MovieData, load_movie_data
+from checkpoints import CheckpointError, checkpoint_path, load_checkpoint
+from data_download import DEMO_DIR, PROJECT_DIR, download_movielens, find_local_data
+from data_preparation import MovieData, load_movie_data
 from evaluation import DEFAULT_PROTOCOL
-from model_training import (
-    PRESETS,
-    CheckpointError,
-    TrainedModel,
-    checkpoint_path,
-    load_checkpoint,
-)
+from lightgcn import TrainedModel
+from movielens_files import DataError
 from tabs import insights, recommendations, start_here, train_model
-from tabs.links import TABS, link_problems
-from training_job import JobBoard, JobBusyError
+from tabs.links import TABS, read_link
+from tabs.shared import escape
+from training_config import PRESETS
+from training_job import (
+    TRAINING_COMMAND,
+    JobBoard,
+    JobRefusedError,
+    SettingError,
+    board_of,
+    training_allowed,
+)
+
+# Streamlit leaves six empty lines above the title; a phone has no room for a large one; and white
+# on the dark theme's primary colour cannot be read.
+_STYLE = """
+[data-testid=stMainBlockContainer] {padding-top: 2rem}
+@media (max-width: 640px) {
+  h1 {font-size: 1.8rem !important; padding-bottom: 0.25rem !important}
+  h2 {font-size: 1.35rem !important; padding: 0.2rem 0 !important}
+  h3 {font-size: 1.2rem !important; padding: 0.4rem 0 !important}
+}
+[data-testid=stBaseButton-primary]:enabled, [data-testid=stBaseButton-primary]:enabled *,
+[data-testid=stMultiSelect] [data-tag] * {color: light-dark(#fff, #10161b) !important}
+"""
 
 
 @dataclass
@@ -38,11 +57,6 @@ def first_download() -> FirstDownload:
     return FirstDownload()
 
 
-@st.cache_resource
-def job_board() -> JobBoard:
-    return JobBoard()
-
-
 @st.cache_resource(max_entries=2, show_spinner="Reading the ratings …")
 def cached_data(directory: Path, changed: tuple[int, ...]) -> MovieData:
     """`changed`: modification times, so that new files are read."""
@@ -54,22 +68,32 @@ def cached_model(_data: MovieData, fingerprint: str, path: Path, changed: int) -
     return load_checkpoint(_data, path)
 
 
+@st.cache_resource(show_spinner=False)
+def freeze_libraries() -> None:
+    """Spare the garbage collector the libraries' objects, once per server.
+
+    Streamlit collects all garbage after every run of a page or fragment. Walking through what the
+    imported libraries hold, which never becomes garbage, took most of the time of a rerun.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def main() -> None:
-    st.set_page_config("LightGCN Movies", ":material/movie:", layout="wide")
-    # Streamlit leaves six empty lines above the title.
-    st.html("<style>[data-testid=stMainBlockContainer] {padding-top: 2rem}</style>")
+    freeze_libraries()
+    # A file of ours as the icon: an icon by name would come from another server.
+    st.set_page_config("LightGCN Movies", PROJECT_DIR / "default.png", layout="wide")
+    st.html(f"<style>{_STYLE}</style>")
     st.title("LightGCN Movies")
     st.caption("A graph neural network that recommends films and shows exactly why.")
     try:
+        training_allowed()
         data = load_data()
-    except DataError as error:
-        st.error(str(error), icon=":material/error:")
+    except (DataError, SettingError) as error:
+        st.error(escape(str(error)), icon=":material/error:")
         st.stop()
-    if "link_read" not in st.session_state:  # only the first run sees what the link asked for
-        st.session_state["link_read"] = True
-        for problem in link_problems(_query(), data):
-            st.warning(problem, icon=":material/link_off:")
-    board = job_board()
+    show_link_problems(data)
+    board = board_of(checkpoint_path())
     model = current_model(data, board)
     tabs = st.tabs(TABS, key="tab", bind="query-params")
     renderers = [
@@ -84,14 +108,29 @@ def main() -> None:
                 render()
 
 
+def show_link_problems(data: MovieData) -> None:
+    """On the first run: say what the link asks for in vain, and leave the widgets only the rest."""
+    if "link_problems" not in st.session_state:
+        sound, st.session_state["link_problems"] = read_link(_query(), data)
+        if st.session_state["link_problems"]:
+            st.query_params.from_dict(sound)
+            st.rerun()  # the widgets take their values from the address when a run begins
+    for problem in st.session_state["link_problems"]:
+        st.warning(escape(problem), icon=":material/link_off:")
+    st.session_state["link_problems"] = []
+
+
 def _query() -> dict[str, list[str]]:
     return {name: st.query_params.get_all(name) for name in st.query_params}
 
 
 def load_data() -> MovieData:
-    """The data by the documented order; on the demo data, says so and offers the download."""
+    """The data by the documented order; on the demo data, says so and offers the download.
+
+    Other data need another model, so where visitors may not train, they may not download either.
+    """
     directory = find_local_data()
-    if directory is None:
+    if directory is None and training_allowed():
         attempt = first_download()
         with attempt.lock:  # a second visitor waits for the first one's download
             directory = find_local_data()
@@ -109,7 +148,8 @@ def try_download() -> tuple[Path | None, str | None]:
     """The folder, or None and the sentence that says why not."""
     bar = st.progress(0.0, "Downloading MovieLens from GroupLens …")
     try:
-        return download_movielens(progress=lambda done, total: bar.progress(min(done / total, 1.0)))
+        folder = download_movielens(progress=lambda done, total: bar.progress(min(done / total, 1)))
+        return folder, None
     except DataError as error:
         return None, str(error)
     finally:
@@ -121,36 +161,48 @@ def offer_download() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.warning(
             "**Demo data:** real films, simulated viewers. Good for a tour, not for a "
-            f"recommendation to trust. {attempt.problem or ''}",
+            f"recommendation to trust. {escape(attempt.problem or '')}",
             icon=":material/science:",
             width="stretch",
         )
-        wanted = st.button("Download MovieLens (1 MB)", icon=":material/download:")
+        wanted = training_allowed() and st.button(
+            "Download MovieLens (1 MB)", icon=":material/download:"
+        )
     if wanted:
         directory, attempt.problem = try_download()
         if directory:
             st.rerun()
-        st.error(attempt.problem)
+        st.error(escape(attempt.problem or ""))
 
 
 def current_model(data: MovieData, board: JobBoard) -> TrainedModel | None:
-    """The newest model that fits the data; without any, starts a training and shows it."""
+    """The newest model that fits the data; without any, starts a training and shows it.
+
+    Where visitors may not train, says instead what the operator has to do.
+    """
     job, path = board.job, checkpoint_path()
-    fits = job is not None and job.data.fingerprint == data.fingerprint
-    made_here = job.model if fits and job.status == "finished" else None
+    ours = job if job and job.data.fingerprint == data.fingerprint else None
+    made_here = ours.model if ours and ours.status == "finished" else None
     follow_new_models(path)
-    if made_here and not job.saved:
+    if ours and made_here and not ours.saved:
         return made_here
     try:
         return cached_model(data, data.fingerprint, path, path.stat().st_mtime_ns)
     except FileNotFoundError:
         pass
-    except CheckpointError as error:
-        st.warning(str(error), icon=":material/warning:")
+    except (CheckpointError, OSError) as error:
+        st.warning(escape(f"The model is not used: {error}"), icon=":material/warning:")
     if made_here:  # its file was taken away or damaged since
         return made_here
-    if not fits:
-        with contextlib.suppress(JobBusyError):  # another session was quicker: watch its run
+    if not training_allowed():
+        st.warning(
+            "This server has no model for its data and does not train; its operator has to run "
+            f"`{TRAINING_COMMAND}`, then this page fills in by itself.",
+            icon=":material/engineering:",
+        )
+        return None
+    if not ours:
+        with contextlib.suppress(JobRefusedError):  # another session was quicker: watch its run
             board.start(data, DEFAULT_PROTOCOL, PRESETS["fast"], path)
     first_training(board)
     return None

@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 
 from evaluation import Part
-from model_training import EpochRecord
+from lightgcn import EpochRecord
 from plots import BLUE, ORANGE, PALETTE, VERMILLION
 from runs import Run, curves_table
 
@@ -29,7 +29,7 @@ def metric_chart(
     table = pd.DataFrame([{"epoch": r.epoch, metric: r.metrics[metric]} for r in records])
     chart = _curve(table, metric, f"{metric} on {part}", BLUE)
     if baseline is None:
-        return alt.layer(chart).properties(height=_HEIGHT)
+        return alt.LayerChart(layer=[chart]).properties(height=_HEIGHT)
     line = pd.DataFrame({"value": [baseline], "name": [f"popularity {baseline:.4f}"]})
     rule = alt.Chart(line).mark_rule(color=ORANGE, strokeDash=[5, 4]).encode(y="value:Q")
     text = (

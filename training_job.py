@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from data_preparation import MovieData
-from evaluation import PROTOCOLS, Split, ease, evaluate, popularity
-from model_training import (
+from checkpoints import (
     CheckpointError,
-    EpochRecord,
-    StopTraining,
-    TrainedModel,
-    TrainingConfig,
     library_versions,
     load_checkpoint,
-    refit,
     restore_previous,
     save_checkpoint,
-    train,
 )
+from data_preparation import MovieData
+from evaluation import PROTOCOLS, Split, ease, evaluate, popularity
+from lightgcn import EpochRecord, TrainedModel
+from model_training import StopTraining, refit, train
 from runs import EASE, OURS, POPULARITY, PREVIOUS, Run, RunError, new_run_id, runs_folder, save_run
+from training_config import TrainingConfig
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +32,39 @@ KS = (5, 10, 20, 50)  # list lengths that every run is measured at
 MAX_EASE_FILMS = 20_000  # its dense tables grow with users × films
 
 
-class JobBusyError(RuntimeError):
-    """A training is already running; the message is one sentence to show to the user."""
+TRAINING_VARIABLE = "LIGHTGCN_TRAINING"
+TRAINING_COMMAND = "python model_training.py"  # for the operator of a server that does not train
+
+
+class SettingError(ValueError):
+    """An environment variable has an impossible value; the message is one sentence to show."""
+
+
+class JobRefusedError(RuntimeError):
+    """A training may not begin now; the message is one sentence to show to the user."""
+
+
+class JobBusyError(JobRefusedError):
+    """A training is already running."""
+
+
+class TrainingOffError(JobRefusedError):
+    """This server does not train: `training_allowed`."""
+
+
+def training_allowed(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether visitors may train and change the model in use: `LIGHTGCN_TRAINING`, on or off.
+
+    Raises:
+        SettingError: it is neither; a server must not train because of a slip of the pen.
+    """
+    value = environ.get(TRAINING_VARIABLE, "on")
+    if value not in ("on", "off"):
+        raise SettingError(
+            f"{TRAINING_VARIABLE} is “{value[:40]}”, which is neither on nor off; "
+            "correct it or unset it."
+        )
+    return value == "on"
 
 
 @dataclass(eq=False)
@@ -239,9 +268,10 @@ class JobBoard:
 
         Raises:
             JobBusyError: one is already running.
+            TrainingOffError: this server does not train.
         """
         with self._lock:
-            self._refuse_while_running()
+            self._refuse()
             self.job = TrainingJob(data, protocol, config, checkpoint, refit, owner)
             threading.Thread(target=self.job.run, name="training", daemon=True).start()
             return self.job
@@ -251,13 +281,30 @@ class JobBoard:
 
         Raises:
             JobBusyError: a training is running, whose end would replace the model again.
+            TrainingOffError: this server does not train.
         """
         with self._lock:
-            self._refuse_while_running()
+            self._refuse()
             model = restore_previous(data, checkpoint)
             self.job = None  # its model is not the one in use any more
             return model
 
-    def _refuse_while_running(self) -> None:
+    def _refuse(self) -> None:
+        if not training_allowed():
+            raise TrainingOffError("Training is switched off on this server.")
         if self.running:
             raise JobBusyError("A training is already running; wait for it or stop it first.")
+
+
+def board_of(checkpoint: Path) -> JobBoard:
+    """The board of all trainings that save to this file; the same for every session.
+
+    Not in one of Streamlit's caches: any visitor can empty those for everybody, and a second board
+    would start a second training beside the first.
+    """
+    with _boards_lock:
+        return _boards.setdefault(checkpoint, JobBoard())
+
+
+_boards: dict[Path, JobBoard] = {}
+_boards_lock = threading.Lock()

@@ -15,13 +15,14 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
-import model_training
 from data_download import find_local_data
-from data_preparation import MovieData, load_movie_data, normalised_adjacency
+from data_preparation import MovieData, load_movie_data
 from evaluation import PROTOCOLS
 from explanation import explain
-from model_training import PRESETS, TrainedModel, to_torch, train
+from lightgcn import TrainedModel, factor_scorer, fold_in_map
+from model_training import Learner, train
 from prediction import fold_in, recommend, score_all, user_viewer
+from training_config import PRESETS
 
 Row = dict[str, Any]
 
@@ -71,25 +72,22 @@ def growth(times: str) -> Row:
     base, scale = peak_mib(), int(times)
     config = replace(PRESETS["fast"], warm_start=False, batch_size=8192 * scale)
     interactions = synthetic_graph(*(scale * size for size in ML_SMALL))
-    adjacency = to_torch(normalised_adjacency(interactions))
-    e0 = model_training.initial_embeddings(interactions, adjacency, config).requires_grad_()
-    epochs = model_training._Epochs(interactions, adjacency, config)
-    optimizer = torch.optim.Adam([e0], lr=config.learning_rate)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
+    learner = Learner(interactions, config)
+    steps = math.ceil(len(learner.usable) / config.batch_size)
 
     def timed_run() -> float:
         start = time.perf_counter()
-        epochs.run(e0, optimizer, schedule)
+        learner.run_epoch()
         return time.perf_counter() - start
 
-    everything, epochs.usable = epochs.usable, epochs.usable[: config.batch_size]
+    everything, learner.usable = learner.usable, learner.usable[: config.batch_size]
     timed_run()  # warm-up
     step = timed_run()
-    extrapolated = step * epochs.steps > GROWTH_SECONDS
+    extrapolated = step * steps > GROWTH_SECONDS
     if extrapolated:
         seconds = step * len(everything) / config.batch_size
     else:
-        epochs.usable = everything
+        learner.usable = everything
         seconds = float(np.median([timed_run() for _ in range(3 if scale <= 16 else 1)]))
     return {
         "scale": scale,
@@ -97,7 +95,7 @@ def growth(times: str) -> Row:
         "films": interactions.shape[1],
         "ratings": interactions.nnz,
         "batch_size": config.batch_size,
-        "steps": epochs.steps,
+        "steps": steps,
         "seconds": seconds,
         "extrapolated": extrapolated,
         "memory": peak_mib() - base,
@@ -152,7 +150,7 @@ def folded_in(data: MovieData, model: TrainedModel, folds: int = 0) -> NDArray[n
         fitted = model
         if folds:
             others = part != fold
-            fold_map = model_training._fold_in_map(model.user_factors[others], own[others])
+            fold_map = fold_in_map(model.user_factors[others], own[others])
             fitted = replace(model, fold_in_map=fold_map)
         for user in np.flatnonzero(part == fold).tolist():
             stars = dict(zip(data.rated_by(user).tolist(), data.stars_of(user), strict=True))
@@ -165,7 +163,7 @@ def top_lists(
     data: MovieData, model: TrainedModel, user_factors: NDArray[np.float32], k: int = 20
 ) -> NDArray[np.int64]:
     """The K unrated films with the highest graph score for every user, int64 [n_users, k]."""
-    scorer = model_training.factor_scorer(user_factors, model.movie_factors)
+    scorer = factor_scorer(user_factors, model.movie_factors)
     best = []
     for users in np.array_split(np.arange(data.n_users), math.ceil(data.n_users / 256)):
         scores = scorer(users)

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
-import data_preparation
 import model_training
+import warm_start
 from benchmarks.costs import Row, load, peak_mib
 from data_preparation import MovieData, normalised_adjacency
 from evaluation import (
@@ -30,8 +30,11 @@ from evaluation import (
     popularity,
     pure_svd,
 )
-from model_training import PRESETS, EpochRecord, TrainedModel, TrainingConfig, to_torch, train
+from lightgcn import EpochRecord, TrainedModel, to_torch, train_scorer
+from model_training import train
 from prediction import DEFAULT_TAG_WEIGHT, blend, tag_profiles
+from tag_cleaning import count_tags
+from training_config import PRESETS, TrainingConfig
 
 Mask = NDArray[np.bool_]
 
@@ -77,7 +80,7 @@ def fit(name: str, data: MovieData, split: Split, seed: int = 0) -> Fitted:
 def _fit_lightgcn(data: MovieData, split: Split, config: TrainingConfig) -> Fitted:
     """Train, and look at test after every epoch with the clock stopped (only to time the bar)."""
     current: list[Scorer] = []
-    make_scorer = model_training._train_scorer
+    make_scorer = model_training.train_scorer
     paused, seconds = 0.0, 0.0
     reached: float | None = None
 
@@ -95,7 +98,7 @@ def _fit_lightgcn(data: MovieData, split: Split, config: TrainingConfig) -> Fitt
             _say(f"  epoch {record.epoch}: validation {record.metrics[NDCG]:.4f}, {seconds:.0f} s")
         paused += time.monotonic() - start
 
-    with mock.patch.object(model_training, "_train_scorer", remember):
+    with mock.patch.object(model_training, "train_scorer", remember):
         model = train(data, split, config, on_epoch=measure)
     return Fitted(
         graph_scorer(model, split), seconds, reached, model.best_epoch, len(model.history) - 1
@@ -105,7 +108,7 @@ def _fit_lightgcn(data: MovieData, split: Split, config: TrainingConfig) -> Fitt
 def graph_scorer(model: TrainedModel, split: Split) -> Scorer:
     """The model with only the train part as its graph, as it is measured."""
     adjacency, e0 = to_torch(normalised_adjacency(split.train)), torch.tensor(model.e0)
-    return model_training._train_scorer(adjacency, e0, model.config.layers, split.train.shape[0])
+    return train_scorer(adjacency, e0, model.config.layers, split.train.shape[0])
 
 
 def rank(name: str, protocol: str, seed: str = "0") -> Row:
@@ -196,7 +199,6 @@ VARIANTS: tuple[tuple[str, Mapping[str, Any], Mapping[str, Any]], ...] = (
         {},
     ),
     ("hide_batch off", {"hide_batch": False}, {}),
-    ("cosine_decay off", {"cosine_decay": False}, {}),
     ("negatives 1", {"negatives": 1}, {}),
     ("negatives 16", {"negatives": 16}, {}),
     ("l2 0", {"l2": 0.0}, {}),
@@ -222,7 +224,7 @@ def ablation() -> list[Row]:
     reports: dict[str, RankingReport] = {}
     for label, changes, constants in VARIANTS:
         config = replace(PRESETS["best"], **changes)
-        with mock.patch.dict(vars(model_training), constants):
+        with mock.patch.dict(vars(warm_start), constants):
             model = train(data, split, config)
         reports[label] = evaluate(graph_scorer(model, split), split, "validation")
         rows.append(
@@ -237,8 +239,8 @@ def ablation() -> list[Row]:
         )
         _say(f"  {label}: {rows[-1]['validation']:.4f}")
     adjacency = to_torch(normalised_adjacency(split.train))
-    start = model_training.initial_embeddings(split.train, adjacency, PRESETS["best"])
-    scorer = model_training._train_scorer(adjacency, start, PRESETS["best"].layers, data.n_users)
+    start = warm_start.initial_embeddings(split.train, adjacency, PRESETS["best"])
+    scorer = train_scorer(adjacency, start, PRESETS["best"].layers, data.n_users)
     report = evaluate(scorer, split, "validation")
     alone = {
         "variant": "no BPR: the warm start alone",
@@ -264,7 +266,7 @@ def without_held_out_tags(data: MovieData, split: Split) -> tuple[MovieData, int
     pairs = zip(data.tags["user_id"].tolist(), data.tags["movie"].tolist(), strict=True)
     leaks = np.array([pair in hidden for pair in pairs], bool)
     tags = data.tags[~leaks]
-    names, counts = data_preparation._count_tags(tags, data.n_movies)
+    names, counts = count_tags(tags, data.n_movies)
     dropped = int((leaks & (data.tags["status"] == "kept")).sum())
     return replace(data, tags=tags, tag_names=names, tag_counts=counts), dropped
 
@@ -282,43 +284,47 @@ def hybrid(protocol: str) -> Row:
         "tags + genres": content.content_features,
     }
 
-    def blended(similarity: NDArray[np.float32], weight: float, part: Part) -> Scorer:
-        known = split.known(part).astype(bool).toarray()
-
-        def scorer(users: NDArray[np.int64]) -> NDArray[np.float32]:
-            parts = blend(graph[users], similarity[users], known[users], weight)
-            return parts[0] + parts[1]
-
-        return scorer
-
-    rare, rows = rare_films(split), []
-    for name, matrix in features.items():
-        similarity = (tag_profiles(split.train, matrix) @ matrix.T).toarray()
-        by_weight = {
-            weight: evaluate(blended(similarity, weight, "validation"), split, "validation").mean()
-            for weight in CONTENT_WEIGHTS
-        }
-        chosen = max(by_weight, key=lambda weight: by_weight[weight][NDCG])
-        scorers = [blended(similarity, w, "test") for w in (0.0, chosen, DEFAULT_TAG_WEIGHT)]
-        row: Row = {
-            "features": name,
-            "validation": [metrics[NDCG] for metrics in by_weight.values()],
-            "chosen": chosen,
-            "test": _compared([evaluate(s, split, "test") for s in scorers]),
-            "rare": _compared([evaluate(s, split, "test", films=rare) for s in scorers]),
-            "rare_among_themselves": _compared(
-                [evaluate(only(rare, s), split, "test", films=rare) for s in scorers]
-            ),
-        }
-        rows.append(row)
-        _say(f"  {protocol}, {name}: weight {chosen}")
     return {
         "protocol": protocol,
         "weights": CONTENT_WEIGHTS,
-        "rows": rows,
+        "rows": [_weighed(split, graph, name, matrix) for name, matrix in features.items()],
         "app_weight": DEFAULT_TAG_WEIGHT,
         "tags_dropped": dropped,
         "tags_kept": int((content.tags["status"] == "kept").sum()),
+    }
+
+
+def _weighed(
+    split: Split, graph: NDArray[np.float32], name: str, features: sparse.csr_array
+) -> Row:
+    """What one kind of content adds to the graph scores [n_users, n_movies]."""
+    similarity = (tag_profiles(split.train, features) @ features.T).toarray()
+
+    def blended(weight: float, part: Part) -> Scorer:
+        known = split.known(part).astype(bool).toarray()
+
+        def scorer(users: NDArray[np.int64]) -> NDArray[np.float32]:
+            return np.add(*blend(graph[users], similarity[users], known[users], weight))
+
+        return scorer
+
+    by_weight = {
+        weight: evaluate(blended(weight, "validation"), split, "validation").mean()[NDCG]
+        for weight in CONTENT_WEIGHTS
+    }
+    chosen = max(by_weight, key=by_weight.__getitem__)
+    _say(f"  {split.protocol}, {name}: weight {chosen}")
+    rare = rare_films(split)
+    scorers = [blended(weight, "test") for weight in (0.0, chosen, DEFAULT_TAG_WEIGHT)]
+    return {
+        "features": name,
+        "validation": list(by_weight.values()),
+        "chosen": chosen,
+        "test": _compared([evaluate(s, split, "test") for s in scorers]),
+        "rare": _compared([evaluate(s, split, "test", films=rare) for s in scorers]),
+        "rare_among_themselves": _compared(
+            [evaluate(only(rare, s), split, "test", films=rare) for s in scorers]
+        ),
     }
 
 

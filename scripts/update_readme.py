@@ -9,7 +9,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
-from benchmarks.run import Results, load_results, section  # noqa: E402
+from benchmarks.report import Results, load_results, section  # noqa: E402
 
 README = PROJECT / "README.md"
 _BLOCK = re.compile(r"(<!-- benchmark:(\w+) -->\n).*?(<!-- /benchmark -->)", re.DOTALL)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from evaluation import DEFAULT_PROTOCOL, PROTOCOLS
-from model_training import CONFIG_RANGES, CONFIG_SWITCHES, PRESETS, TrainingConfig
 from runs import Run
+from training_config import CONFIG_RANGES, CONFIG_SWITCHES, PRESETS, TrainingConfig
 from training_job import KS
 
 DEFAULT_PRESET, DEFAULT_K = "best", 20
@@ -85,7 +86,8 @@ def from_query(query: Mapping[str, Sequence[str]]) -> tuple[Choice, list[str]]:
     for name in _SETTINGS:
         if name in given:
             try:
-                config = replace(config, **{name: _parse(name, given[name])})
+                change: dict[str, Any] = {name: _parse(name, given[name])}
+                config = replace(config, **change)
             except (ValueError, KeyError):
                 problems.append(_problem(name, given[name], _expected(name)))
     return Choice(preset, protocol, config, k, refit), problems

@@ -8,20 +8,22 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from checkpoints import CheckpointError, checkpoint_path, previous_checkpoint
 from data_preparation import MovieData
-from model_training import (
-    CheckpointError,
-    TrainedModel,
-    checkpoint_path,
-    kept_epoch,
-    previous_checkpoint,
-)
+from lightgcn import TrainedModel, kept_epoch
 from runs import OURS, PREVIOUS, Run, RunHistory, load_runs, runs_folder
 from tabs.shared import escape
+from tabs.train_links import DEFAULT_K
 from tabs.train_progress import curves, metric_names, session_id, watch
 from tabs.train_runs import show_runs
 from tabs.train_settings import PROTOCOL_NAMES, settings, show_estimate
-from training_job import JobBoard, JobBusyError, TrainingJob
+from training_job import (
+    TRAINING_COMMAND,
+    JobBoard,
+    JobRefusedError,
+    TrainingJob,
+    training_allowed,
+)
 
 _INTERVAL = "95 % interval"
 
@@ -29,6 +31,9 @@ _INTERVAL = "95 % interval"
 def render(data: MovieData, model: TrainedModel | None, board: JobBoard) -> None:
     st.header("Train LightGCN from scratch")
     history = _history(runs_folder(checkpoint_path()))
+    if not training_allowed():
+        _only_look(data, model, history)
+        return
     choice = settings()
     fits = show_estimate(data, choice, history.runs)
     running = board.running
@@ -42,7 +47,7 @@ def render(data: MovieData, model: TrainedModel | None, board: JobBoard) -> None
                 refit=choice.refit,
                 owner=session_id(),
             )
-        except JobBusyError as error:
+        except JobRefusedError as error:
             st.warning(str(error))
         else:
             st.rerun()
@@ -56,6 +61,18 @@ def render(data: MovieData, model: TrainedModel | None, board: JobBoard) -> None
             _in_use(data, model, runs, choice.k)
             _bring_back(data, board)
     show_runs(data, history, choice.k)
+
+
+def _only_look(data: MovieData, model: TrainedModel | None, history: RunHistory) -> None:
+    """The tab on a server that does not train: the model in use and the runs, nothing to press."""
+    st.info(
+        "Training is switched off on this server: you can look at the model in use and at the "
+        f"runs, and its operator trains with `{TRAINING_COMMAND}`.",
+        icon=":material/lock:",
+    )
+    if model:
+        _in_use(data, model, history.runs, DEFAULT_K)
+    show_runs(data, history, DEFAULT_K, reusable=False)
 
 
 def _history(folder: Path) -> RunHistory:
@@ -79,7 +96,7 @@ def _with_last(runs: tuple[Run, ...], job: TrainingJob | None) -> tuple[Run, ...
 def _outcome(job: TrainingJob) -> None:
     """What went wrong in the last run, if anything did, or that it was no progress."""
     if job.status == "failed":
-        st.error(escape(job.problem))
+        st.error(escape(job.problem or "The training failed."))
     elif job.problem:
         unsaved = "" if job.saved else " The new model stays in use until the app is restarted."
         st.warning(escape(f"{job.problem}{unsaved}"))
@@ -177,7 +194,7 @@ def _bring_back(data: MovieData, board: JobBoard) -> None:
     ):
         try:
             board.restore_previous(data, checkpoint_path())
-        except (JobBusyError, CheckpointError, FileNotFoundError) as error:
+        except (JobRefusedError, CheckpointError, FileNotFoundError) as error:
             st.error(escape(str(error)))
         else:
             st.rerun()

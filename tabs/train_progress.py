@@ -7,7 +7,7 @@ from streamlit.runtime import get_instance
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from data_preparation import MovieData
-from model_training import EpochRecord
+from lightgcn import EpochRecord
 from plots_training import loss_chart, metric_chart
 from tabs.train_settings import PROTOCOL_NAMES
 from training_job import JobBoard, TrainingJob
@@ -33,20 +33,30 @@ def _is_connected(session: str) -> bool:
 def watch(data: MovieData, board: JobBoard, k: int) -> None:
     """Draw the running job again and again, without touching the rest of the page."""
     job = board.job
+    if job is None:
+        return
+    drawn = _control(job)
+    # Not inside the fragment: there a click waits for the drawing that is under way, and Streamlit
+    # forgets it if another click, say on a tab, comes before its turn.
+    _buttons(job)
 
     @st.fragment(run_every=1.5)
     def progress() -> None:
-        if job.status != "running":
-            st.rerun()  # the whole page: it shows the result and uses the new model
+        if job.status != "running" or _control(job) != drawn:
+            st.rerun()  # the whole page: other buttons, or the result and the new model
         if job.data.fingerprint != data.fingerprint:
             st.warning("This run is on other data than are open now; its model will not be used.")
-        _buttons(job)
         _progress(job)
         if job.records:
             _numbers(job, k)
             curves(job.records, job.to_beat, k)
 
     progress()
+
+
+def _control(job: TrainingJob) -> tuple[bool, bool, bool]:
+    """What decides which buttons there are."""
+    return may_control(job), job.paused, job.stopping
 
 
 def _buttons(job: TrainingJob) -> None:

@@ -16,8 +16,13 @@ from tabs.train_settings import PROTOCOL_NAMES, apply
 _OVERLAID_AT_FIRST = 3
 
 
-def show_runs(data: MovieData, history: RunHistory, k: int) -> None:
-    """The table of runs, the curves of the chosen ones, and what can be done with them."""
+def show_runs(data: MovieData, history: RunHistory, k: int, reusable: bool = True) -> None:
+    """The table of runs, the curves of the chosen ones, and what can be done with them.
+
+    Args:
+        k: length of the lists whose metrics are shown.
+        reusable: there are controls that the settings of a run can be put into.
+    """
     for problem in history.problems:
         st.warning(escape(problem), icon=":material/warning:")
     if not history.runs:
@@ -26,7 +31,8 @@ def show_runs(data: MovieData, history: RunHistory, k: int) -> None:
     by_id = {run.id: run for run in history.runs}
     _compare(data, by_id, k)
     _table(history.runs, k)
-    _use_again(by_id, k)
+    if reusable:
+        _use_again(by_id, k)
 
 
 def _compare(data: MovieData, by_id: dict[str, Run], k: int) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from data_preparation import MovieData
 from evaluation import PROTOCOLS
-from model_training import PRESETS, TrainingConfig
 from runs import Run
 from tabs.shared import escape
 from tabs.train_links import PARAMETERS, Choice, from_query, to_query
+from training_config import CONFIG_SWITCHES, PRESETS, TrainingConfig
 from training_estimate import estimate, physical_memory
 from training_job import KS
 
@@ -34,7 +35,6 @@ _PRESET_NOTES = {
 }
 _BASIC = ("dim", "layers", "epochs", "batch_size")
 _ADVANCED = ("learning_rate", "l2", "negatives", "patience", "seed")
-_SWITCHES = ("warm_start", "hide_batch", "cosine_decay")
 _TEXTS = {
     "dim": ("Embedding size", "Numbers per user and film. Time and memory grow with it."),
     "layers": ("Layers K", "Hops that a message travels. Time grows with it."),
@@ -50,7 +50,6 @@ _TEXTS = {
         "Start from the ratings' leading directions, not at random.",
     ),
     "hide_batch": ("Hide the batch", "Predict ratings from a graph without them. A little slower."),
-    "cosine_decay": ("Cosine decay", "Let the learning rate fall to 0 over the epochs."),
 }
 _STEPS: dict[str, tuple[float, ...]] = {
     "dim": (8, 16, 32, 64, 96, 128, 192, 256),
@@ -72,15 +71,16 @@ def settings() -> Choice:
         for problem in problems:
             st.warning(escape(problem), icon=":material/link_off:")
     preset, protocol, k = _what()
-    values = {}
+    values: dict[str, Any] = {}
     for column, name in zip(st.columns(len(_BASIC)), _BASIC, strict=True):
         values[name] = _control(column, name, preset)
     with st.expander("Advanced settings"):
         for column, name in zip(st.columns(len(_ADVANCED)), _ADVANCED, strict=True):
             values[name] = _control(column, name, preset)
-        for column, name in zip(st.columns(len(_SWITCHES)), _SWITCHES, strict=True):
+        *columns, last = st.columns(len(CONFIG_SWITCHES) + 1)
+        for column, name in zip(columns, CONFIG_SWITCHES, strict=True):
             values[name] = _switch(column, name, preset)
-        refit = st.toggle(
+        refit = last.toggle(
             "Refit on all ratings at the end",
             key="refit",
             persist_state="session",
@@ -132,7 +132,7 @@ def _what() -> tuple[str, str, int]:
     preset = left.segmented_control(
         "Start from",
         list(PRESETS),
-        format_func=_PRESET_NAMES.get,
+        format_func=_PRESET_NAMES.__getitem__,
         required=True,
         key="preset",
         persist_state="session",
@@ -141,7 +141,7 @@ def _what() -> tuple[str, str, int]:
     protocol = middle.segmented_control(
         "Hold out",
         list(PROTOCOLS),
-        format_func=PROTOCOL_NAMES.get,
+        format_func=PROTOCOL_NAMES.__getitem__,
         required=True,
         key="protocol",
         persist_state="session",
@@ -155,6 +155,7 @@ def _what() -> tuple[str, str, int]:
         persist_state="session",
         help="K of Hit@K, Recall@K and NDCG@K. All are measured; this chooses which are shown.",
     )
+    assert preset and protocol and k  # all three are required
     st.caption(_PRESET_NOTES[preset])
     return preset, protocol, k
 
@@ -168,7 +169,7 @@ def _control(column: DeltaGenerator, name: str, preset: str) -> float:
     label, text = _TEXTS[name]
     key = _prepare(name, preset)
     also = st.session_state.get(f"{key}_also", st.session_state[key])
-    common = {"key": key, "help": text, "persist_state": "session"}
+    common: dict[str, Any] = {"key": key, "help": text, "persist_state": "session"}
     if name in _STEPS:
         options = sorted({*_STEPS[name], also, getattr(PRESETS[preset], name)})
         return column.select_slider(label, options, format_func=_number, **common)

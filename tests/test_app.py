@@ -15,12 +15,18 @@ from streamlit.testing.v1 import AppTest
 
 import data_download
 import posters
+from checkpoints import load_checkpoint, save_checkpoint
 from data_download import DEMO_DIR
 from data_preparation import MovieData, load_movie_data
 from evaluation import temporal_leave_one_out
-from model_training import TrainedModel, TrainingConfig, load_checkpoint, save_checkpoint, train
+from lightgcn import TrainedModel
+from model_training import train
 from prediction import recommend, score_all, user_viewer
+from ratings_import import MAX_BYTES
 from tabs import recommendations
+from tabs.links import TABS
+from tabs.shared import escape
+from training_config import TrainingConfig
 
 APP = str(Path(__file__).resolve().parent.parent / "app.py")
 QUICK = TrainingConfig(dim=16, layers=2, epochs=2)
@@ -159,6 +165,54 @@ def test_the_first_visit_trains_a_model_by_itself(checkpoint: Path) -> None:
     assert len(app.dataframe[0].value) == 10
 
 
+@pytest.fixture
+def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIGHTGCN_TRAINING", "off")
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_without_training_the_first_visit_says_what_the_operator_must_run(
+    checkpoint: Path, no_training: None, damaged: bool
+) -> None:
+    if damaged:
+        checkpoint.write_bytes(b"not a checkpoint")
+    for tab in TABS:
+        app = open_app(tab)
+        healthy(app)
+        assert "its operator has to run `python model_training.py`" in texts(app)
+        assert not training_threads()
+    assert checkpoint.exists() == damaged
+
+
+def test_without_training_no_visitor_can_replace_the_data(
+    checkpoint: Path,
+    no_training: None,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    app = open_app("Start Here")
+    assert "Demo data" in app.warning[0].value
+    assert not [b for b in app.button if "Download" in b.label]
+    asked: list[object] = []
+    monkeypatch.delenv("MOVIELENS_DIR")
+    monkeypatch.setattr(data_download, "find_local_data", lambda: None)
+    monkeypatch.setattr(data_download, "download_movielens", lambda **_: asked.append(1))
+    healthy(open_app("Start Here"))
+    assert not asked
+
+
+def test_a_wrong_setting_of_the_training_stops_the_page_with_one_sentence(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIGHTGCN_TRAINING", "no")
+    app = open_app("Train Model")
+    assert not app.exception
+    assert [e.value for e in app.error] == [
+        escape("LIGHTGCN_TRAINING is “no”, which is neither on nor off; correct it or unset it.")
+    ]
+    assert not training_threads()
+
+
 def test_demo_data_are_announced_with_an_offer_to_download(open_tab: Open) -> None:
     app = open_tab("Start Here")
     assert "Demo data" in app.warning[0].value
@@ -172,8 +226,8 @@ def test_a_failed_download_says_why_and_keeps_the_demo_running(
     app = open_tab("Start Here")
     app.button[0].click().run()
     assert not app.exception
-    assert "GroupLens cannot be reached" in app.error[0].value
-    assert app.metric
+    assert escape("GroupLens cannot be reached") in app.error[0].value
+    assert app.header
 
 
 def test_a_damaged_checkpoint_is_announced_and_replaced_by_a_new_training(
@@ -281,6 +335,11 @@ def upload(app: AppTest, content: bytes) -> AppTest:
     return app.run()
 
 
+def test_the_page_says_how_large_an_upload_may_be(open_tab: Open) -> None:
+    app = open_tab("Recommendations", who="Me")
+    assert app.file_uploader[0].proto.max_upload_size_mb == MAX_BYTES // 2**20 <= 10
+
+
 def test_an_uploaded_letterboxd_file_becomes_ratings(open_tab: Open) -> None:
     app = open_tab("Recommendations", who="Me")
     upload(
@@ -374,13 +433,18 @@ def test_unusable_data_give_one_sentence_and_no_traceback(
     app = open_app("Start Here")
     assert not app.exception
     assert [e.value for e in app.error] == [
-        "ratings.csv, line 2: 'nine' in the column rating is not a number; "
-        "correct the line or restore the original file."
+        escape(
+            "ratings.csv, line 2: 'nine' in the column rating is not a number; "
+            "correct the line or restore the original file."
+        )
     ]
 
 
 def wait_for_training() -> None:
-    for thread in threading.enumerate():
-        if thread.name == "training":
-            thread.join(timeout=120)
-            assert not thread.is_alive(), "the training did not end"
+    for thread in training_threads():
+        thread.join(timeout=120)
+        assert not thread.is_alive(), "the training did not end"
+
+
+def training_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "training"]

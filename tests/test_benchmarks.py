@@ -7,11 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-import model_training
-from benchmarks import costs, measure, ranking, run
+import warm_start
+from benchmarks import costs, measure, ranking, report, run
 from data_preparation import MovieData
 from evaluation import PROTOCOLS
-from model_training import PRESETS
+from training_config import PRESETS
 
 FACTS = {
     "cpu": "Abacus",
@@ -25,7 +25,7 @@ FACTS = {
 }
 
 
-def growth_run(scale: int, seconds: float, memory: float) -> run.Results:
+def growth_run(scale: int, seconds: float, memory: float) -> report.Results:
     return {
         "scale": scale,
         "users": 10 * scale,
@@ -39,7 +39,7 @@ def growth_run(scale: int, seconds: float, memory: float) -> run.Results:
     }
 
 
-def quality_run(seed: int, ndcg: float, reached: float | None) -> run.Results:
+def quality_run(seed: int, ndcg: float, reached: float | None) -> report.Results:
     metrics = {"NDCG@20": ndcg, "Recall@20": 0.3}
     return {
         "name": "best",
@@ -55,18 +55,18 @@ def quality_run(seed: int, ndcg: float, reached: float | None) -> run.Results:
     }
 
 
-TINY: run.Results = {
+TINY: report.Results = {
     "growth": {"machine": FACTS, "values": [growth_run(1, 2.0, 30.0), growth_run(4, 8.0, 60.0)]},
     "quality": {"machine": FACTS, "values": [quality_run(0, 0.25, 2.0), quality_run(1, 0.27, 2.2)]},
 }
 
 
 def test_a_table_has_one_line_per_row_and_numbers_on_the_right() -> None:
-    assert run.table(["a", "b"], [["x", "1"]]) == "| a | b |\n| --- | ---: |\n| x | 1 |"
+    assert report.table(["a", "b"], [["x", "1"]]) == "| a | b |\n| --- | ---: |\n| x | 1 |"
 
 
 def test_growth_prints_the_fitted_exponents_and_marks_what_is_extrapolated() -> None:
-    lines = run.section(TINY, "growth").splitlines()
+    lines = report.section(TINY, "growth").splitlines()
     assert "8.0 (from one step)" in lines[3]
     assert "(from one step)" not in lines[2]
     assert "ratings^1.00" in lines[-1]  # 4 times the ratings, 4 times the seconds
@@ -74,7 +74,7 @@ def test_growth_prints_the_fitted_exponents_and_marks_what_is_extrapolated() -> 
 
 
 def test_quality_gives_mean_and_spread_over_seeds() -> None:
-    row = run.section(TINY, "quality").splitlines()[2]
+    row = report.section(TINY, "quality").splitlines()[2]
     assert "LightGCN 'best', 2 seeds" in row
     assert "0.2600 ± 0.0141" in row
     assert "12.5 %" in row
@@ -83,30 +83,30 @@ def test_quality_gives_mean_and_spread_over_seeds() -> None:
 
 def test_a_quality_bar_that_one_seed_missed_was_never_reached() -> None:
     values = [quality_run(0, 0.25, 2.0), quality_run(1, 0.2, None)]
-    assert "| 25 | never | 300 |" in run.section({"quality": {"values": values}}, "quality")
+    assert "| 25 | never | 300 |" in report.section({"quality": {"values": values}}, "quality")
 
 
 def test_the_report_holds_what_was_measured_and_the_published_table() -> None:
-    text = run.render(TINY)
+    text = report.render(TINY)
     for name in ("growth", "quality", "published"):
-        assert run.section(TINY, name) in text
+        assert report.section(TINY, name) in text
     assert "Abacus, 2 cores, 1 thread, Python 3.12.0, torch 2.0.0; measured in 7 s" in text
     assert "load average at the end 1.5." in text
     assert "Latency" not in text
 
 
 def test_the_stored_report_is_the_one_of_the_stored_results() -> None:
-    results = run.load_results()
-    assert set(run.TABLES) - {"published"} == set(results)
-    assert run.RESULTS_MD.read_text(encoding="utf-8") == run.render(results)
+    results = report.load_results()
+    assert set(report.TABLES) - {"published"} == set(results)
+    assert run.RESULTS_MD.read_text(encoding="utf-8") == report.render(results)
 
 
 def test_the_published_figures_are_those_of_the_anchors() -> None:
-    anchors = run.FOLDER.parents[1] / "shared" / "anchors.md"
+    anchors = report.FOLDER.parents[1] / "shared" / "anchors.md"
     if not anchors.exists():
         pytest.skip("shared/anchors.md is not beside this checkout")
     text = anchors.read_text(encoding="utf-8")
-    for _, *figures in run.PUBLISHED:
+    for _, *figures in report.PUBLISHED:
         assert f"| {' | '.join(figures)} |" in text
 
 
@@ -157,5 +157,5 @@ def test_floats_are_rounded_all_through_a_result() -> None:
 def test_every_ablation_changes_something_that_exists() -> None:
     for label, changes, constants in ranking.VARIANTS:
         assert (dataclasses.replace(PRESETS["best"], **changes) != PRESETS["best"]) == bool(changes)
-        assert set(constants) <= set(vars(model_training)), label
+        assert set(constants) <= set(vars(warm_start)), label
         assert bool(changes) + bool(constants) == (label != "best")

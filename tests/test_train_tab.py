@@ -10,25 +10,22 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import streamlit as st
+import torch
 from streamlit.testing.v1 import AppTest
 
-import model_training
+import checkpoints
 import training_job
+from checkpoints import load_checkpoint, save_checkpoint
 from data_download import DEMO_DIR
 from data_preparation import MovieData, load_movie_data
 from evaluation import PROTOCOLS
 from export import to_csv
-from model_training import (
-    PRESETS,
-    TrainedModel,
-    TrainingConfig,
-    load_checkpoint,
-    save_checkpoint,
-    train,
-)
+from lightgcn import TrainedModel
+from model_training import StopTraining, train
 from runs import load_runs, runs_folder, runs_table
 from tabs import train_progress
 from tests.conftest import write_planted
+from training_config import PRESETS, TrainingConfig
 from training_job import TrainingJob
 
 APP = str(Path(__file__).resolve().parent.parent / "app.py")
@@ -124,7 +121,7 @@ def test_the_link_reproduces_settings_and_seed(path: Path, data: MovieData) -> N
     assert model.protocol == "temporal_leave_one_out"
     assert (model.config.batch_size, model.config.learning_rate) == (777, 0.005)
     assert (model.config.negatives, model.config.l2, model.config.seed) == (3, 0.0, 12)
-    assert model.config.warm_start and not model.config.hide_batch
+    assert model.config.warm_start
     assert list(app.dataframe[0].value.index) == ["Hit@10", "Recall@10", "NDCG@10"]
     address = {name: app.query_params[name] for name in link}
     assert address == link | {"l2": "0.0"}
@@ -178,7 +175,7 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def wait(job: TrainingJob) -> None:
         job._stop.wait()
-        raise model_training.StopTraining
+        raise StopTraining
 
     monkeypatch.setattr(TrainingJob, "_before_step", wait)
 
@@ -232,6 +229,41 @@ def test_a_second_press_of_train_starts_nothing(path: Path, waiting: None) -> No
     assert len(running) == 1
 
 
+def test_a_visitor_who_empties_the_caches_loses_nobodys_training(path: Path, waiting: None) -> None:
+    app = open_tab(**SMALL)
+    app.button(key="train").click().run()
+    st.cache_resource.clear()  # what Streamlit does when any page sends it a clear_cache message
+    again = healthy(open_tab())
+    assert again.button(key="train").disabled
+    assert "Stop and keep the best" in labels(again)
+
+
+# --- a server that does not train -----------------------------------------------------------------
+
+
+def test_with_training_off_the_tab_shows_the_model_and_the_runs_and_nothing_to_press(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_and_wait(open_tab(**SMALL | {"dim": "16"}))  # so that there is a run and a previous model
+    monkeypatch.setenv("LIGHTGCN_TRAINING", "off")
+    app = healthy(open_tab())
+    assert "Training is switched off on this server" in app.info[0].value
+    assert "`python model_training.py`" in app.info[0].value
+    assert "The model in use" in texts(app) and "All runs" in texts(app)
+    assert not labels(app)
+    assert not [*app.select_slider, *app.number_input, *app.toggle]
+
+
+def test_with_training_off_a_page_from_before_can_change_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = train_and_wait(open_tab(**SMALL | {"dim": "16"}))
+    before = path.read_bytes()
+    monkeypatch.setenv("LIGHTGCN_TRAINING", "off")
+    press(app, "Bring back the previous model")
+    assert healthy(app) and path.read_bytes() == before
+
+
 # --- the result -----------------------------------------------------------------------------------
 
 
@@ -269,7 +301,7 @@ def test_a_model_that_cannot_be_saved_is_used_from_memory(
         raise OSError(28, "No space left on device")
 
     app = open_tab(**SMALL | {"dim": "16"})
-    monkeypatch.setattr(model_training.os, "fsync", full)
+    monkeypatch.setattr(checkpoints.os, "fsync", full)
     train_and_wait(app)
     assert "No space left" in texts(app) and "until the app is restarted" in texts(app)
     assert "embedding size 16" in texts(app)
@@ -317,8 +349,8 @@ def test_a_checkpoint_that_does_not_fit_is_announced_and_replaced(
     if fault == "other data":
         save_checkpoint(train(planted_data, PROTOCOLS[PROTOCOL](planted_data), QUICK), path)
     else:
-        content = model_training.torch.load(path, weights_only=True)
-        model_training.torch.save(content | {"version": 999}, path)
+        content = torch.load(path, weights_only=True)
+        torch.save(content | {"version": 999}, path)
     app = healthy(open_tab())
     assert ("other data" if fault == "other data" else "format 999") in texts(app)
     finish_training()

@@ -17,24 +17,33 @@ import numpy as np
 import pytest
 import torch
 
+import checkpoints
 import model_training
 import training_job
-from data_preparation import MovieData
-from evaluation import random_80_10_10
-from model_training import (
+from checkpoints import (
     CheckpointError,
-    TrainedModel,
-    TrainingConfig,
     load_checkpoint,
     previous_checkpoint,
-    refit,
     restore_previous,
     save_checkpoint,
-    train,
 )
+from data_preparation import MovieData
+from evaluation import random_80_10_10
+from lightgcn import TrainedModel
+from model_training import refit, train
 from runs import EASE, OURS, POPULARITY, PREVIOUS, load_runs, runs_folder
 from tests.conftest import REPOSITORY, assert_one_sentence, snapshot, write_planted
-from training_job import KS, JobBoard, JobBusyError, TrainingJob
+from training_config import TrainingConfig
+from training_job import (
+    KS,
+    JobBoard,
+    JobBusyError,
+    SettingError,
+    TrainingJob,
+    TrainingOffError,
+    board_of,
+    training_allowed,
+)
 
 QUICK = TrainingConfig(dim=4, layers=1, epochs=2, batch_size=64)
 ENDLESS = replace(QUICK, epochs=2000, patience=2000)
@@ -335,7 +344,7 @@ def test_a_swap_that_breaks_off_leaves_a_whole_model_in_place(
             raise OSError("Permission denied")
         real(*paths)
 
-    monkeypatch.setattr(model_training.os, "replace", breaks)
+    monkeypatch.setattr(checkpoints.os, "replace", breaks)
     with pytest.raises(CheckpointError, match="Permission denied") as refusal:
         restore_previous(planted_data, path)
     assert_one_sentence(str(refusal.value))
@@ -366,7 +375,7 @@ def test_a_full_disk_keeps_the_old_checkpoint_and_the_new_model_in_memory(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(model_training.os, "fsync", full)
+    monkeypatch.setattr(checkpoints.os, "fsync", full)
     job.run()
     assert (job.status, job.saved) == ("finished", False)
     assert "No space left" in job.problem
@@ -430,7 +439,7 @@ from dataclasses import replace
 from pathlib import Path
 import torch
 from data_preparation import load_movie_data
-from model_training import load_checkpoint, save_checkpoint
+from checkpoints import load_checkpoint, save_checkpoint
 
 data, path = load_movie_data(Path(sys.argv[1])), Path(sys.argv[2])
 model = replace(load_checkpoint(data, path), stop_reason="It was another run.")
@@ -468,3 +477,42 @@ def test_a_server_killed_mid_save_leaves_the_old_checkpoint(
     killed = f"{signal.SIGKILL.value} True"
     assert printed.split("\n")[:3] == [f"{at} {killed}" for at in ("save", "fsync", "replace")]
     save_checkpoint(load_checkpoint(planted_data, path), path)  # the leftovers are in nobody's way
+
+
+# --- a server that does not train -----------------------------------------------------------------
+
+
+def test_training_is_allowed_unless_it_is_switched_off() -> None:
+    assert training_allowed({})
+    assert training_allowed({"LIGHTGCN_TRAINING": "on"})
+    assert not training_allowed({"LIGHTGCN_TRAINING": "off"})
+
+
+@pytest.mark.parametrize("value", ["", "OFF", "0", "false", "x" * 1000])
+def test_a_wrong_value_is_named_and_never_taken_for_on(value: str) -> None:
+    with pytest.raises(SettingError) as raised:
+        training_allowed({"LIGHTGCN_TRAINING": value})
+    assert_one_sentence(str(raised.value))
+    assert len(str(raised.value)) < 150
+
+
+@pytest.mark.parametrize(("value", "error"), [("off", TrainingOffError), ("of", SettingError)])
+def test_the_board_refuses_everything_where_training_is_off(
+    board: JobBoard,
+    planted_data: MovieData,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    value: str,
+    error: type[Exception],
+) -> None:
+    monkeypatch.setenv("LIGHTGCN_TRAINING", value)
+    with pytest.raises(error):
+        board.start(planted_data, PROTOCOL, ENDLESS, path)
+    with pytest.raises(error):
+        board.restore_previous(planted_data, path)
+    assert board.job is None and not path.exists()
+
+
+def test_there_is_one_board_for_each_checkpoint(tmp_path: Path) -> None:
+    assert board_of(tmp_path / "a.pth") is board_of(tmp_path / "a.pth")
+    assert board_of(tmp_path / "a.pth") is not board_of(tmp_path / "b.pth")

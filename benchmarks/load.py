@@ -1,0 +1,327 @@
+"""Many visitors at once: `python benchmarks/load.py` measures and prints a table.
+
+Twenty visitors look around in a real server (`tests/session.py`), first by themselves, then
+while one trains. Each has ratings, a watchlist and filters of its own, and after every step checks
+that the page shows these and no one else's. Then one visitor reruns the page a thousand times.
+
+Latency is from sending an interaction to the message that its run has ended: everything but the
+network and the drawing in the browser.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.report import load_tables
+from data_download import find_local_data
+from tests.session import PageError, Server, Session, running_server
+
+VISITORS = 20
+THINK_SECONDS = (2.0, 8.0)  # between two interactions of a visitor, uniformly
+PHASE_SECONDS = 60.0
+RERUNS = 1000
+WARM_UP_RERUNS = 200  # fills the caches, which are bounded
+MAX_RATINGS = 8
+TABS = ("Start Here", "Recommendations", "Train Model", "Insights")
+
+Values = dict[str, Any]
+
+
+class CrossTalkError(PageError):
+    """The page shows what another visitor did."""
+
+
+@dataclass
+class Visitor:
+    """Someone who looks around, and knows what the page must show.
+
+    Attributes:
+        number: which one; chooses the films, the genre and the length of the list, so that no two
+            visitors see the same.
+        ratings: film → stars that this visitor gave.
+        listed: films on this visitor's watchlist, oldest first.
+    """
+
+    number: int
+    session: Session
+    ratings: dict[str, float] = field(default_factory=dict)
+    listed: list[str] = field(default_factory=list)
+    genre: str | None = None
+    users: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(self.number)
+        self.k = 5 + self.number
+
+    async def arrive(self) -> None:
+        """Open a link to the own recommendations, and wait for the first model."""
+        session = self.session
+        await session.open(tab="Recommendations", who="Me", k=str(self.k))
+        await session.wait_for(lambda: "My watchlist" in session.texts(), 120)
+        await self.rate()
+
+    # --- what they do -----------------------------------------------------------------------------
+
+    async def act(self) -> None:
+        """Do one thing by chance, and check what the page then shows."""
+        actions: list[Callable[[], Awaitable[None]]] = [
+            *(self.rate, self.watch, self.filter, self.follow_user),
+            *(self.read_a_chapter, self.look_at_insights, self.look_at_training),
+        ]
+        await self.chance.choice(actions)()
+        self.verify()
+
+    async def rate(self) -> None:
+        """Rate one more film; from time to time start anew."""
+        await self._be("Me")
+        session = self.session
+        if len(self.ratings) >= MAX_RATINGS:
+            await session.press("Remove all my ratings")
+            self.ratings.clear()
+        films = [f for f in session.find("my_film")[1].options if "(" in f]
+        own = films[self.number :: 2 * VISITORS]  # other numbers, other films
+        film, stars = self.chance.choice(own), self.chance.choice((3.5, 4.0, 4.5, 5.0))
+        await session.enter("Stars", f"{stars:g} ★")
+        await session.enter("my_film", film)
+        await session.press("Add")
+        self.ratings[film] = stars
+
+    async def watch(self) -> None:
+        """Put a film on the watchlist or take it off."""
+        await self._be("Me")
+        films = self._films()
+        if films is None:
+            return
+        place = self.chance.randrange(len(films))
+        film = films["film"].iloc[place]
+        buttons = [b for b in self.session.elements("button") if b.label.endswith("Watchlist")]
+        await self.session.press(buttons[place].id.split("-", 2)[-1])
+        if film in self.listed:
+            self.listed.remove(film)
+        else:
+            self.listed.append(film)
+
+    async def filter(self) -> None:
+        await self._be("Me")
+        genres = list(self.session.find("genres")[1].options)
+        self.genre = None if self.genre else genres[self.number % len(genres)]
+        await self.session.enter("genres", [self.genre] if self.genre else [])
+
+    async def follow_user(self) -> None:
+        await self._be("A user of the data")
+        self.users = self.users or list(self.session.find("user")[1].options)
+        await self.session.enter("user", self.chance.choice(self.users))
+
+    async def read_a_chapter(self) -> None:
+        await self._go_to("Start Here")
+        await self._choose("chapter")
+
+    async def look_at_insights(self) -> None:
+        await self._go_to("Insights")
+        await self._choose("section")
+
+    async def look_at_training(self) -> None:
+        await self._go_to("Train Model")
+
+    async def _choose(self, buttons: str) -> None:
+        options = [option.content for option in self.session.find(buttons)[1].options]
+        await self.session.enter(buttons, self.chance.choice(options))
+
+    async def _go_to(self, tab: str) -> None:
+        if self.session.query.get("tab", TABS[:1]) != [tab]:
+            await self.session.enter("tab", tab)
+
+    async def _be(self, who: str) -> None:
+        await self._go_to("Recommendations")
+        if self.session.query.get("who", ["A user of the data"]) != [who]:
+            await self.session.enter("who", who)
+
+    # --- what they must see -----------------------------------------------------------------------
+
+    def verify(self) -> None:
+        """Raises CrossTalkError unless the page shows this visitor's own things."""
+        if self.session.query.get("tab") != ["Recommendations"]:
+            return
+        if self.session.query.get("who") == ["Me"]:
+            self._same("ratings", self._shown_ratings(), self.ratings)
+        listed = self.session.table("movie_id", "name", "year")
+        names = [] if listed is None else [_label(*row) for row in listed.values.tolist()]
+        self._same("watchlist", names, self.listed)
+        films = self._films()
+        if films is not None:
+            expected = self.k if self.genre is None else min(self.k, len(films))
+            self._same("number of films", len(films), expected)
+            fits = [self.genre is None or self.genre in genres for genres in films["genres"]]
+            self._same(f"filter by {self.genre}", all(fits), True)
+
+    def _films(self) -> Any:
+        """The table of recommended films; None where the page says that there are none."""
+        return self.session.table("film", "genres", "final score")
+
+    def _shown_ratings(self) -> dict[str, float]:
+        table = self.session.table("film", "stars", "ratings")
+        return {} if table is None else dict(zip(table["film"], table["stars"], strict=True))
+
+    def _same(self, what: str, shown: object, expected: object) -> None:
+        if shown != expected:
+            raise CrossTalkError(f"visitor {self.number}, {what}: {shown} instead of {expected}")
+
+
+def _label(_: int, name: str, year: float | None) -> str:
+    return name if year is None or year != year else f"{name} ({year:.0f})"
+
+
+async def keep_training(session: Session, stop: asyncio.Event, **settings: str) -> int:
+    """Train, watch, and train again until `stop`; how many runs were started."""
+    runs = 0
+    await session.open(tab="Train Model", **settings)
+    while True:
+        await session.wait_for(lambda: not session.find("train")[1].disabled, 600)
+        if stop.is_set():
+            return runs
+        await session.press("train")
+        runs += 1
+        await session.wait_for(lambda: _has_ended(session, stop), 600)
+
+
+def _has_ended(session: Session, stop: asyncio.Event) -> bool:
+    return stop.is_set() or not session.find("train")[1].disabled
+
+
+# --- measuring ------------------------------------------------------------------------------------
+
+
+async def browse(visitors: Sequence[Visitor], seconds: float, think: tuple[float, float]) -> Values:
+    """Let all look around for a while; latencies, errors and the like."""
+    errors: list[str] = []
+    end = time.monotonic() + seconds
+    for visitor in visitors:
+        visitor.session.latencies.clear()
+        visitor.session.timer_latencies.clear()
+
+    async def look_around(visitor: Visitor) -> None:
+        await visitor.session.linger(visitor.chance.uniform(0, think[1]))
+        while time.monotonic() < end:
+            try:
+                await visitor.act()
+            except (PageError, TimeoutError, OSError) as error:
+                errors.append(f"{type(error).__name__}: {error}"[:300])
+                return
+            await visitor.session.linger(visitor.chance.uniform(*think))
+
+    await asyncio.gather(*map(look_around, visitors))
+    latencies = [s for visitor in visitors for s in visitor.session.latencies]
+    timers = sum(len(visitor.session.timer_latencies) for visitor in visitors)
+    return {"visitors": len(visitors), "errors": errors, "timers": timers} | summary(latencies)
+
+
+def summary(latencies: Sequence[float]) -> Values:
+    cuts = statistics.quantiles(latencies, n=20, method="inclusive")
+    return {
+        "reruns": len(latencies),
+        "p50": statistics.median(latencies),
+        "p95": cuts[-1],
+        "max": max(latencies),
+    }
+
+
+async def rerun_often(visitor: Visitor, server: Server, reruns: int) -> list[tuple[int, float]]:
+    """(Reruns so far, server memory in MiB) while one visitor goes on without a pause."""
+    latencies = visitor.session.latencies
+    samples: list[tuple[int, float]] = []
+    latencies.clear()
+    while len(latencies) < reruns:
+        await visitor.act()
+        if len(latencies) >= len(samples) * reruns // 10:
+            samples.append((len(latencies), server.memory()))
+            _tell(samples[-1])
+    return [*samples, (len(latencies), server.memory())]
+
+
+async def measure_on(server: Server, seconds: float = PHASE_SECONDS) -> Values:
+    """All phases, one after the other."""
+    values: Values = {"memory": {"started": server.memory()}, "phases": {}}
+    visitors = [Visitor(n, Session(server.url)) for n in range(VISITORS)]
+    await visitors[0].arrive()
+    values["memory"]["one visitor"] = server.memory()
+    _tell(values["memory"])
+    values["phases"]["one visitor"] = await browse(visitors[:1], seconds, (0.5, 1.0))
+    await asyncio.gather(*(visitor.arrive() for visitor in visitors[1:]))
+    values["memory"]["all have arrived"] = server.memory()
+    values["phases"]["all"] = await _timed(server, visitors, seconds)
+    values["memory"]["all have looked around"] = server.memory()
+
+    stop = asyncio.Event()
+    training = asyncio.create_task(keep_training(Session(server.url), stop))
+    values["phases"]["all, one trains"] = await _timed(server, visitors, seconds)
+    values["memory"]["while one trains"] = server.memory()
+    stop.set()
+    values["trainings"] = await training
+    values["memory"]["after the training"] = server.memory()
+
+    for visitor in visitors[1:]:
+        await visitor.session.close()
+    await rerun_often(visitors[0], server, WARM_UP_RERUNS)
+    values["growth"] = await rerun_often(visitors[0], server, RERUNS)
+    values["peak"] = server.peak_memory()
+    await visitors[0].session.close()
+    return values
+
+
+async def _timed(server: Server, visitors: Sequence[Visitor], seconds: float) -> Values:
+    """`browse` and the share of a processor that the server used meanwhile."""
+    begun, used = time.monotonic(), server.processor_seconds()
+    found = await browse(visitors, seconds, THINK_SECONDS)
+    _tell(found)
+    spent = server.processor_seconds() - used
+    return found | {"processor": spent / (time.monotonic() - begun)}
+
+
+def _tell(news: object) -> None:
+    print(news, file=sys.stderr, flush=True)
+
+
+def measure(checkpoint: Path | None = None, seconds: float = PHASE_SECONDS) -> Values:
+    """Start a server on MovieLens and put it under load; without a checkpoint it trains first."""
+    data = find_local_data()
+    if data is None:
+        raise SystemExit("MovieLens is not here; run `python data_download.py` first.")
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "model.pth"
+        if checkpoint:
+            model.write_bytes(checkpoint.read_bytes())
+        log = Path(folder) / "server.log"
+        with running_server(data, model, log) as server:
+            values = asyncio.run(measure_on(server, seconds))
+        text = log.read_text(encoding="utf-8")
+    return values | {"log_errors": [line for line in text.splitlines() if "Error" in line][:9]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--seconds", type=float, default=PHASE_SECONDS, help="length of a phase")
+    parser.add_argument("--checkpoint", type=Path, help="start with a copy of this model")
+    parser.add_argument("--json", action="store_true", help="print the values, not the table")
+    options = parser.parse_args()
+    values = measure(options.checkpoint, options.seconds)
+    print(json.dumps(values, indent=1) if options.json else load_tables(values))
+    for phase in values["phases"].values():
+        for error in phase["errors"]:
+            print(error, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
