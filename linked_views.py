@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import networkx as nx
@@ -18,9 +18,8 @@ def linked_views(data: MovieData, graph: nx.Graph) -> str:
     Every edge has one class in all three, and a rule lights up all of them while one is pointed at
     or has the keyboard focus: CSS alone, so nothing is sent to the server.
     """
-    users = sorted(inner for kind, inner in graph if kind == "user")
-    films = sorted(inner for kind, inner in graph if kind == "movie")
-    edges = [(u, i) for u in users for i in films if graph.has_edge(("user", u), ("movie", i))]
+    users, films, edges = _parts(graph)
+    inner = {u: f"user {u}" for u in users}
     rules = "".join(
         f".lv:has(.e{n}:hover) .e{n},.lv:has(.e{n}:focus) .e{n}{{--on:1}}"
         for n in range(len(edges))
@@ -28,8 +27,27 @@ def linked_views(data: MovieData, graph: nx.Graph) -> str:
     return (
         f"<style>{_LINKED_CSS}{rules}</style><div class='lv'>"
         f"<section><h4>Lines of ratings.csv</h4>{_file_lines(data, edges)}</section>"
-        f"<section><h4>Graph</h4>{_drawing(data, users, films, edges)}</section>"
+        f"<section><h4>Graph</h4>{_drawing(data, inner, films, edges)}</section>"
         f"<section><h4>Matrix</h4>{_matrix(data, users, films, edges)}</section></div>"
+    )
+
+
+def drawing(data: MovieData, graph: nx.Graph) -> str:
+    """HTML: the graph alone, the users by the ids of the file."""
+    users, films, edges = _parts(graph)
+    names = {u: f"User {data.user_ids[u]}" for u in users}
+    picture = _drawing(data, names, films, edges)
+    return f"<style>{_LINKED_CSS}</style><div class='lv'>{picture}</div>"
+
+
+def _parts(graph: nx.Graph) -> tuple[list[int], list[int], list[tuple[int, int]]]:
+    """The inner ids of the users and of the films, and the edges between them."""
+    users = sorted(inner for kind, inner in graph if kind == "user")
+    films = sorted(inner for kind, inner in graph if kind == "movie")
+    return (
+        users,
+        films,
+        [(u, i) for u in users for i in films if graph.has_edge(("user", u), ("movie", i))],
     )
 
 
@@ -42,7 +60,7 @@ _LINKED_CSS = """
 .lv th{font-weight:600;opacity:.8}
 .lv [class^=e]{cursor:pointer;outline-offset:-2px}
 .lv tr[class^=e]>td,.lv td[class^=e]{background:rgba(213,94,0,calc(var(--on,0)*.35))}
-.lv .g{position:relative;overflow:hidden}
+.lv .g{position:relative;overflow:hidden;flex:1}
 .lv .g i{position:absolute;left:68px;height:16px;transform-origin:0 50%;padding:0;
 background:linear-gradient(color-mix(in srgb,#d55e00 calc(var(--on,0)*100%),#8a8f98),
 color-mix(in srgb,#d55e00 calc(var(--on,0)*100%),#8a8f98)) no-repeat 0 50%;
@@ -69,7 +87,10 @@ def _file_lines(data: MovieData, edges: Sequence[tuple[int, int]]) -> str:
 
 
 def _drawing(
-    data: MovieData, users: Sequence[int], films: Sequence[int], edges: Sequence[tuple[int, int]]
+    data: MovieData,
+    users: Mapping[int, str],
+    films: Sequence[int],
+    edges: Sequence[tuple[int, int]],
 ) -> str:
     """The graph out of boxes, because Streamlit takes SVG out of HTML."""
     height = 54 * max(len(users), len(films))
@@ -85,7 +106,7 @@ def _drawing(
         )
     for u, y in left.items():
         parts.append(f"<b class='u' style='top:{y - 9:.0f}px'></b>")
-        parts.append(f"<span class='u' style='top:{y - 10:.0f}px'>user {u}</span>")
+        parts.append(f"<span class='u' style='top:{y - 10:.0f}px'>{users[u]}</span>")
     for i, y in right.items():
         parts.append(f"<b class='f' style='top:{y - 9:.0f}px'></b>")
         name = escape(label(data, i))

@@ -52,7 +52,7 @@ def score_chart(data: MovieData, recommendations: Sequence[Recommendation]) -> a
                 scale=alt.Scale(domain=list(parts), range=[BLUE, ORANGE, PURPLE][: len(parts)]),
                 legend=alt.Legend(orient="top"),
             ),
-            order=alt.Order("part:N"),
+            order=alt.Order("part:O"),
             tooltip=["film", "part", alt.Tooltip("value", format=".4f")],
         )
         .properties(height=alt.Step(22))

@@ -16,7 +16,7 @@ from sklearn.preprocessing import normalize
 from data_preparation import MovieData, normalised_adjacency
 from evaluation import PROTOCOLS, Split, evaluate
 from explanation import Node
-from model_training import TrainedModel, factor_scorer
+from lightgcn import TrainedModel, factor_scorer
 from prediction import Scores, Viewer, score_all, user_viewer
 
 DEPTH = 8  # layers in the over-smoothing lab, as many as a model may have
@@ -191,7 +191,7 @@ def bpr_step(
     chosen = np.zeros((adjacency.shape[0], 3))
     chosen[rows, range(3)] = 1.0
     layers = model.config.layers
-    spread = sum(propagated(adjacency, chosen, layers)) / (layers + 1)  # P's three columns
+    spread = np.mean(list(propagated(adjacency, chosen, layers)), axis=0)  # P's three columns
     final = spread.T @ model.e0  # f_u, f_i, f_j  [3, dim]
     coupling = spread.T @ spread
     user, liked, other = final

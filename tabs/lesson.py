@@ -12,7 +12,7 @@ from scipy import sparse
 
 import teaching
 from data_preparation import MovieData, normalised_adjacency
-from model_training import TrainedModel
+from lightgcn import TrainedModel
 from plots import label
 from prediction import Recommendation, Scores, Viewer, recommend, score_all, user_viewer
 from tabs.shared import escape, no_model_yet
@@ -43,6 +43,12 @@ class Lesson:
     @property
     def name(self) -> str:
         return f"User {self.data.user_ids[self.user]}"
+
+    @property
+    def trained(self) -> TrainedModel:
+        """The model, once `needs_model` has found it there."""
+        assert self.model, "this part of the lesson waits for a model"
+        return self.model
 
     def film(self, movie: int) -> str:
         """The film's title, safe inside Markdown."""
@@ -77,6 +83,29 @@ def quiz(key: str, question: str, options: Sequence[str], right: int, why: str) 
         else:
             st.info(f"**{options[right]}.** {why}", icon=":material/lightbulb:")
     return True
+
+
+def quiz_once(
+    topic: str, key: str, question: str, options: Sequence[str], right: int, why: str
+) -> bool:
+    """A quiz that is over for the session once any of its kind was answered: then it says so."""
+    if not revealed(topic, key):
+        return quiz(key, question, options, right, why)
+    if st.session_state.get(key) is None:  # answered for another user, or before leaving
+        st.markdown(f"**{options[right]}.** {why}")
+        return True
+    st.session_state[_known(topic)] = True
+    return quiz(key, question, options, right, why)
+
+
+def revealed(topic: str, key: str) -> bool:
+    """Whether a `quiz_once` is over: for what is drawn above it, which must not tell before."""
+    state = st.session_state
+    return bool(state.get(_known(topic))) or state.get(key) is not None
+
+
+def _known(topic: str) -> str:
+    return f"known_{topic}"
 
 
 _SHOW = "Just show me"
@@ -122,7 +151,7 @@ def what_if(lesson: Lesson, movie: int, stars: float | None) -> teaching.WhatIf:
 def _what_if(
     _lesson: Lesson, key: str, user: int, movie: int, stars: float | None
 ) -> teaching.WhatIf:
-    return teaching.what_if(_lesson.data, _lesson.model, user, movie, stars)
+    return teaching.what_if(_lesson.data, _lesson.trained, user, movie, stars)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -132,12 +161,12 @@ def _adjacency(_data: MovieData, fingerprint: str) -> sparse.csr_array:
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def _layers(_lesson: Lesson, key: str) -> NDArray[np.float32]:
-    return teaching.all_layers(adjacency(_lesson), _lesson.model)
+    return teaching.all_layers(adjacency(_lesson), _lesson.trained)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Propagating eight layers, ranking each time …")
 def _smoothing(_lesson: Lesson, key: str) -> list[teaching.Smoothing]:
-    return teaching.smoothing(_lesson.data, _lesson.model)
+    return teaching.smoothing(_lesson.data, _lesson.trained)
 
 
 @st.cache_data(max_entries=50, show_spinner=False)
@@ -147,6 +176,6 @@ def _reach(_lesson: Lesson, fingerprint: str, user: int) -> list[teaching.Reach]
 
 @st.cache_resource(max_entries=50, show_spinner=False)
 def _served(_lesson: Lesson, key: str, user: int) -> tuple[Viewer, Scores, list[Recommendation]]:
-    viewer = user_viewer(_lesson.data, _lesson.model, user)
-    scores = score_all(_lesson.data, _lesson.model, viewer)
-    return viewer, scores, recommend(_lesson.model, scores, 10)
+    viewer = user_viewer(_lesson.data, _lesson.trained, user)
+    scores = score_all(_lesson.data, _lesson.trained, viewer)
+    return viewer, scores, recommend(_lesson.trained, scores, 10)

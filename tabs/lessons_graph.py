@@ -8,18 +8,22 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
 from explanation import Node, neighbourhood, subgraph
 from linked_views import linked_views
 from plots import label
+from plots_html import Bar, bars
 from plots_teaching import (
     PICK,
     neighbourhood_chart,
     neighbourhood_figure,
     node_name,
 )
-from tabs.lesson import Lesson, quiz
-from tabs.shared import escape
+from tabs.lesson import Lesson, quiz, quiz_once, revealed
+from tabs.shared import count, escape
+
+_EXTREMES = 4  # so many of the heaviest and of the lightest edges are drawn
 
 
 def rows(lesson: Lesson) -> None:
@@ -57,9 +61,15 @@ def rows(lesson: Lesson) -> None:
 
 def _all_edges(lesson: Lesson) -> None:
     data = lesson.data
-    st.markdown(f"**All {data.user_degree[lesson.user]:,} ratings of {lesson.name}, as edges**")
+    opened = st.expander(
+        f"All {count(int(data.user_degree[lesson.user]), 'rating')} of {lesson.name}, as edges",
+        key="all_edges",
+        on_change="rerun",
+    )
+    if not opened.open:
+        return
     movies = data.rated_by(lesson.user)
-    st.dataframe(
+    opened.dataframe(
         pd.DataFrame(
             {
                 "film": [label(data, movie) for movie in movies],
@@ -84,12 +94,13 @@ def neighbours(lesson: Lesson) -> None:
         "Films that someone rated are **one step** away. Other people who rated those films are "
         "**two steps** away. The films of those people are what a recommendation can come from. "
         "Hover a dot or a line to read it; **click a dot to walk there**.",
-        "Odd distances are films, even distances users: the graph is bipartite. Line width is "
-        r"$\hat{E}_{ui} = 1/\sqrt{d_u d_i}$. Hover for the arithmetic; **click a node to walk**.",
+        "Odd distances are films, even distances users: the graph is bipartite. Hover a node or an "
+        "edge to read it; **click a node to walk there**.",
     )
     centre = _centre(lesson)
     graph = _walk(lesson, centre)
-    _picture(lesson, centre, graph)
+    weighted = _weights_known(lesson)
+    _picture(lesson, centre, graph, weighted)
     _weights(lesson)
 
 
@@ -151,11 +162,13 @@ def _walk_from_chart(key: str) -> None:
         _stand_at((point["kind"], int(point["inner"])))
 
 
-def _picture(lesson: Lesson, centre: Node, graph: nx.Graph) -> None:
+def _picture(lesson: Lesson, centre: Node, graph: nx.Graph, weighted: bool) -> None:
+    """The graph; its lines get their weights once the reader has guessed at them."""
     data = lesson.data
     key = f"neighbourhood_{centre}_{len(graph)}"  # a new picture has no old click
-    st.altair_chart(
-        neighbourhood_chart(data, graph),
+    st.vega_lite_chart(
+        None,
+        neighbourhood_chart(data, graph, weighted),
         key=key,
         on_select=lambda: _walk_from_chart(key),
         selection_mode=PICK,
@@ -163,9 +176,14 @@ def _picture(lesson: Lesson, centre: Node, graph: nx.Graph) -> None:
         f"{graph.number_of_edges()} edges; the table below lists them",
     )
     st.caption(
-        f"{node_name(data, centre)} has {graph.nodes[centre]['degree']:,} edges in all; shown: "
-        f"{len(graph)} nodes, {graph.number_of_edges()} edges. Thicker lines weigh more; pointing "
-        "at a dot brings out its lines."
+        f"{escape(node_name(data, centre))} has {graph.nodes[centre]['degree']:,} edges in all; "
+        f"shown: {len(graph)} nodes, {graph.number_of_edges()} edges. Pointing at a dot brings "
+        "out its lines. "
+        + (
+            "Thicker lines weigh more."
+            if weighted
+            else "The lines get their weights when the question below is answered."
+        )
     )
     table = st.expander(
         "The same picture as a table, or to download", key="edge_table", on_change="rerun"
@@ -173,24 +191,24 @@ def _picture(lesson: Lesson, centre: Node, graph: nx.Graph) -> None:
     if not table.open:
         return
     with table:
-        _edge_table(lesson, graph)
+        _edge_table(lesson, graph, weighted)
         name = node_name(data, centre)
         st.download_button(
             "Download as a picture",
-            lambda: _png(lesson, graph),
+            lambda: _png(lesson, graph, weighted),
             f"{'_'.join(name.split()).replace('/', '_')}_neighbourhood.png",
             "image/png",
             on_click="ignore",
         )
 
 
-def _png(lesson: Lesson, graph: nx.Graph) -> bytes:
+def _png(lesson: Lesson, graph: nx.Graph, weighted: bool) -> bytes:
     picture = io.BytesIO()
-    neighbourhood_figure(lesson.data, graph).savefig(picture, format="png", dpi=150)
+    neighbourhood_figure(lesson.data, graph, weighted).savefig(picture, format="png", dpi=150)
     return picture.getvalue()
 
 
-def _edge_table(lesson: Lesson, graph: nx.Graph) -> None:
+def _edge_table(lesson: Lesson, graph: nx.Graph, weighted: bool) -> None:
     data, found = lesson.data, []
     for a, b, edge in graph.edges(data=True):
         user, film = (a, b) if a[0] == "user" else (b, a)
@@ -204,8 +222,9 @@ def _edge_table(lesson: Lesson, graph: nx.Graph) -> None:
                 "weight": edge["weight"],
             }
         )
+    table = pd.DataFrame(found)
     st.dataframe(
-        pd.DataFrame(found),
+        table if weighted else table.drop(columns=["arithmetic", "weight"], errors="ignore"),
         hide_index=True,
         height=240,
         column_config={"weight": st.column_config.NumberColumn(format="%.4f")},
@@ -217,53 +236,104 @@ def _edge_table(lesson: Lesson, graph: nx.Graph) -> None:
 
 
 def _weights(lesson: Lesson) -> None:
+    """The quiz; then the rule, the extremes, and every edge on demand."""
     data = lesson.data
     st.subheader("What an edge weighs")
+    extremes = _rarest_and_commonest(lesson)
+    if extremes and not _weight_quiz(lesson, *extremes):
+        return
     degree = int(data.user_degree[lesson.user])
-    movies, weights = data.rated_by(lesson.user), data.edge_weights(lesson.user)
-    order = np.argsort(-weights, kind="stable")
-    rare, common = movies[order[0]], movies[order[-1]]
-    if len(order) > 1 and data.movie_degree[rare] != data.movie_degree[common]:
-        _weight_quiz(lesson, rare, common)
     st.latex(r"w_{ui} = \frac{1}{\sqrt{d_u \cdot d_i}}")
     lesson.say(
-        f"{lesson.name} rated {degree} films, so each one gets a share of the attention. A film "
-        "that everybody saw says little about anybody; one that few saw says much. The square "
-        "root softens it: a film with 100 times the viewers weighs a tenth, not a hundredth.",
+        f"{lesson.name} rated {count(degree, 'film')}, so each one gets a share of the attention. "
+        "A film that everybody saw says little about anybody; one that few saw says much. The "
+        "square root softens it: a film with 100 times the viewers weighs a tenth, not a "
+        "hundredth.",
         rf"$d_u = {degree}$. The symmetric norm $D^{{-1/2}} A D^{{-1/2}}$ keeps the largest "
         "eigenvalue at 1, so that no layer explodes. Stars "
         "play no part in it (He et al. 2020, eq. 3).",
     )
-    st.dataframe(
-        pd.DataFrame(
-            {
-                "film": [label(data, movie) for movie in movies[order]],
-                "stars": data.stars_of(lesson.user)[order],
-                "film's ratings d_i": data.movie_degree[movies[order]],
-                "arithmetic": [f"1/√({degree} · {d})" for d in data.movie_degree[movies[order]]],
-                "weight": weights[order],
-            }
-        ),
-        hide_index=True,
-        height=280,
-        column_config={
-            "weight": st.column_config.ProgressColumn(
-                format="%.4f", min_value=0, max_value=float(weights.max())
-            )
-        },
-        alt="The worked user's films with degrees, arithmetic and weight of the edge",
-    )
+    order = np.argsort(-data.edge_weights(lesson.user), kind="stable")
+    _extreme_bars(lesson, order)
+    _weights_table(lesson, order)
 
 
-def _weight_quiz(lesson: Lesson, rare: int, common: int) -> None:
+def _rarest_and_commonest(lesson: Lesson) -> tuple[int, int] | None:
+    """The user's film with the heaviest edge and the one with the lightest; None if all equal."""
+    data = lesson.data
+    movies = data.rated_by(lesson.user)
+    order = np.argsort(-data.edge_weights(lesson.user), kind="stable")
+    rare, common = int(movies[order[0]]), int(movies[order[-1]])
+    return (rare, common) if data.movie_degree[rare] != data.movie_degree[common] else None
+
+
+def _weights_known(lesson: Lesson) -> bool:
+    """Whether the picture may show the weights: the quiz is over, or there is none."""
+    return _rarest_and_commonest(lesson) is None or revealed("weights", _quiz_key(lesson))
+
+
+def _quiz_key(lesson: Lesson) -> str:
+    return f"quiz_weight_{lesson.user}"
+
+
+def _weight_quiz(lesson: Lesson, rare: int, common: int) -> bool:
     data = lesson.data
     films = sorted((rare, common))
     d = {film: int(data.movie_degree[film]) for film in films}
     ratio = (d[common] / d[rare]) ** 0.5
-    quiz(
-        f"quiz_weight_{lesson.user}",
+    return quiz_once(
+        "weights",
+        _quiz_key(lesson),
         f"Of the films that {escape(lesson.name)} rated, which sends the louder message?",
-        [f"{lesson.film(film)}, {d[film]:,} ratings" for film in films],
+        [f"{lesson.film(film)}, {count(d[film], 'rating')}" for film in films],
         films.index(rare),
         f"Its edge weighs {ratio:.1f} times as much: √({d[common]:,} / {d[rare]:,}).",
+    )
+
+
+def _extreme_bars(lesson: Lesson, order: NDArray[np.int64]) -> None:
+    """The heaviest and the lightest edges with their arithmetic."""
+    data = lesson.data
+    movies, weights = data.rated_by(lesson.user), data.edge_weights(lesson.user)
+    chosen = order if len(order) <= 2 * _EXTREMES else [*order[:_EXTREMES], *order[-_EXTREMES:]]
+    if len(order) > len(chosen):
+        st.markdown(f"The {_EXTREMES} heaviest and the {_EXTREMES} lightest of {len(order):,}:")
+    degree = len(movies)
+    st.html(
+        bars(
+            [
+                Bar(
+                    label(data, movies[n]),
+                    weights[n],
+                    f"{weights[n]:.4f}",
+                    note=f"1/√({degree:,} · {data.movie_degree[movies[n]]:,})",
+                )
+                for n in chosen
+            ],
+            f"The heaviest and the lightest edges of {lesson.name}",
+        )
+    )
+
+
+def _weights_table(lesson: Lesson, order: NDArray[np.int64]) -> None:
+    """Every edge of the user, once the reader asks for them: there may be thousands."""
+    data, degree = lesson.data, len(order)
+    movies = data.rated_by(lesson.user)[order]
+    opened = st.expander(f"All {count(degree, 'edge')}", key="all_weights", on_change="rerun")
+    if not opened.open:
+        return
+    opened.dataframe(
+        pd.DataFrame(
+            {
+                "film": [label(data, movie) for movie in movies],
+                "stars": data.stars_of(lesson.user)[order],
+                "film's ratings d_i": data.movie_degree[movies],
+                "arithmetic": [f"1/√({degree} · {d})" for d in data.movie_degree[movies]],
+                "weight": data.edge_weights(lesson.user)[order],
+            }
+        ),
+        hide_index=True,
+        height=280,
+        column_config={"weight": st.column_config.NumberColumn(format="%.4f")},
+        alt="The worked user's films with degrees, arithmetic and weight of the edge",
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -9,11 +11,15 @@ from numpy.typing import NDArray
 
 import tabs.lesson as shared
 from explanation import Node
-from plots_teaching import node_name, reach_chart, smoothing_chart, strip_chart
+from plots import BLUE, ORANGE
+from plots_html import Bar, Strip, bars, strips
+from plots_teaching import node_name, smoothing_chart
 from tabs.lesson import Lesson, needs_model, quiz
 from teaching import LAST, MEAN, Reach, Smoothing, node_of, row_of, senders
 
-_SHOWN = 4  # dimensions written out as numbers
+_SHOWN = 4  # dimensions of a message written out as numbers
+_MEAN_SHOWN = 4  # dimensions of the layers and their mean
+_LOUDEST = 5  # messages with a strip of their own
 
 
 def messages(lesson: Lesson) -> None:
@@ -35,9 +41,15 @@ def messages(lesson: Lesson) -> None:
     )
     if needs_model(lesson):
         return
-    if not lesson.model.config.layers:
+    if not lesson.trained.config.layers:
         st.info("This model has K = 0 layers: no message is passed, the embedding stays E⁽⁰⁾.")
         return
+    _stepper(lesson)
+
+
+@st.fragment
+def _stepper(lesson: Lesson) -> None:
+    """One step for one node; choosing another redraws nothing else of the chapter."""
     node, k = _choose_step(lesson)
     _step(lesson, node, k)
     _mean_of_layers(lesson, node)
@@ -45,7 +57,7 @@ def messages(lesson: Lesson) -> None:
 
 def _choose_step(lesson: Lesson) -> tuple[Node, int]:
     """Who receives, and which layer sends."""
-    data, depth = lesson.data, lesson.model.config.layers
+    data, depth = lesson.data, lesson.trained.config.layers
     movies, weights = data.rated_by(lesson.user), data.edge_weights(lesson.user)
     loudest = movies[np.argsort(-weights, kind="stable")[:15]]
     nodes: list[Node] = [("user", lesson.user), *(("movie", int(m)) for m in loudest)]
@@ -57,104 +69,150 @@ def _choose_step(lesson: Lesson) -> tuple[Node, int]:
         key=f"receiver_{lesson.user}",
         help="The worked user, or one of the user's films: films receive from their viewers.",
     )
-    k = step.segmented_control(
+    with step.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
+        return nodes[place], _step_control(depth)
+
+
+def _step_control(depth: int) -> int:
+    """Back, any step, on; the layer that sends."""
+    key = f"step_of_{depth}"
+    now = st.session_state.get(key, 0)
+    _step_button("Back", "skip_previous", key, now - 1, depth)
+    k = st.segmented_control(
         "Step",
         range(depth),
         default=0,
         required=True,
         format_func=lambda k: f"layer {k} → {k + 1}",
-        key=f"step_of_{depth}",
+        key=key,
         persist_state="session",
     )
-    return nodes[place], k
+    _step_button("Next", "play_arrow", key, now + 1, depth)
+    return k
+
+
+def _step_button(name: str, icon: str, key: str, goal: int, depth: int) -> None:
+    st.button(
+        name,
+        key=f"step_{name.lower()}",
+        icon=f":material/{icon}:",
+        disabled=not 0 <= goal < depth,
+        on_click=_go_to_step,
+        args=(key, goal),
+    )
+
+
+def _go_to_step(key: str, k: int) -> None:
+    st.session_state[key] = k
+
+
+@dataclass(frozen=True, eq=False)
+class Messages:
+    """What arrives at a node in one step, the largest message first.
+
+    Attributes:
+        rows: of the senders in Ê and E.
+        weights: 1/√(d_u·d_i), [n].
+        sending: the senders' embeddings, [n, dim]; times the weights, they add up to `result`.
+        before, result: the receiver's embedding before and after, [dim].
+    """
+
+    rows: NDArray[np.int32]
+    names: list[str]
+    arithmetic: list[str]
+    weights: NDArray[np.float32]
+    sending: NDArray[np.float32]
+    before: NDArray[np.float32]
+    result: NDArray[np.float32]
+
+    @property
+    def sent(self) -> NDArray[np.float32]:
+        return self.weights[:, None] * self.sending  # [n, dim]
+
+
+def arriving(lesson: Lesson, node: Node, k: int) -> Messages:
+    """What the neighbours send to the node, layer k to k + 1; there must be a model."""
+    data, layers = lesson.data, shared.layers(lesson)
+    row = row_of(data, node)
+    rows, weights = senders(shared.adjacency(lesson), row)
+    sizes = weights * np.linalg.norm(layers[k][rows], axis=1)
+    loudest = np.argsort(-sizes, kind="stable")
+    rows, weights = rows[loudest], weights[loudest]
+    degrees = np.concatenate([data.user_degree, data.movie_degree])[rows]
+    return Messages(
+        rows=rows,
+        names=[f"{n}. {node_name(data, node_of(data, r))}" for n, r in enumerate(rows, 1)],
+        arithmetic=[f"1/√({len(rows)} · {d})" for d in degrees],
+        weights=weights,
+        sending=layers[k][rows],
+        before=layers[k][row],
+        result=layers[k + 1][row],
+    )
 
 
 def _step(lesson: Lesson, node: Node, k: int) -> None:
     """Who sends what to the node, and the sum."""
-    data, layers = lesson.data, shared.layers(lesson)
-    row = row_of(data, node)
-    rows, weights = senders(shared.adjacency(lesson), row)
-    sent = weights[:, None] * layers[k][rows]  # [n_senders, dim]
-    loudest = np.argsort(-np.linalg.norm(sent, axis=1), kind="stable")
-    names = [
-        f"{n}. {node_name(data, node_of(data, sender))}"
-        for n, sender in enumerate(rows[loudest], 1)
-    ]
-    degree = len(rows)
-    shown = min(_SHOWN, lesson.model.config.dim)
-    st.markdown(f"**{degree:,} neighbours send their layer-{k} embedding**, loudest first:")
-    _senders_table(lesson, names, rows[loudest], degree, weights[loudest], layers[k], shown)
-    _sum_in_numbers(node, k, names, weights[loudest], layers[k][rows[loudest]], layers[k + 1][row])
-    few = loudest[:5]
-    strips = {f"before: e({k})": layers[k][row]}
-    strips |= {names[n][:24]: sent[sender] for n, sender in enumerate(few)}
-    if degree > len(few):
-        rest = f"{degree - len(few)} more"
-        strips[rest] = np.delete(sent, few, axis=0).sum(axis=0)
-    strips[f"sum: e({k + 1})"] = layers[k + 1][row]
-    st.altair_chart(
-        strip_chart(strips),
-        alt=f"Embedding before, the messages, and their sum, all {lesson.model.config.dim} numbers",
+    found = arriving(lesson, node, k)
+    degree = len(found.rows)
+    st.markdown(
+        f"**{degree:,} neighbours send their layer-{k} embedding**, each times the weight of its "
+        "edge, loudest first:"
+    )
+    name = node_name(lesson.data, node)
+    st.html(
+        strips(
+            message_strips(found, k, _LOUDEST),
+            f"The messages that reach {name} in step {k} to {k + 1}, and their sum",
+            stagger=True,
+        )
     )
     st.caption(
-        "One cell per dimension: orange is positive, blue negative, stronger is larger (by the "
-        "square root, so that small numbers show). All rows but the first add up to the last; the "
-        "embedding before the step plays no part in it."
+        f"One cell per dimension of {lesson.trained.config.dim}: orange is positive, blue "
+        "negative, stronger is larger (by the square root, so that small numbers show). **The "
+        "messages add up to the last row**, column by column; the embedding before plays no part "
+        "in it, and has a scale of its own."
     )
+    _sum_in_numbers(node, k, found)
+    _senders_table(lesson, found)
 
 
-def _senders_table(
-    lesson: Lesson,
-    names: list[str],
-    rows: NDArray[np.int32],
-    degree: int,
-    weights: NDArray[np.float32],
-    layer: NDArray[np.float32],
-    shown: int,
-) -> None:
-    data = lesson.data
-    degrees = np.concatenate([data.user_degree, data.movie_degree])[rows]
-    table = {
-        "from": names,
-        "arithmetic": [f"1/√({degree} · {d})" for d in degrees],
-        "weight": weights,
-    }
-    for n in range(shown):
-        table[f"its [{n}]"] = layer[rows, n]
-    for n in range(shown):
-        table[f"sends [{n}]"] = weights * layer[rows, n]
-    numbers = st.column_config.NumberColumn(format="%.4f")
-    st.dataframe(
-        pd.DataFrame(table),
-        hide_index=True,
-        height=248,
-        column_config=dict.fromkeys(list(table)[2:], numbers),
-        alt="Every sender with weight, embedding and message in the first dimensions",
-    )
-
-
-def _sum_in_numbers(
-    node: Node,
-    k: int,
-    names: list[str],
-    weights: NDArray[np.float32],
-    sending: NDArray[np.float32],
-    result: NDArray[np.float32],
-) -> None:
-    """The first dimension of the sum, written out."""
-    head = 3
-    terms = [
-        rf"{w:.4f} \cdot {_signed(value)} \quad\text{{({n + 1}.)}}"
-        for n, (w, value) in enumerate(zip(weights[:head], sending[:head, 0], strict=True))
+def message_strips(found: Messages, k: int, loudest: int) -> list[Strip]:
+    """Before, the loudest messages, the rest in one, and the sum."""
+    sent, degree = found.sent, len(found.rows)
+    rows = [
+        Strip(f"before: e({k})", found.before, apart=True),
+        *(
+            Strip(
+                found.names[n],
+                sent[n],
+                f"× {found.weights[n]:.4f}",
+                f" = {found.arithmetic[n]}",
+            )
+            for n in range(min(loudest, degree))
+        ),
     ]
-    rest = float((weights[head:] * sending[head:, 0]).sum())
-    if len(names) > head:
-        terms.append(rf"{_signed(rest)} \quad\text{{({len(names) - head} more)}}")
+    if degree > loudest:
+        rows.append(Strip(f"{degree - loudest:,} more", sent[loudest:].sum(axis=0)))
+    return [*rows, Strip(f"sum: e({k + 1})", found.result, total=True)]
+
+
+def _sum_in_numbers(node: Node, k: int, found: Messages) -> None:
+    """The first dimension of the sum, written out."""
+    head, sent = 3, found.sent[:, 0]
+    terms = [
+        rf"{w:.4f} \cdot {_signed(value)} \quad\text{{({n}.)}}"
+        for n, (w, value) in enumerate(
+            zip(found.weights[:head], found.sending[:head, 0], strict=True), 1
+        )
+    ]
+    if len(sent) > head:
+        rest = float(sent[head:].sum())
+        terms.append(rf"{_signed(rest)} \quad\text{{({len(sent) - head} more)}}")
     who = "u" if node[0] == "user" else "i"
     lines = r" \\ & + ".join(terms)
     st.latex(
         rf"\begin{{aligned}} e_{who}^{{({k + 1})}}[0] = \; & {lines} \\ = \; & "
-        rf"\mathbf{{{result[0]:.4f}}} \end{{aligned}}"
+        rf"\mathbf{{{found.result[0]:.4f}}} \end{{aligned}}"
     )
 
 
@@ -162,9 +220,34 @@ def _signed(value: float) -> str:
     return f"({value:.4f})" if value < 0 else f"{value:.4f}"
 
 
+def _senders_table(lesson: Lesson, found: Messages) -> None:
+    """Every sender, once the reader asks for them: there may be thousands."""
+    opened = st.expander(
+        f"All {len(found.rows):,} messages as a table", key="senders", on_change="rerun"
+    )
+    if not opened.open:
+        return
+    table = {
+        "from": found.names,
+        "arithmetic": found.arithmetic,
+        "weight": found.weights,
+    }
+    for n in range(min(_SHOWN, lesson.trained.config.dim)):
+        table[f"its [{n}]"] = found.sending[:, n]
+    for n in range(min(_SHOWN, lesson.trained.config.dim)):
+        table[f"sends [{n}]"] = found.sent[:, n]
+    opened.dataframe(
+        pd.DataFrame(table),
+        hide_index=True,
+        height=280,
+        column_config=dict.fromkeys(list(table)[2:], st.column_config.NumberColumn(format="%.4f")),
+        alt="Every sender with weight, embedding and message in the first dimensions",
+    )
+
+
 def _mean_of_layers(lesson: Lesson, node: Node) -> None:
     """All layers of the node and their mean, the final embedding."""
-    model, row = lesson.model, row_of(lesson.data, node)
+    model, row = lesson.trained, row_of(lesson.data, node)
     own = shared.layers(lesson)[:, row]  # [K + 1, dim]
     st.subheader("The final embedding is the mean of all layers")
     st.latex(r"F = \tfrac{1}{K+1}\textstyle\sum_{k=0}^{K} E^{(k)}, \qquad K = " + f"{len(own) - 1}")
@@ -174,13 +257,19 @@ def _mean_of_layers(lesson: Lesson, node: Node) -> None:
         r"Weights $\alpha_k = 1/(K+1)$ as in the paper: the mean keeps $E^{(0)}$, which stands in "
         "for self-loops and holds over-smoothing back (eq. 4 and section 3.2).",
     )
-    shown = min(6, model.config.dim)
-    rows = {f"layer {k}": values for k, values in enumerate(own)}
-    final = model.user_factors if node[0] == "user" else model.movie_factors
-    rows["mean = final"] = final[node[1]]
-    table = pd.DataFrame(rows, index=[f"[{n}]" for n in range(model.config.dim)]).T
-    st.dataframe(table.iloc[:, :shown].style.format("{:.4f}"), alt="Layers and their mean")
-    st.altair_chart(strip_chart(rows), alt="All layers and their mean as colour strips")
+    final = (model.user_factors if node[0] == "user" else model.movie_factors)[node[1]]
+    rows = [Strip(f"layer {k}", values) for k, values in enumerate(own)]
+    rows.append(Strip("mean = final", final, total=True))
+    st.html(strips(rows, f"All layers of {node_name(lesson.data, node)} and their mean"))
+    shown = min(_MEAN_SHOWN, model.config.dim)
+    st.table(
+        pd.DataFrame(
+            [[f"{value:.4f}" for value in row.values[:shown]] for row in rows],
+            index=[row.name for row in rows],
+            columns=[f"[{n}]" for n in range(shown)],
+        ),
+        alt="The first dimensions of the layers and of their mean",
+    )
 
 
 # --- how far --------------------------------------------------------------------------------------
@@ -207,16 +296,26 @@ def reach(lesson: Lesson) -> None:
 
 def _reach_in_numbers(lesson: Lesson, found: list[Reach], rated: int) -> None:
     data = lesson.data
-    columns = st.columns(3)
-    for column, hop in zip(columns, found[1:4], strict=True):
-        odd = hop.hops % 2
-        column.metric(
-            f"{hop.hops} hop{'s' * (hop.hops > 1)}",
-            f"{hop.films if odd else hop.users:,} {'films' if odd else 'users'}",
-            border=True,
+    steps = [
+        (hop, hop.films, rated, "films", BLUE)
+        if hop.hops % 2  # odd hops end at films, even ones at users
+        else (hop, hop.users, data.n_users, "users", ORANGE)
+        for hop in found[1:]
+    ]
+    st.html(
+        bars(
+            [
+                Bar(
+                    f"{hop.hops} hop{'s' * (hop.hops > 1)}: {reached:,} of {total:,} {kind}",
+                    reached / total,
+                    f"{reached / total:.1%}",
+                    colour,
+                )
+                for hop, reached, total, kind, colour in steps
+            ],
+            "Share of the users or films within 1 to 4 hops",
+            (0.0, 1.0),
         )
-    st.altair_chart(
-        reach_chart(found, data.n_users, rated), alt="Share of users and films within 0 to 4 hops"
     )
     lesson.say(
         "Each layer carries information one hop. After three, a person hears from nearly every "
@@ -230,14 +329,14 @@ def _lab(lesson: Lesson) -> None:
     st.subheader("Over-smoothing lab: does deeper help?")
     if needs_model(lesson):
         return
-    kept = lesson.model.config.layers
+    kept = lesson.trained.config.layers
     lesson.say(
         "If everyone keeps averaging with everyone, all profiles end up the same. The lab takes "
         "the model's start, passes messages up to eight times, and measures after every step how "
         "alike the profiles are and how good the recommendations still are.",
         r"$\hat{E}^k E^{(0)}$ tends to the leading eigenvector ($\propto \sqrt{d}$), so all "
         "cosines within a side tend to 1. Mean cosine over **all** pairs, and NDCG@20 on the "
-        f"validation part of `{lesson.model.protocol}`, propagated over its training part.",
+        f"validation part of `{lesson.trained.protocol}`, propagated over its training part.",
     )
     if not st.toggle("Run the lab (a few seconds, once per model)", key="lab"):
         return
@@ -266,7 +365,7 @@ def _lab(lesson: Lesson) -> None:
 
 
 def _lab_in_words(lesson: Lesson, results: list[Smoothing]) -> None:
-    kept, deepest = lesson.model.config.layers, max(r.layer for r in results)
+    kept, deepest = lesson.trained.config.layers, max(r.layer for r in results)
     value = {(r.kind, r.layer): r for r in results}
     last, mean = value[LAST, deepest], value[MEAN, deepest]
     st.markdown(
@@ -279,7 +378,7 @@ def _lab_in_words(lesson: Lesson, results: list[Smoothing]) -> None:
     st.caption(
         f"E⁽⁰⁾ was trained for K = {kept}; a model trained for another depth would learn another "
         "one, so the curve shows the effect of depth, not the best K. "
-        + (f"This E⁽⁰⁾ was learned on {learned}." if lesson.model.refitted else "")
+        + (f"This E⁽⁰⁾ was learned on {learned}." if lesson.trained.refitted else "")
     )
     with st.expander("The numbers"):
         table = pd.DataFrame([vars(r) for r in results])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -9,8 +11,8 @@ import torch
 
 import tabs.lesson as shared
 from model_training import NegativeSampler
-from plots import label
-from plots_teaching import before_after_chart
+from plots import GREY, VERMILLION, label
+from plots_html import Bar, bars
 from tabs.lesson import Lesson, needs_model, quiz
 from tabs.shared import count
 from teaching import BprStep, bpr_step
@@ -48,7 +50,7 @@ def render(lesson: Lesson) -> None:
     steps = {
         name: bpr_step(
             shared.adjacency(lesson),
-            lesson.model,
+            lesson.trained,
             (lesson.user, lesson.data.n_users + positive, lesson.data.n_users + film),
             size,
         )
@@ -139,32 +141,39 @@ def _draw_again() -> None:
 
 def _one_step(lesson: Lesson, positive: int, negative: int, step: BprStep, size: float) -> None:
     data = lesson.data
-    names = [f"{label(data, positive)} (+)", f"{label(data, negative)} (−)"]
-    bars = [
-        {"name": name, "when": when, "value": value}
-        for name, pair in zip(names, (step.positive, step.negative), strict=True)
-        for when, value in zip(("before", "after"), pair, strict=True)
-    ]
-    st.altair_chart(
-        before_after_chart(pd.DataFrame(bars), "score f_u · f_i"),
-        alt="Scores of the positive and of the negative before and after the step",
+    films = (
+        (f"{label(data, positive)} (+)", step.positive),
+        (f"{label(data, negative)} (−)", step.negative),
     )
+    scores = [*step.positive, *step.negative, 0.0]
+    drawn = "".join(
+        f"<b>{escape(name)}</b>"
+        + bars(
+            [
+                Bar(when, value, f"{value:.4f}", colour)
+                for when, value, colour in zip(
+                    ("before", "after"), pair, (GREY, VERMILLION), strict=True
+                )
+            ],
+            f"Score of {name} before and after the step",
+            (min(scores), max(scores)),
+        )
+        for name, pair in films
+    )
+    st.html(drawn)
     _step_in_numbers(lesson, step, size)
 
 
 def _step_in_numbers(lesson: Lesson, step: BprStep, size: float) -> None:
     margins = [good - bad for good, bad in zip(step.positive, step.negative, strict=True)]
-    table = pd.DataFrame(
-        {
-            "positive score": step.positive,
-            "negative score": step.negative,
-            "difference x": margins,
-            "loss −ln σ(x)": step.loss,
-        },
-        index=["before", "after"],
-    )
-    st.dataframe(
-        table.style.format("{:.4f}").format(_short, subset=["loss −ln σ(x)"]),
+    rows = {
+        "positive score": [f"{value:.4f}" for value in step.positive],
+        "negative score": [f"{value:.4f}" for value in step.negative],
+        "difference x": [f"{value:.4f}" for value in margins],
+        "loss −ln σ(x)": [_short(value) for value in step.loss],
+    }
+    st.table(
+        pd.DataFrame(rows, index=["before", "after"]).T,
         alt="Scores, difference and loss before and after the step",
     )
     lesson.say(
@@ -183,7 +192,7 @@ def _step_in_numbers(lesson: Lesson, step: BprStep, size: float) -> None:
         "Adam optimiser, adds a small penalty on large embeddings"
         + (
             ", and hides the pair's edge while it is predicted."
-            if lesson.model.config.hide_batch
+            if lesson.trained.config.hide_batch
             else "."
         )
     )
@@ -191,25 +200,22 @@ def _step_in_numbers(lesson: Lesson, step: BprStep, size: float) -> None:
 
 def _compare(lesson: Lesson, negatives: dict[str, int], steps: dict[str, BprStep]) -> None:
     st.markdown("**The same positive against four negatives**")
-    st.dataframe(
-        pd.DataFrame(
-            {
-                "negative": list(negatives),
-                "film": [label(lesson.data, film) for film in negatives.values()],
-                "ratings": [int(lesson.data.movie_degree[film]) for film in negatives.values()],
-                "score before": [steps[name].negative[0] for name in negatives],
-                "pull σ(−x)": [_short(steps[name].pull) for name in negatives],
-                "loss before": [_short(steps[name].loss[0]) for name in negatives],
-                "loss after": [_short(steps[name].loss[1]) for name in negatives],
-            }
-        ),
-        hide_index=True,
-        column_config={"score before": st.column_config.NumberColumn(format="%.3f")},
-        alt="Four negatives with score, pull and loss before and after one step",
+    films = negatives.values()
+    table = pd.DataFrame(
+        {
+            "score before": [f"{steps[name].negative[0]:.4f}" for name in negatives],
+            "pull σ(−x)": [_short(steps[name].pull) for name in negatives],
+            "loss before": [_short(steps[name].loss[0]) for name in negatives],
+            "loss after": [_short(steps[name].loss[1]) for name in negatives],
+            "film": [label(lesson.data, film) for film in films],
+            "ratings": [f"{lesson.data.movie_degree[film]:,}" for film in films],
+        },
+        index=pd.Index(negatives, name="negative"),
     )
+    st.table(table, alt="Four negatives with score, pull and loss before and after one step")
     st.caption(
         "Most films are obscure, so most random negatives are easy and teach almost nothing. That "
         "is why several are drawn for each positive."
-        if lesson.model.config.negatives > 1
+        if lesson.trained.config.negatives > 1
         else "Most films are obscure, so most random negatives are easy and teach almost nothing."
     )

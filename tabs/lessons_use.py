@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 import tabs.lesson as shared
 from explanation import Explanation, explain
-from plots import contribution_chart, label
-from plots_teaching import strip_chart
+from plots import BLUE, VERMILLION, label
+from plots_html import Bar, Strip, bars, strips
 from prediction import DEFAULT_TAG_WEIGHT, Recommendation, Scores, recommend
-from tabs.lesson import Lesson, needs_model, quiz
+from tabs.lesson import Lesson, needs_model, quiz_once
 from teaching import WhatIf
 
 _TERMS = 6
@@ -45,7 +45,7 @@ def recommendation(lesson: Lesson) -> None:
     item = best[rank]
     _dot_product(lesson, item)
     _blend(item, scores)
-    _because(lesson, item, explain(lesson.data, lesson.model, viewer, item.movie))
+    _because(lesson, item, explain(lesson.data, lesson.trained, viewer, item.movie))
     opened = st.button(
         "Open the Recommendations tab: Why? on every card",
         icon=":material/arrow_forward:",
@@ -60,7 +60,7 @@ def _open_recommendations() -> None:
 
 
 def _dot_product(lesson: Lesson, item: Recommendation) -> None:
-    model = lesson.model
+    model = lesson.trained
     user, film = model.user_factors[lesson.user], model.movie_factors[item.movie]
     terms = user.astype(float) * film
     largest = np.argsort(-np.abs(terms), kind="stable")[:3]
@@ -75,18 +75,20 @@ def _dot_product(lesson: Lesson, item: Recommendation) -> None:
         + r" \\ & + ".join(lines)
         + rf" \\ = \; & \mathbf{{{item.graph_score:.4f}}} \end{{aligned}}"
     )
-    st.altair_chart(
-        strip_chart({"user f_u": _unit(user), "film f_i": _unit(film), "product": _unit(terms)}),
-        alt="The user's and the film's embedding and their product, dimension by dimension",
+    st.html(
+        strips(
+            [
+                Strip("user f_u", user, apart=True),
+                Strip("film f_i", film, apart=True),
+                Strip("product", terms, total=True, apart=True),
+            ],
+            "The user's and the film's embedding and their product, dimension by dimension",
+        )
     )
     st.caption(
         "Each row on its own scale. Where user and film have the same colour the product is "
         "orange and the score grows."
     )
-
-
-def _unit(values: NDArray[np.floating]) -> NDArray[np.floating]:
-    return values / (np.abs(values).max() or 1.0)
 
 
 def _signed(value: float) -> str:
@@ -107,11 +109,8 @@ def _blend(item: Recommendation, scores: Scores) -> None:
         ("tags and genres", item.tag_similarity, tags_max, DEFAULT_TAG_WEIGHT, item.tag_part),
     ]
     table = pd.DataFrame(rows, columns=["part", "score", "÷ best", "× weight", "= part"])
-    numbers = st.column_config.NumberColumn(format="%.4f")
-    st.dataframe(
-        table,
-        hide_index=True,
-        column_config=dict.fromkeys(list(table)[1:], numbers),
+    st.table(
+        table.set_index("part").map("{:.4f}".format),
         alt="Graph part and tag part with their arithmetic",
     )
     st.markdown(
@@ -131,13 +130,17 @@ def _because(lesson: Lesson, item: Recommendation, reasons: Explanation) -> None
     shown = order[:_TERMS]
     terms = [(label(lesson.data, reasons.rated[i]), reasons.contributions[i]) for i in shown]
     if len(order) > len(shown):
-        terms.append(
-            (f"{len(order) - len(shown)} more", reasons.contributions[order[_TERMS:]].sum())
-        )
+        rest = reasons.contributions[order[_TERMS:]].sum()
+        terms.append((f"{len(order) - len(shown):,} more", rest))
     terms.append(("learned about this user", reasons.self_term))
-    st.altair_chart(
-        contribution_chart(pd.DataFrame(terms, columns=["term", "contribution"])),
-        alt="Contribution of each rated film to the graph score",
+    st.html(
+        bars(
+            [
+                Bar(name, value, f"{value:.4f}", BLUE if value >= 0 else VERMILLION)
+                for name, value in terms
+            ],
+            "Contribution of each rated film to the graph score",
+        )
     )
     st.caption(f"The bars add up to the graph score {reasons.graph_score:.4f}, exactly.")
 
@@ -198,7 +201,7 @@ def _choose_change(lesson: Lesson) -> tuple[int, float | None] | None:
 def _removable(lesson: Lesson) -> list[int]:
     """The rated films, the ones that speak most for the ten best first."""
     viewer, _, best = shared.served(lesson)
-    wanted = lesson.model.movie_factors[[item.movie for item in best]].sum(axis=0)
+    wanted = lesson.trained.movie_factors[[item.movie for item in best]].sum(axis=0)
     strength = viewer.weights * (viewer.messages @ wanted)
     return viewer.movies[np.argsort(-strength, kind="stable")].tolist()
 
@@ -222,6 +225,16 @@ def _weights_moved(lesson: Lesson, movie: int, result: WhatIf) -> None:
             else f"{lesson.name} has no rating left, so no message arrives."
         )
     )
+    opened = st.expander(
+        "Every weight of this user, before and after", key="weights_moved", on_change="rerun"
+    )
+    if opened.open:
+        with opened:
+            _weights_table(lesson, result)
+
+
+def _weights_table(lesson: Lesson, result: WhatIf) -> None:
+    before, after = lesson.data, result.data
     union = np.union1d(before.rated_by(lesson.user), after.rated_by(lesson.user))
     old = dict(zip(before.rated_by(lesson.user), before.edge_weights(lesson.user), strict=True))
     new = dict(zip(after.rated_by(lesson.user), after.edge_weights(lesson.user), strict=True))
@@ -233,24 +246,27 @@ def _weights_moved(lesson: Lesson, movie: int, result: WhatIf) -> None:
         }
     )
     table["change"] = table["weight after"] - table["weight before"]
-    with st.expander("Every weight of this user, before and after"):
-        st.dataframe(
-            table.sort_values("change", key=abs, ascending=False),
-            hide_index=True,
-            column_config=dict.fromkeys(
-                list(table)[1:], st.column_config.NumberColumn(format="%.4f")
-            ),
-            alt="The user's edge weights before and after the change",
-        )
+    st.dataframe(
+        table.sort_values("change", key=abs, ascending=False),
+        hide_index=True,
+        column_config=dict.fromkeys(list(table)[1:], st.column_config.NumberColumn(format="%.4f")),
+        alt="The user's edge weights before and after the change",
+    )
 
 
 def _embedding_moved(lesson: Lesson, result: WhatIf) -> None:
-    before, after = lesson.model.user_factors[lesson.user], result.viewer.factor
+    before, after = lesson.trained.user_factors[lesson.user], result.viewer.factor
     size = float(np.linalg.norm(before) * np.linalg.norm(after)) or 1.0
     turned = float(before.astype(float) @ after) / size
-    st.altair_chart(
-        strip_chart({"before": before, "after": after, "difference": after - before}),
-        alt="The user's final embedding before and after, and the difference",
+    st.html(
+        strips(
+            [
+                Strip("before", before),
+                Strip("after", after),
+                Strip("difference", after - before, total=True),
+            ],
+            "The user's final embedding before and after, and the difference",
+        )
     )
     st.caption(
         f"The final embedding of {lesson.name}: cosine before and after {turned:.5f}, length "
@@ -267,20 +283,16 @@ def _list_moved(lesson: Lesson, movie: int, result: WhatIf) -> None:
     moved = len(after - before)
     gone = [lesson.film(r.movie) for r in best if r.movie not in after]
     words = f"{moved} of {len(new)} are new" + (f"; gone: {', '.join(gone)}." if gone else ".")
-    if st.session_state.get("change_revealed"):
-        st.markdown(f"**The ten best films now:** {words}")
-    else:
-        revealed = quiz(
-            f"quiz_moved_{lesson.user}_{movie}",
-            "How many films of the top ten are new after the change?",
-            ["0 or 1", "2 to 4", "5 or more"],
-            0 if moved <= 1 else 1 if moved <= 4 else 2,
-            words,
-        )
-        if not revealed:
-            return
-        st.session_state["change_revealed"] = True
-    _new_list(lesson, result, new)
+    asked = quiz_once(
+        "change",
+        f"quiz_moved_{lesson.user}_{movie}",
+        "How many films of the top ten are new after the change?",
+        ["0 or 1", "2 to 4", "5 or more"],
+        0 if moved <= 1 else 1 if moved <= 4 else 2,
+        words,
+    )
+    if asked:
+        _new_list(lesson, result, new)
 
 
 def _new_list(lesson: Lesson, result: WhatIf, new: list[Recommendation]) -> None:
@@ -291,15 +303,14 @@ def _new_list(lesson: Lesson, result: WhatIf, new: list[Recommendation]) -> None
             "now": range(1, len(new) + 1),
             "was": [str(was[r.movie] or "rated") for r in new],
             "film": [label(data, r.movie) for r in new],
-            "graph score before": [float(scores.graph[r.movie]) for r in new],
-            "graph score now": [r.graph_score for r in new],
-            "final score now": [r.score for r in new],
+            "graph score before": [f"{scores.graph[r.movie]:.4f}" for r in new],
+            "graph score now": [f"{r.graph_score:.4f}" for r in new],
+            "final score now": [f"{r.score:.4f}" for r in new],
         }
     )
-    st.dataframe(
+    st.table(
         table,
         hide_index=True,
-        column_config=dict.fromkeys(list(table)[3:], st.column_config.NumberColumn(format="%.4f")),
         alt="The ten best films after the change, with their rank before",
     )
     st.caption(

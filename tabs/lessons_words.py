@@ -6,9 +6,13 @@ import numpy as np
 import streamlit as st
 
 import tabs.lesson as shared
-from explanation import explain
-from plots_teaching import strip_chart
+from explanation import explain, subgraph
+from linked_views import drawing
+from plots import GREY, VERMILLION, label
+from plots_html import Bar, Strip, bars, strips
 from tabs.lesson import Lesson, go_to
+from tabs.lessons_layers import arriving, message_strips
+from tabs.shared import count
 
 _GLOSSARY = {
     "Adjacency matrix (A)": (
@@ -67,117 +71,124 @@ _GLOSSARY = {
 
 def tour(lesson: Lesson) -> None:
     """Chapter: the whole model in five short stops, for someone in a hurry."""
-    _graph_in_numbers(lesson)
-    _stop(1, "Ratings are lines in a graph", _first_stop(lesson), "Rows to graph")
-    _stop(2, "Rare films speak louder", _second_stop(lesson), "Neighbourhood")
-    _stop(3, "Neighbours send messages", _third_stop(lesson), "Messages")
-    if lesson.model:
-        final = lesson.model.user_factors[lesson.user]
-        st.altair_chart(
-            strip_chart({lesson.name: final}),
-            alt=f"The final embedding of {lesson.name} as a strip of colours",
-        )
-        st.caption(
-            f"{lesson.name}, as the model sees them: {len(final)} numbers, orange above zero, blue "
-            "below. Films have such a strip too; the more alike, the higher the score."
-        )
-    _stop(4, "Training compares pairs", _fourth_stop(lesson), "Learning")
-    _stop(5, "The best matches are recommended", _fifth_stop(lesson), "Recommendation")
+    stops = (
+        ("Ratings are lines in a graph", "Rows to graph", _first_stop),
+        ("Rare films speak louder", "Neighbourhood", _second_stop),
+        ("Neighbours send messages", "Messages", _third_stop),
+        ("Training compares pairs", "Learning", _fourth_stop),
+        ("The best matches are recommended", "Recommendation", _fifth_stop),
+    )
+    for number, (title, chapter, tell) in enumerate(stops, 1):
+        text, picture = tell(lesson)
+        with st.container(border=True):
+            words, shown = st.columns([2, 3], vertical_alignment="center", gap="medium")
+            with words:
+                st.markdown(f"**{number} · {title}.** {text}")
+                st.button(
+                    f"Chapter “{chapter}”",
+                    key=f"stop_{number}",
+                    icon=":material/arrow_forward:",
+                    icon_position="right",
+                    type="tertiary",
+                    on_click=go_to,
+                    args=(chapter,),
+                )
+            if picture:
+                shown.html(picture)
 
 
-def _graph_in_numbers(lesson: Lesson) -> None:
+_Stop = tuple[str, str]  # what a stop says, and its picture as HTML, empty where there is none
+_WAITS = "The numbers appear as soon as a model is trained."
+
+
+def _first_stop(lesson: Lesson) -> _Stop:
     data = lesson.data
     rated = int((data.movie_degree > 0).sum())
-    density = data.n_ratings / (data.n_users * rated)
-    figures = {
-        "Users": (f"{data.n_users:,}", "one kind of node"),
-        "Films with ratings": (f"{rated:,}", "the other kind of node"),
-        "Ratings": (f"{data.n_ratings:,}", "the edges, always between a user and a film"),
-        "Density": (f"{density:.1%}", "share of all possible user–film pairs that are rated"),
-    }
-    row = st.container(horizontal=True)  # wraps on a phone
-    for name, (value, help_text) in figures.items():
-        row.metric(name, value, help=help_text, border=True, width=160)
-
-
-def _stop(number: int, title: str, text: str, chapter: str) -> None:
-    with st.container(border=True):
-        words, way = st.columns([5, 1], vertical_alignment="center")
-        words.markdown(f"**{number} · {title}.** {text}")
-        way.button(
-            "See it",
-            key=f"stop_{number}",
-            help=f"Open the chapter “{chapter}”",
-            width="stretch",
-            on_click=go_to,
-            args=(chapter,),
-        )
-
-
-def _first_stop(lesson: Lesson) -> str:
-    data = lesson.data
-    movies, stars = data.rated_by(lesson.user), data.stars_of(lesson.user)
-    best = movies[np.lexsort((-data.movie_degree[movies], -stars))[:3]]
-    films = ", ".join(f"*{lesson.film(film)}*" for film in best)
-    return (
-        f"{lesson.name} rated {len(movies):,} films, {films} among the best. Each rating is a "
-        f"line between a person and a film; there are {data.n_ratings:,} of them."
-    )
-
-
-def _second_stop(lesson: Lesson) -> str:
-    data = lesson.data
-    movies, weights = data.rated_by(lesson.user), data.edge_weights(lesson.user)
-    rare, common = movies[weights.argmax()], movies[weights.argmin()]
-    return (
-        f"A line weighs 1/√(d_u · d_i), d counting ratings. For {lesson.name} that is "
-        f"1/√({len(movies)} · {data.movie_degree[rare]}) = **{weights.max():.4f}** for "
-        f"*{lesson.film(rare)}* and 1/√({len(movies)} · {data.movie_degree[common]}) = "
-        f"**{weights.min():.4f}** for *{lesson.film(common)}*."
-    )
-
-
-def _third_stop(lesson: Lesson) -> str:
-    found = shared.reach(lesson)
     text = (
-        "Everyone holds a list of numbers, an embedding, and adds up the neighbours' lists, times "
-        f"the weights. One step brings news from {found[1].films:,} films, two from "
-        f"{found[2].users:,} users, three from {found[3].films:,} films."
+        f"{lesson.name} rated {count(int(data.user_degree[lesson.user]), 'film')}; here are some, "
+        f"and who else rated them. In all: **{data.n_users:,}** users, **{rated:,}** films, "
+        f"**{data.n_ratings:,}** ratings."
     )
-    if lesson.model:
-        size, k = lesson.model.config.dim, lesson.model.config.layers
-        text += f" This model has {size} numbers per list and {k} steps; the mean counts."
-    return text
+    return text, drawing(data, subgraph(data, lesson.user, 4, 2))
 
 
-def _fourth_stop(lesson: Lesson) -> str:
+def _second_stop(lesson: Lesson) -> _Stop:
+    data, degree = lesson.data, int(lesson.data.user_degree[lesson.user])
+    movies, weights = data.rated_by(lesson.user), data.edge_weights(lesson.user)
+    order = np.argsort(-weights, kind="stable")
+    chosen = order if len(order) <= 4 else order[[0, 1, -2, -1]]
+    picture = bars(
+        [
+            Bar(
+                label(data, movies[n]),
+                weights[n],
+                f"{weights[n]:.4f}",
+                VERMILLION,
+                f"1/√({degree:,} · {data.movie_degree[movies[n]]:,})",
+            )
+            for n in chosen
+        ],
+        f"The heaviest and the lightest lines of {lesson.name}",
+    )
+    return "A line weighs 1/√(d_u · d_i), d counting ratings. Few viewers, a heavy line.", picture
+
+
+def _third_stop(lesson: Lesson) -> _Stop:
+    text = (
+        "Everyone holds a list of numbers, an **embedding**. Each neighbour sends theirs along the "
+        "line, times its weight; the sum is the next embedding."
+    )
+    if lesson.model is None:
+        return f"{text} {_WAITS}", ""
+    k = lesson.trained.config.layers
+    rows = []
+    if k:
+        found = arriving(lesson, ("user", lesson.user), 0)
+        rows = message_strips(found, 0, 3)
+        text += f" This model does it {count(k, 'time')} and takes the mean."
+    final = lesson.trained.user_factors[lesson.user]
+    rows.append(Strip("final embedding", final, apart=True))
+    return text, strips(rows, f"The messages to {lesson.name} and their sum", stagger=True)
+
+
+def _fourth_stop(lesson: Lesson) -> _Stop:
     text = "A rated film should score above one that was not rated; each mistake moves the numbers."
     if lesson.model is None:
-        return f"{text} The figures appear as soon as a model is trained."
+        return f"{text} {_WAITS}", ""
     _, scores, _ = shared.served(lesson)
-    rated = lesson.data.rated_by(lesson.user)
-    good, other = scores.graph[rated].mean(), scores.graph[~scores.rated]
+    rated, other = scores.graph[lesson.data.rated_by(lesson.user)], scores.graph[~scores.rated]
     if not len(other):
-        return text
-    return (
-        f"{text} Now the films that {lesson.name} rated score **{good:.2f}** on average, all "
-        f"others **{other.mean():.2f}**."
+        return text, ""
+    picture = bars(
+        [
+            Bar(f"rated by {lesson.name}", rated.mean(), f"{rated.mean():.2f}", VERMILLION),
+            Bar("all other films", other.mean(), f"{other.mean():.2f}", GREY),
+        ],
+        "Mean score of the rated films and of all others",
     )
+    return f"{text} The mean scores now:", picture
 
 
-def _fifth_stop(lesson: Lesson) -> str:
+def _fifth_stop(lesson: Lesson) -> _Stop:
     if lesson.model is None:
-        return "The list appears as soon as a model is trained."
+        return _WAITS, ""
     viewer, _, best = shared.served(lesson)
     if not best:
-        return "This user rated every film."
-    reasons = explain(lesson.data, lesson.model, viewer, best[0].movie)
+        return "This user rated every film.", ""
+    reasons = explain(lesson.data, lesson.trained, viewer, best[0].movie)
     because = reasons.rated[reasons.contributions.argmax()]
-    films = ", ".join(f"*{lesson.film(item.movie)}*" for item in best[:3])
-    return (
-        f"For {lesson.name}: {films}. The first one has the score **{best[0].score:.2f}**, most of "
-        f"all because of *{lesson.film(because)}*, and that reason is exact arithmetic."
+    picture = bars(
+        [
+            Bar(f"{n}. {label(lesson.data, item.movie)}", item.score, f"{item.score:.4f}")
+            for n, item in enumerate(best[:5], 1)
+        ],
+        f"The five best films for {lesson.name} and their scores",
     )
+    text = (
+        f"*{lesson.film(best[0].movie)}* is first, most of all because of "
+        f"*{lesson.film(because)}*, and that reason is exact arithmetic."
+    )
+    return text, picture
 
 
 def glossary(lesson: Lesson) -> None:

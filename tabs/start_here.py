@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from data_preparation import MovieData
-from model_training import TrainedModel
+from lightgcn import TrainedModel
 from tabs import lessons_graph, lessons_layers, lessons_learning, lessons_use, lessons_words
 from tabs.lesson import CHAPTERS, FORMULAS, LEVELS, PLAIN, Lesson, go_to
 from tabs.shared import pick_user
@@ -33,24 +33,39 @@ _CHAPTERS: dict[str, Callable[[Lesson], None]] = dict(
 
 def render(data: MovieData, model: TrainedModel | None) -> None:
     st.header("How a graph neural network recommends films")
-    st.markdown(
-        "Follow one person through the whole model. Every number comes from the data and the "
-        "model in use, and can be recomputed by hand."
+    st.html(_NARROW)
+    st.caption(
+        "Follow one person through the whole model. Every number is real and can be recomputed "
+        "by hand."
     )
-    person, words = st.columns([3, 2], vertical_alignment="bottom")
-    with person:
-        user = pick_user(data)
-    level = words.segmented_control(
-        "Told in",
-        LEVELS,
-        default=PLAIN,
-        required=True,
-        key="level",
-        bind="query-params",
-        persist_state="session",
-        help="Plain words and pictures, or formulas and shapes. The numbers are the same.",
-    )
+    with st.container(key="worked", horizontal=True, vertical_alignment="bottom"):
+        with st.container(key="person"):
+            user = pick_user(data)
+        level = st.segmented_control(
+            "Told in",
+            LEVELS,
+            default=PLAIN,
+            required=True,
+            key="level",
+            bind="query-params",
+            persist_state="session",
+            help="Plain words and pictures, or formulas and shapes. The numbers are the same.",
+        )
     _chapter(Lesson(data, model, user, level == FORMULAS))
+
+
+# On a phone the chapter begins on the first screen: the user beside the voice, and the chapters in
+# one row that scrolls, with the open one always in sight.
+_NARROW = """<style>
+@media (max-width:640px){
+.st-key-chapter [role=radiogroup]{mask-image:none!important}
+.st-key-chapter [aria-checked=true]{position:sticky;left:0;right:0;z-index:1;
+background:linear-gradient(#3b8bd026,#3b8bd026),Canvas!important}
+.st-key-worked{flex-wrap:nowrap;gap:.5rem}
+.st-key-person{min-width:0;flex:1}
+.st-key-worked [role=radio]{padding:0 .45rem}
+.st-key-worked [role=radio] p,.st-key-worked input{font-size:.8rem}
+}</style>"""
 
 
 @st.fragment
@@ -62,7 +77,7 @@ def _chapter(lesson: Lesson) -> None:
         default=CHAPTERS[0],
         required=True,
         key="chapter",
-        wrap=True,
+        wrap=False,
         bind="query-params",
         persist_state="session",
         label_visibility="collapsed",
@@ -70,14 +85,14 @@ def _chapter(lesson: Lesson) -> None:
     _CHAPTERS[chapter](lesson)
     place = CHAPTERS.index(chapter)
     with st.container(horizontal=True, horizontal_alignment="distribute"):
-        for step, icon, where in ((-1, "arrow_back", "left"), (1, "arrow_forward", "right")):
+        for step, icon in ((-1, "arrow_back"), (1, "arrow_forward")):
             if 0 <= place + step < len(CHAPTERS):
                 other = CHAPTERS[place + step]
                 st.button(
                     other,
                     key=f"turn_{step}",
                     icon=f":material/{icon}:",
-                    icon_position=where,
+                    icon_position="left" if step < 0 else "right",
                     on_click=go_to,
                     args=(other,),
                     help="Previous chapter" if step < 0 else "Next chapter",

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import re
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from data_preparation import MovieData, normalised_adjacency
 from evaluation import PROTOCOLS
 from explanation import neighbourhood, subgraph
+from lightgcn import TrainedModel
 from linked_views import linked_views
-from model_training import TrainedModel, TrainingConfig, train
-from plots_teaching import layout, neighbourhood_figure
+from model_training import train
+from plots import BLUE, ORANGE
+from plots_html import Bar, Strip, bars, strips
+from plots_teaching import layout, neighbourhood_chart, neighbourhood_figure
 from prediction import recommend, score_all, user_viewer
 from teaching import (
     LAST,
@@ -30,6 +37,7 @@ from teaching import (
     what_if,
     with_rating,
 )
+from training_config import TrainingConfig
 
 
 @pytest.fixture(scope="module", params=[0, 1, 3])
@@ -272,3 +280,53 @@ def test_scores_of_an_unchanged_user_agree_with_the_page(
     more = with_rating(planted_data, 2, movie, 4.0)
     back = what_if(more, model, 2, movie, None)
     np.testing.assert_allclose(back.scores.final, scores.final, atol=1e-3)
+
+
+def test_the_chart_of_the_neighbourhood_tells_each_edge_its_weight_or_none_at_all(
+    toy_data: MovieData,
+) -> None:
+    graph = subgraph(toy_data, toy_data.inner_user(3), 3, 2)
+    for weighted in (True, False):
+        lines, dots, *names = neighbourhood_chart(toy_data, graph, weighted)["layer"]
+        edges, nodes = lines["data"]["values"], dots["data"]["values"]
+        assert {node["id"] for node in nodes} == {f"{kind} {inner}" for kind, inner in graph}
+        assert len(edges) == graph.number_of_edges()
+        assert sum(len(name["data"]["values"]) for name in names) == len(graph)
+        told = {field["field"] for field in lines["encoding"]["tooltip"]}
+        assert ("arithmetic" in told) == weighted
+        for edge in edges:
+            assert ("weight" in edge) == weighted
+            user, film = (tuple(edge[end].split()) for end in ("a", "b"))
+            if user[0] == "movie":
+                user, film = film, user
+            assert toy_data.ratings[int(user[1]), int(film[1])] == edge["stars"]
+            if weighted:
+                degrees = toy_data.user_degree[int(user[1])] * toy_data.movie_degree[int(film[1])]
+                assert edge["weight"] == pytest.approx(degrees**-0.5)
+
+
+def test_a_strip_colours_sign_and_size_and_reads_out_every_number() -> None:
+    picture = strips(
+        [
+            Strip("a<b", np.array([4.0, -1.0, 0.0])),
+            Strip("other", np.array([9.0, 0, 0]), apart=True),
+        ],
+        "two rows",
+    )
+    cells = [
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(text))))[0]
+        for text in re.findall(r"base64,([^']+)'", picture)
+    ]
+    orange, blue = (list(bytes.fromhex(colour[1:])) for colour in (ORANGE, BLUE))
+    assert cells[0][:, :3].tolist() == [orange, blue, orange]
+    assert cells[0][0, 3] == cells[1][0, 3] == 255  # the largest of the scale, and of its own
+    assert cells[0][1, 3] == round(255 * (0.04 + 0.96 * 0.5))  # √(1/4)
+    assert "data-v='[1]&#10;−1.0000&#10;0.0000'" in picture
+    assert "a&lt;b" in picture and "a<b" not in picture
+
+
+def test_bars_share_a_scale_on_which_zero_has_its_place() -> None:
+    picture = bars([Bar("up", 3.0, "3"), Bar("down", -1.0, "−1")], "two bars")
+    assert "left:25.00%;width:75.00%" in picture
+    assert "left:0.00%;width:25.00%" in picture
+    assert "left:0.00%;width:50.00%" in bars([Bar("half", 1.0, "1")], "one", (0.0, 2.0))
