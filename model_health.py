@@ -13,7 +13,8 @@ from sklearn.preprocessing import normalize
 
 from data_preparation import MovieData, normalised_adjacency
 from evaluation import PROTOCOLS, RankingReport, Split, evaluate, popularity
-from model_training import TrainedModel, factor_scorer, layer_mean, to_torch, train
+from lightgcn import TrainedModel, to_torch, train_scorer
+from model_training import train
 from prediction import DEFAULT_TAG_WEIGHT, blend, tag_profiles
 
 _USERS_PER_BATCH = 256  # bounds the dense score block to some tens of MiB
@@ -92,15 +93,51 @@ def gini(counts: NDArray[np.integer]) -> float:
 
 
 def norms(data: MovieData, model: TrainedModel) -> pd.DataFrame:
-    """Length of each rated film's embedding beside its ratings: movie, ratings, norm."""
+    """Length of each rated film's embedding beside its ratings: movie, name, ratings, norm."""
     movies = np.flatnonzero(data.movie_degree)
     return pd.DataFrame(
         {
             "movie": movies,
+            "name": [data.labels[movie] for movie in movies],
             "ratings": data.movie_degree[movies],
             "norm": np.linalg.norm(model.movie_factors[movies], axis=1),
         }
     )
+
+
+def norm_groups(table: pd.DataFrame, bins: int = 60) -> pd.DataFrame:
+    """Films with about as many ratings and as long an embedding as one: a picture without overlap.
+
+    Args:
+        table: from `norms`.
+        bins: even steps of the logarithm along either axis.
+
+    Returns:
+        ratings and norm (geometric means), films, who (the most rated film, and how many more).
+    """
+
+    def step(values: pd.Series) -> pd.Series:
+        place = np.log(values) - np.log(values.min())
+        return (place / (place.max() or 1.0) * bins).round()
+
+    logs = table.assign(ratings=np.log(table["ratings"]), norm=np.log(table["norm"]))
+    logs = logs.loc[table["ratings"].sort_values(ascending=False, kind="stable").index]
+    groups = logs.groupby([step(table["ratings"]), step(table["norm"])])
+    found = groups.agg(
+        log_ratings=("ratings", "mean"),
+        log_norm=("norm", "mean"),
+        films=("name", "size"),
+        first=("name", "first"),
+    )
+    more = [f" and {n - 1:,} more" if n > 1 else "" for n in found["films"]]
+    return pd.DataFrame(
+        {
+            "ratings": np.exp(found["log_ratings"]),
+            "norm": np.exp(found["log_norm"]),
+            "films": found["films"],
+            "who": found["first"] + more,
+        }
+    ).reset_index(drop=True)
 
 
 def rank_correlation(first: pd.Series, second: pd.Series) -> float:
@@ -197,8 +234,7 @@ def held_out_reports(
     """The model's and the popularity baseline's test reports; the means of the first are
     `model.test_metrics`."""
     adjacency = to_torch(normalised_adjacency(split.train))
-    final = layer_mean(adjacency, torch.tensor(model.e0), model.config.layers).numpy()
-    scorer = factor_scorer(final[: data.n_users], final[data.n_users :])
+    scorer = train_scorer(adjacency, torch.tensor(model.e0), model.config.layers, data.n_users)
     return evaluate(scorer, split, "test"), evaluate(popularity(split.train), split, "test")
 
 

@@ -21,6 +21,14 @@ _TOP_LEGEND = alt.Legend(orient="top", title=None)
 _HEIGHT = 300
 
 
+def _log_axis(values: pd.Series) -> alt.Axis:
+    """Ticks at 1, 3, 10, 30 … within the values; Vega's own crowd the grid with nine a decade."""
+    low, high = values.min(), values.max()
+    steps = [digit * 10.0**power for power in range(-6, 10) for digit in (1, 3)]
+    inside = [step for step in steps if low <= step <= high]
+    return alt.Axis(values=inside, format=",~r") if len(inside) > 1 else alt.Axis()
+
+
 # --- tags -----------------------------------------------------------------------------------------
 
 
@@ -39,7 +47,7 @@ def raw_tag_chart(table: pd.DataFrame) -> alt.Chart:
             tooltip=[
                 alt.Tooltip("raw:N", title="as typed"),
                 alt.Tooltip("tag:N", title="cleaned"),
-                "films:Q",
+                alt.Tooltip("films:Q"),
                 alt.Tooltip("became:N", title="what became of it"),
             ],
         )
@@ -65,8 +73,8 @@ def clean_tag_chart(table: pd.DataFrame) -> alt.Chart:
                 scale=alt.Scale(domain=list(parts), range=list(parts.values())),
                 legend=_TOP_LEGEND,
             ),
-            order="order:Q",
-            tooltip=["tag:N", "films:Q", "spellings:N"],
+            order=alt.Order("order:Q"),
+            tooltip=[alt.Tooltip("tag:N"), alt.Tooltip("films:Q"), alt.Tooltip("spellings:N")],
         )
         .properties(height=alt.Step(21))
     )
@@ -98,13 +106,13 @@ def co_occurrence_chart(table: pd.DataFrame) -> alt.Chart:
                 legend=alt.Legend(orient="top", tickCount=4, symbolFillColor=BLUE),
             ),
             tooltip=[
-                "first:N",
-                "second:N",
+                alt.Tooltip("first:N"),
+                alt.Tooltip("second:N"),
                 alt.Tooltip("films:Q", title="films with both"),
                 alt.Tooltip("lift:Q", title="times as often as by chance", format=".1f"),
             ],
         )
-        .properties(height=480)
+        .properties(height=560)
     )
 
 
@@ -121,7 +129,12 @@ def component_chart(ends: pd.DataFrame) -> alt.Chart:
                 scale=alt.Scale(domain=["tag", "genre"], range=[BLUE, ORANGE]),
                 legend=_TOP_LEGEND,
             ),
-            tooltip=["name:N", "kind:N", "films:Q", alt.Tooltip("mean:Q", format="+.2f")],
+            tooltip=[
+                alt.Tooltip("name:N"),
+                alt.Tooltip("kind:N"),
+                alt.Tooltip("films:Q"),
+                alt.Tooltip("mean:Q", format="+.2f"),
+            ],
         )
         .properties(height=alt.Step(21))
     )
@@ -145,15 +158,15 @@ def predictability_chart(table: pd.DataFrame) -> alt.LayerChart:
                 legend=_TOP_LEGEND,
             ),
             tooltip=[
-                "tag:N",
-                "scorer:N",
+                alt.Tooltip("tag:N"),
+                alt.Tooltip("scorer:N"),
                 alt.Tooltip("value:Q", title="AUC", format=".3f"),
-                "films:Q",
+                alt.Tooltip("films:Q"),
             ],
         )
     )
     guess = alt.Chart(pd.DataFrame({"guess": [0.5]})).mark_rule(color=GREY, strokeDash=[5, 4])
-    return (guess.encode(x="guess:Q") + dots).properties(height=alt.Step(21))
+    return (guess.encode(x=alt.X("guess:Q")) + dots).properties(height=alt.Step(21))
 
 
 # --- model health ---------------------------------------------------------------------------------
@@ -167,6 +180,7 @@ def lorenz_chart(curves: dict[str, pd.DataFrame]) -> alt.LayerChart:
     table = pd.concat([*tables, even.assign(curve=names[-1])], ignore_index=True)
     colours = [VERMILLION, BLUE, ORANGE][: len(curves)]
     percent = alt.Axis(format="%")
+    legend = alt.Legend(orient="top", title=None, columns=1, labelLimit=280)
     lines = (
         alt.Chart(table)
         .mark_line(strokeWidth=2.2)
@@ -176,26 +190,26 @@ def lorenz_chart(curves: dict[str, pd.DataFrame]) -> alt.LayerChart:
             color=alt.Color(
                 "curve:N",
                 scale=alt.Scale(domain=names, range=[*colours, GREY]),
-                legend=alt.Legend(orient="top", title=None, columns=1, labelLimit=280),
+                legend=legend,
             ),
             strokeDash=alt.StrokeDash(
                 "curve:N",
                 scale=alt.Scale(
                     domain=names, range=[*[[1, 0], [8, 3], [3, 3]][: len(curves)], [2, 4]]
                 ),
-                legend=None,
+                legend=legend,
             ),
             tooltip=[
-                "curve:N",
+                alt.Tooltip("curve:N"),
                 alt.Tooltip("films:Q", format=".1%"),
                 alt.Tooltip("share:Q", format=".1%"),
             ],
         )
     )
-    return alt.layer(lines).properties(height=340)
+    return alt.LayerChart(layer=[lines]).properties(height=430)
 
 
-def _thinned(curve: pd.DataFrame, most: int = 400) -> pd.DataFrame:
+def _thinned(curve: pd.DataFrame, most: int = 200) -> pd.DataFrame:
     """The rows where the curve has gone on by an even part of its length, its ends among them."""
     if len(curve) <= most:
         return curve
@@ -204,18 +218,33 @@ def _thinned(curve: pd.DataFrame, most: int = 400) -> pd.DataFrame:
     return curve.iloc[np.unique([0, *steps.clip(max=len(curve) - 1), len(curve) - 1])]
 
 
-def norm_chart(table: pd.DataFrame) -> alt.Chart:
-    """Scatter of embedding length against ratings: columns name, ratings, norm."""
+def norm_chart(groups: pd.DataFrame) -> alt.Chart:
+    """Embedding length against ratings: columns of `model_health.norm_groups`; area is films."""
     log = alt.Scale(type="log", nice=False, padding=8)
+    most = int(groups["films"].max())
     return (
-        alt.Chart(table)
-        .mark_circle(size=22, opacity=0.35, color=BLUE)
+        alt.Chart(groups)
+        .mark_circle(opacity=0.6, color=BLUE)
         .encode(
-            x=alt.X("ratings:Q", title="ratings of the film (degree)", scale=log),
-            y=alt.Y("norm:Q", title="length of its embedding", scale=log),
+            x=alt.X(
+                "ratings:Q",
+                title="ratings of the film (degree)",
+                scale=log,
+                axis=_log_axis(groups["ratings"]),
+            ),
+            y=alt.Y(
+                "norm:Q", title="length of its embedding", scale=log, axis=_log_axis(groups["norm"])
+            ),
+            size=alt.Size(
+                "films:Q",
+                scale=alt.Scale(domain=[0, most], range=[14, min(14 * most, 500)]),
+                legend=alt.Legend(
+                    orient="top", title="films", values=sorted({1, (most + 1) // 2, most})
+                ),
+            ),
             tooltip=[
-                alt.Tooltip("name:N", title="film"),
-                alt.Tooltip("ratings:Q", format=","),
+                alt.Tooltip("who:N", title="films"),
+                alt.Tooltip("ratings:Q", format=",.0f"),
                 alt.Tooltip("norm:Q", title="length", format=".3f"),
             ],
         )
@@ -231,13 +260,13 @@ def similarity_chart(table: pd.DataFrame) -> alt.Chart:
         .mark_bar(opacity=0.65)
         .encode(
             x=alt.X("low:Q", title="cosine", scale=alt.Scale(zero=False), bin="binned"),
-            x2="high:Q",
+            x2=alt.X2("high:Q"),
             y=alt.Y("share:Q", title="share of the pairs", axis=alt.Axis(format="%"), stack=None),
             color=alt.Color(
                 "kind:N", scale=alt.Scale(domain=kinds, range=[BLUE, ORANGE]), legend=_TOP_LEGEND
             ),
             tooltip=[
-                "kind:N",
+                alt.Tooltip("kind:N"),
                 alt.Tooltip("low:Q", title="cosine from", format=".2f"),
                 alt.Tooltip("high:Q", title="to", format=".2f"),
                 alt.Tooltip("share:Q", format=".1%"),
@@ -247,15 +276,14 @@ def similarity_chart(table: pd.DataFrame) -> alt.Chart:
     )
 
 
-def group_chart(table: pd.DataFrame, title: str, value_format: str) -> alt.LayerChart:
+def group_chart(table: pd.DataFrame, title: str) -> alt.LayerChart:
     """Mean NDCG@20 by group with one standard error: columns of `model_health.by_group`.
 
     Args:
         title: of the axis of the groups.
-        value_format: for the bounds of a group, such as ",.0f".
     """
     bounds = [
-        f"{low:{value_format}} – {high:{value_format}}" if low != high else f"{low:{value_format}}"
+        f"{low:,.0f} – {high:,.0f}" if low != high else f"{low:,.0f}"
         for low, high in zip(table["low"], table["high"], strict=True)
     ]
     error = table["error"].fillna(0)
@@ -270,16 +298,16 @@ def group_chart(table: pd.DataFrame, title: str, value_format: str) -> alt.Layer
         yOffset=alt.YOffset("scorer:N", scale=alt.Scale(domain=["LightGCN", "popularity"])),
         color=alt.Color("scorer:N", scale=_SCORER_COLOURS, legend=_TOP_LEGEND),
         tooltip=[
-            "scorer:N",
+            alt.Tooltip("scorer:N"),
             alt.Tooltip("bounds:N", title="group"),
-            "users:Q",
+            alt.Tooltip("users:Q"),
             alt.Tooltip("ndcg:Q", title="NDCG@20", format=".4f"),
             alt.Tooltip("error:Q", title="standard error", format=".4f"),
         ],
     )
     bars = base.mark_bar().encode(x=alt.X("ndcg:Q", title="NDCG@20 on test"))
     whiskers = base.mark_rule(color=GREY, strokeWidth=1.6).encode(
-        x="bottom:Q", x2="top:Q", color=alt.value(GREY)
+        x=alt.X("bottom:Q"), x2=alt.X2("top:Q"), color=alt.value(GREY)
     )
     return (bars + whiskers).properties(height=_HEIGHT)
 
@@ -308,8 +336,15 @@ def tail_chart(table: pd.DataFrame, what: str) -> alt.Chart:
         alt.Chart(table)
         .mark_line(color=BLUE, strokeWidth=2.5, point=alt.OverlayMarkDef(color=BLUE, size=14))
         .encode(
-            x=alt.X("rank:Q", title=f"rank of the {what}", scale=log),
-            y=alt.Y("ratings:Q", title=f"ratings of the {what}", scale=log),
+            x=alt.X(
+                "rank:Q", title=f"rank of the {what}", scale=log, axis=_log_axis(table["rank"])
+            ),
+            y=alt.Y(
+                "ratings:Q",
+                title=f"ratings of the {what}",
+                scale=log,
+                axis=_log_axis(table["ratings"]),
+            ),
             tooltip=[
                 alt.Tooltip("rank:Q", format=","),
                 alt.Tooltip("ratings:Q", format=","),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -27,12 +28,16 @@ MAP_COLOURS = {
     "Number of ratings": "ratings",
     "Cluster": "cluster",
 }
+RATED, RECOMMENDED = "rated by the user", "recommended to the user"
+RATED_BY_YOU, RECOMMENDED_TO_YOU = "rated by you", "recommended to you"
 # What a mark on the map can stand for: its colour, its shape in Vega, in matplotlib and in text.
 MARKS = {
     "chosen film": (VERMILLION, "circle", "o", "●"),
     "nearest films": (VERMILLION, "diamond", "D", "◆"),
-    "rated by the user": (GREEN, "cross", "P", "✚"),
-    "recommended to the user": (BLUE, "triangle-up", "^", "▲"),
+    RATED: (GREEN, "cross", "P", "✚"),
+    RATED_BY_YOU: (GREEN, "cross", "P", "✚"),
+    RECOMMENDED: (BLUE, "triangle-up", "^", "▲"),
+    RECOMMENDED_TO_YOU: (BLUE, "triangle-up", "^", "▲"),
 }
 _NAME = "#a83f00"  # a darker vermillion, readable on its white halo
 
@@ -77,76 +82,104 @@ def colouring(points: pd.DataFrame, colour_by: str) -> Colouring:
     return Colouring(column, colour_by, values, colours)
 
 
-def map_chart(
-    points: pd.DataFrame,
-    titles: tuple[str, str],
-    colours: Colouring,
-    marks: pd.DataFrame,
-    centre: tuple[float, float] | None = None,
-) -> alt.LayerChart:
-    """Scatter of the films; drag to move, scroll to zoom, click to select ("picked").
+@dataclass(frozen=True)
+class View:
+    """What the axes run from and to; `centred` if only a piece around a film is shown."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+    centred: bool
+
+
+def map_view(points: pd.DataFrame, centre: tuple[float, float] | None = None) -> View:
+    """The whole map, or a piece around a place."""
+    ends = []
+    for axis, name in enumerate("xy"):
+        low, high = float(points[name].min()), float(points[name].max())
+        margin = 0.03 * (high - low) or 1.0
+        low, high = low - margin, high + margin
+        if centre:
+            reach = _ZOOM * (high - low)
+            low, high = centre[axis] - reach, centre[axis] + reach
+        ends.append((low, high))
+    return View(x=ends[0], y=ends[1], centred=centre is not None)
+
+
+def map_chart(titles: tuple[str, str], colours: Colouring, view: View) -> alt.LayerChart:
+    """Scatter of the films; drag to move, scroll to zoom ("view"), click to select ("picked").
+
+    Its data are called "films" (`dots`), "marks" (columns x, y, name, kind of `MARKS`; the films to
+    point out) and "names" (`readable_names`). A change of those leaves the chart as it is.
 
     Args:
-        points: columns x, y, movie, name, year, genre, mean_stars, ratings, cluster.
         titles: of the axes.
-        marks: columns x, y, name, kind (a key of `MARKS`); films to point out.
-        centre: zoom to this place; None shows the whole map.
+        view: what is shown until the reader moves it.
     """
-    view = _view(points, centre)
-    position = {
+    position: dict[str, Any] = {
         name: channel(
             f"{name}:Q",
             title=title,
-            scale=alt.Scale(domain=view[name], nice=False, zero=False),
+            scale=alt.Scale(domain=domain, nice=False, zero=False),
             axis=alt.Axis(tickCount=8),
         )
-        for name, channel, title in zip("xy", (alt.X, alt.Y), titles, strict=True)
+        for name, channel, title, domain in zip(
+            "xy", (alt.X, alt.Y), titles, (view.x, view.y), strict=True
+        )
     }
-    size = 70 if centre else 20
-    dots = (
-        alt.Chart(points.assign(colour=colours.values))
-        .mark_circle(size=size, opacity=0.55 if marks.empty else 0.4, clip=True, cursor="pointer")
-        .encode(**position, color=_vega_colour(colours), tooltip=_TOOLTIP)
+    films = (
+        alt.Chart(alt.NamedData("films"))
+        .mark_circle(size=70 if view.centred else 20, opacity=0.45, clip=True, cursor="pointer")
+        .encode(**position, color=_vega_colour(colours), tooltip=alt.Tooltip("about:N"))
         .add_params(
             alt.selection_point(name="picked", fields=["movie"], on="click", empty=False),
             alt.selection_interval(name="view", bind="scales"),
         )
     )
     return (
-        alt.layer(dots, *_mark_layers(marks, position, view if centre else None))
+        alt.layer(films, *_mark_layers(position))
         .resolve_scale(color="independent")
         .properties(height=_HEIGHT)
     )
 
 
-def _view(
-    points: pd.DataFrame, centre: tuple[float, float] | None
-) -> dict[str, tuple[float, float]]:
-    """What x and y run from and to: the whole map, or a piece around the centre."""
-    view = {}
-    for axis, name in enumerate("xy"):
-        low, high = float(points[name].min()), float(points[name].max())
-        margin = 0.03 * (high - low) or 1.0
-        view[name] = (low - margin, high + margin)
-        if centre:
-            reach = _ZOOM * (high - low + 2 * margin)
-            view[name] = (centre[axis] - reach, centre[axis] + reach)
-    return view
+def dots(points: pd.DataFrame, colours: Colouring) -> pd.DataFrame:
+    """What the map is drawn from, in few and narrow columns, for the browser reads every cell.
+
+    Args:
+        points: columns x, y, movie, name, year, genre, mean_stars, ratings, cluster.
+
+    Returns:
+        movie, x, y, colour (the value, or its place among `colours.colours`), about (a sentence).
+    """
+    colour = colours.values
+    if colours.colours is not None:
+        places = {value: place for place, value in enumerate(colours.colours)}
+        colour = colour.map(places)
+    return pd.DataFrame(
+        {
+            "movie": points["movie"].astype(np.int32),
+            "x": points["x"].astype(np.float32),
+            "y": points["y"].astype(np.float32),
+            "colour": colour.astype(np.float32),
+            "about": [_about(film) for film in points.itertuples()],
+        }
+    )
 
 
-_TOOLTIP = [
-    alt.Tooltip("name:N", title="film"),
-    alt.Tooltip("year:Q", format="d"),
-    alt.Tooltip("genre:N", title="first genre"),
-    alt.Tooltip("mean_stars:Q", title="mean stars", format=".2f"),
-    alt.Tooltip("ratings:Q", format=","),
-    alt.Tooltip("cluster:N"),
-]
+def _about(film: Any) -> str:
+    """`Heat (1995) · Action · 3.95 ★ from 102 ratings · cluster 3`."""
+    year = "" if np.isnan(film.year) else f" ({film.year:.0f})"
+    ratings = f"{film.ratings:,} rating{'s' * (film.ratings != 1)}"
+    return (
+        f"{film.name}{year} · {film.genre} · {film.mean_stars:.2f} ★ from {ratings} · "
+        f"cluster {film.cluster.split()[0]}"
+    )
 
 
 def _vega_colour(colours: Colouring) -> alt.Color:
     if colours.colours is not None:  # the page shows their legend as text that wraps
-        scale = alt.Scale(domain=list(colours.colours), range=list(colours.colours.values()))
+        looks = list(colours.colours.values())
+        scale = alt.Scale(domain=list(range(len(looks))), range=looks)
         return alt.Color("colour:N", scale=scale, legend=None)
     scale = alt.Scale(
         type="log" if colours.column == "ratings" else "linear", range=list(SEQUENTIAL)
@@ -155,19 +188,13 @@ def _vega_colour(colours: Colouring) -> alt.Color:
     return alt.Color("colour:Q", scale=scale, legend=legend)
 
 
-def _mark_layers(
-    marks: pd.DataFrame,
-    position: Mapping[str, alt.X | alt.Y],
-    zoomed: Mapping[str, tuple[float, float]] | None,
-) -> list[alt.Chart]:
-    """A layer of shapes and two of names; `zoomed` is the view where there is room for more."""
-    if marks.empty:
-        return []
+def _mark_layers(position: Mapping[str, Any]) -> list[alt.Chart]:
+    """A layer of shapes and two of names."""
     kinds = list(MARKS)
     shapes = alt.Scale(domain=kinds, range=[shape for _, shape, _, _ in MARKS.values()])
     colours = alt.Scale(domain=kinds, range=[colour for colour, *_ in MARKS.values()])
-    layer = (
-        alt.Chart(marks)
+    marks = (
+        alt.Chart(alt.NamedData("marks"))
         .mark_point(size=85, filled=True, opacity=1, clip=True, stroke="white", strokeWidth=0.8)
         .encode(
             **position,
@@ -176,21 +203,18 @@ def _mark_layers(
             tooltip=[alt.Tooltip("name:N", title="film"), alt.Tooltip("kind:N", title="mark")],
         )
     )
-    named_marks = alt.Chart(_readable_names(marks, zoomed))
-    text = {"dy": -13, "fontWeight": "bold", "clip": True, "limit": 220}
-    halo = named_marks.mark_text(color="white", stroke="white", strokeWidth=3, **text)
-    names = named_marks.mark_text(color=_NAME, **text)
-    return [layer, halo.encode(**position, text="name:N"), names.encode(**position, text="name:N")]
+    named = alt.Chart(alt.NamedData("names")).encode(**position, text=alt.Text("name:N"))
+    text: dict[str, Any] = {"dy": -13, "fontWeight": "bold", "clip": True, "limit": 220}
+    halo = named.mark_text(color="white", stroke="white", strokeWidth=3, **text)
+    return [marks, halo, named.mark_text(color=_NAME, **text)]
 
 
-def _readable_names(
-    marks: pd.DataFrame, zoomed: Mapping[str, tuple[float, float]] | None
-) -> pd.DataFrame:
-    """The chosen film and, in a zoomed view, those nearest films whose names do not collide."""
+def readable_names(marks: pd.DataFrame, view: View) -> pd.DataFrame:
+    """The chosen film and, in a centred view, those nearest films whose names do not collide."""
     chosen = marks[marks["kind"] == "chosen film"]
-    if zoomed is None:
+    if not view.centred:
         return chosen
-    width, height = (zoomed[axis][1] - zoomed[axis][0] for axis in "xy")
+    width, height = view.x[1] - view.x[0], view.y[1] - view.y[0]
     kept = list(chosen.index)
     for near in marks.index[marks["kind"] == "nearest films"]:
         apart = (marks.loc[kept, ["x", "y"]] - marks.loc[near, ["x", "y"]]).astype(float).abs()
@@ -202,10 +226,16 @@ def _readable_names(
 def map_figure(
     points: pd.DataFrame, titles: tuple[str, str], colours: Colouring, marks: pd.DataFrame
 ) -> Figure:
-    """The same map as a static matplotlib figure, for download; the arguments of `map_chart`."""
+    """The map as a static matplotlib figure, for download.
+
+    Args:
+        points: as for `dots`.
+        titles, colours: as for `map_chart`.
+        marks: columns x, y, name, kind (a key of `MARKS`).
+    """
     figure = Figure(figsize=(11, 8), layout="constrained")
     axes = figure.subplots()
-    dots = {"s": 5, "alpha": 0.5, "linewidths": 0}
+    dots: dict[str, Any] = {"s": 5, "alpha": 0.5, "linewidths": 0}
     if colours.colours is None:
         norm = LogNorm() if colours.column == "ratings" else None
         drawn = axes.scatter(
@@ -215,16 +245,24 @@ def map_figure(
     else:
         for value, colour in colours.colours.items():
             of_value = points[colours.values.to_numpy() == value]
-            axes.scatter(of_value["x"], of_value["y"], color=colour, label=value, **dots)
+            name = value.replace("$", r"\$")  # two of them would begin mathematics
+            axes.scatter(of_value["x"], of_value["y"], color=colour, label=name, **dots)
     for kind, (colour, _, shape, _) in MARKS.items():
         of_kind = marks[marks["kind"] == kind]
         if len(of_kind):
-            look = {"color": colour, "marker": shape, "s": 42, "edgecolors": "white"}
+            look: dict[str, Any] = {
+                "color": colour,
+                "marker": shape,
+                "s": 42,
+                "edgecolors": "white",
+            }
             axes.scatter(of_kind["x"], of_kind["y"], label=kind, linewidths=0.6, **look)
     for row in marks[marks["kind"] == "chosen film"].itertuples():
-        where = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center"}
+        where: dict[str, Any] = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center"}
         halo = [withStroke(linewidth=3, foreground="white")]
-        axes.annotate(row.name, (row.x, row.y), color=_NAME, path_effects=halo, **where)
+        axes.annotate(
+            row.name, (row.x, row.y), color=_NAME, path_effects=halo, parse_math=False, **where
+        )
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8, markerscale=1.5)
     axes.set(xlabel=titles[0], ylabel=titles[1])

@@ -9,7 +9,8 @@ from scipy import sparse
 from scipy.cluster.hierarchy import leaves_list, linkage
 from sklearn.preprocessing import normalize
 
-from data_preparation import MIN_FILMS_PER_TAG, MovieData
+from data_preparation import MovieData
+from tag_cleaning import MIN_FILMS_PER_TAG
 
 # Why cleaning dropped a tag, by its status.
 REASONS = {

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from data_preparation import MovieData
-from model_training import TrainedModel
+from lightgcn import TrainedModel
 from tabs import insights_data, insights_health, insights_map, insights_suggestions, insights_tags
 from tabs.shared import count
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,29 +17,83 @@ from numpy.typing import NDArray
 from data_preparation import MovieData
 from export import to_csv
 from insights import MovieMap, neighbour_table, tsne_map
-from model_training import TrainedModel
-from plots_map import MAP_COLOURS, MARKS, Colouring, colouring, map_chart, map_figure
-from prediction import recommend, score_all, user_viewer
+from lightgcn import TrainedModel
+from plots_map import (
+    MAP_COLOURS,
+    MARKS,
+    RATED,
+    RATED_BY_YOU,
+    RECOMMENDED,
+    RECOMMENDED_TO_YOU,
+    Colouring,
+    View,
+    colouring,
+    dots,
+    map_chart,
+    map_figure,
+    map_view,
+    readable_names,
+)
+from plots_spec import Spec, arrow, finished_spec
+from prediction import Viewer, fold_in, recommend, score_all, user_viewer
 from tabs.insights_shared import (
     FILM,
+    ZOOM,
     cached_map,
     csv_button,
+    map_place,
+    move_map,
     pick_film,
 )
+from tabs.my_ratings import my_stars
 from tabs.shared import count, escape, no_model_yet, pick_user
 
 _PICTURES = ("PCA", "t-SNE")
+_WHOSE = _USERS, _MINE = ("Show a user's films", "Show my films")
 _N_NEAREST = 10
 _N_RECOMMENDED = 10
 
 
 @dataclass(frozen=True, eq=False)
 class _Picture:
-    """A projection ready to draw: points with x and y, titles of the axes, and its sentence."""
+    """A projection ready to draw: points with x and y, titles of the axes, and its sentence.
 
+    `key` names the model and the kind of picture.
+    """
+
+    kind: str
+    key: str
     points: pd.DataFrame
     titles: tuple[str, str]
     reading: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """Someone whose films are shown, what to call them, and the keys of `MARKS` for the films."""
+
+    viewer: Viewer
+    name: str
+    rated: str
+    recommended: str
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _coloured(_points: pd.DataFrame, key: str, colour_by: str) -> tuple[Colouring, bytes]:
+    """The colours, and the dots to send; `key` is that of the picture."""
+    colours = colouring(_points, colour_by)
+    return colours, arrow(dots(_points, colours))
+
+
+@st.cache_resource(max_entries=50, show_spinner=False)
+def _drawing(
+    _picture: _Picture, _colours: Colouring, key: str, colour_by: str, centre: int | None
+) -> tuple[View, Spec]:
+    """What the map shows at first, and the chart without its data; `key` is the picture's."""
+    points = _picture.points
+    place = points.loc[points["movie"] == centre, ["x", "y"]].to_numpy().tolist()
+    view = map_view(points, tuple(place[0]) if place else None)
+    return view, finished_spec(map_chart(_picture.titles, _colours, view))
 
 
 @st.cache_resource(max_entries=2, show_spinner="Laying out the films: a minute or two …")
@@ -50,19 +107,32 @@ def _laid_out() -> set[str]:
     return set()
 
 
+@st.fragment  # moving the map tells the server, which need not run the other tabs for it
 def render(data: MovieData, model: TrainedModel | None) -> None:
     st.subheader("Map of the films")
     if model is None:
         no_model_yet("The map and the neighbours")
         return
-    key = model.key
-    film_map = cached_map(data, model, key)
+    film_map = cached_map(data, model, model.key)
     choose, colour = st.columns([2, 1])
     with choose:
-        movie = pick_film(data, on_change=_fly)
+        movie = pick_film(data)
     colour_by = colour.selectbox(
         "Colour by", list(MAP_COLOURS), key="map_colour", persist_state="session"
     )
+    kind, whose = _controls(data)
+    shown = _viewer(data, model, whose)
+    picture = _picture(film_map, model, model.key, kind)
+    nearest = neighbour_table(data, model, movie, _N_NEAREST)
+    if picture is not None:
+        marks = _marks(data, model, picture.points, movie, nearest, shown)
+        coloured = _coloured(picture.points, picture.key, colour_by)
+        _draw(data, picture, coloured, marks, shown)
+    _neighbours(data, movie, nearest, model.config.dim)
+
+
+def _controls(data: MovieData) -> tuple[str, str | None]:
+    """The picture, and whose films to show on it."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         kind = st.segmented_control(
             "Picture",
@@ -73,25 +143,39 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
             persist_state="session",
             label_visibility="collapsed",
         )
-        zoom = st.toggle("Zoom to the film", key="map_zoom", persist_state="session")
-        with_user = st.toggle("Show a user's films", key="map_user", persist_state="session")
-    user = pick_user(data) if with_user else None
-    picture = _picture(film_map, model, key, kind)
-    nearest = neighbour_table(data, model, movie, _N_NEAREST)
-    if picture is not None:
-        marks = _marks(data, model, picture.points, movie, nearest, user)
-        _draw(data, picture, colouring(picture.points, colour_by), marks, zoom, user)
-    _neighbours(data, movie, nearest, model.config.dim)
+        st.toggle("Zoom to the film", key=ZOOM, persist_state="session", on_change=move_map)
+        whose = st.pills(
+            "Whose films to show",
+            _WHOSE,
+            default=_MINE if my_stars(data) else None,
+            key="map_viewer",
+            persist_state="session",
+            label_visibility="collapsed",
+        )
+    return kind, whose
 
 
-def _fly() -> None:
-    """Searching a film flies to it; the toggle flies back."""
-    st.session_state["map_zoom"] = True
+def _viewer(data: MovieData, model: TrainedModel, whose: str | None) -> _Shown | None:
+    """The person whose films are shown; None for nobody."""
+    if whose == _USERS:
+        user = pick_user(data)
+        name = f"user {data.user_ids[user]}"
+        return _Shown(user_viewer(data, model, user), name, RATED, RECOMMENDED)
+    if whose == _MINE:
+        if my_stars(data):
+            viewer = fold_in(data, model, my_stars(data))
+            return _Shown(viewer, "you", RATED_BY_YOU, RECOMMENDED_TO_YOU)
+        st.info(
+            "You have rated no film in this session: rate some in the tab **Recommendations**, for "
+            "**Me**, and they appear on the map.",
+            icon=":material/star:",
+        )
+    return None
 
 
-def _picked() -> None:
-    """A click on a dot chooses its film; a click beside the dots changes nothing."""
-    chosen = st.session_state["film_map"]["selection"].get("picked")
+def _picked(chart: str) -> None:
+    """A click on a dot chooses its film and leaves the view; one beside the dots does nothing."""
+    chosen = st.session_state[chart]["selection"].get("picked")
     if chosen:
         st.session_state[FILM] = int(chosen[0]["movie"])
 
@@ -101,6 +185,8 @@ def _picture(film_map: MovieMap, model: TrainedModel, key: str, kind: str) -> _P
     if kind == "PCA":
         explained = (*film_map.explained, 0.0)[:2]
         return _Picture(
+            kind,
+            f"{key} {kind}",
             film_map.points,
             (
                 f"first component ({explained[0]:.1%} of the variance)",
@@ -124,6 +210,8 @@ def _picture(film_map: MovieMap, model: TrainedModel, key: str, kind: str) -> _P
         st.rerun()  # without the button
     place = _tsne(model, movies, key)
     return _Picture(
+        kind,
+        f"{key} {kind}",
         film_map.points.assign(x=place[:, 0], y=place[:, 1]),
         ("t-SNE, horizontal", "t-SNE, vertical"),
         "t-SNE of the same directions: films side by side are near in embedding space, but neither "
@@ -137,15 +225,14 @@ def _marks(
     points: pd.DataFrame,
     movie: int,
     nearest: pd.DataFrame,
-    user: int | None,
+    shown: _Shown | None,
 ) -> pd.DataFrame:
     """The films to point out, the chosen one last so that it lies on top: x, y, name, kind."""
     films: list[tuple[int, str]] = []
-    if user is not None:
-        viewer = user_viewer(data, model, user)
-        films += [(rated, "rated by the user") for rated in viewer.movies.tolist()]
-        best = recommend(model, score_all(data, model, viewer), _N_RECOMMENDED)
-        films += [(r.movie, "recommended to the user") for r in best]
+    if shown is not None:
+        films += [(rated, shown.rated) for rated in shown.viewer.movies.tolist()]
+        best = recommend(model, score_all(data, model, shown.viewer), _N_RECOMMENDED)
+        films += [(r.movie, shown.recommended) for r in best]
     films += [(near, "nearest films") for near in nearest["movie"].tolist()]
     films.append((movie, "chosen film"))
     table = pd.DataFrame(films, columns=["movie", "kind"])
@@ -156,26 +243,33 @@ def _marks(
 def _draw(
     data: MovieData,
     picture: _Picture,
-    colours: Colouring,
+    coloured: tuple[Colouring, bytes],
     marks: pd.DataFrame,
-    zoom: bool,
-    user: int | None,
+    shown: _Shown | None,
 ) -> None:
+    colours, films = coloured
     _legend(colours, marks)
-    chosen = marks[marks["kind"] == "chosen film"]
-    centre = (float(chosen["x"].iloc[0]), float(chosen["y"].iloc[0])) if len(chosen) else None
-    st.altair_chart(
-        map_chart(picture.points, picture.titles, colours, marks, centre if zoom else None),
-        key="film_map",
-        on_select=_picked,
-        selection_mode="picked",
+    moves, centre = map_place()
+    view, spec = _drawing(picture, colours, picture.key, colours.title, centre)
+    datasets = {
+        "films": films,
+        "marks": arrow(marks),
+        "names": arrow(readable_names(marks, view)),
+    }
+    # As long as the key and the chart stay, so does the place to which a reader moved the map.
+    key = f"film_map_{moves}_{picture.kind}"
+    st.vega_lite_chart(
+        spec | {"datasets": datasets},
+        key=key,
+        on_select=functools.partial(_picked, key),
+        selection_mode=("picked", "view"),
         alt=f"Map of {len(picture.points):,} films by their embeddings, coloured by "
         f"{colours.title.lower()}",
     )
     whose = (
-        f" Crosses are the films that user {data.user_ids[user]} rated, triangles the "
-        f"{_N_RECOMMENDED} best recommendations."
-        if user is not None
+        f" Crosses are the films that {shown.name} rated, triangles the {_N_RECOMMENDED} best "
+        "recommendations."
+        if shown is not None
         else ""
     )
     st.caption(
@@ -217,7 +311,7 @@ def _downloads(data: MovieData, picture: _Picture, colours: Colouring, marks: pd
         return file.getvalue()
 
     with st.container(horizontal=True):
-        options = {"on_click": "ignore", "icon": ":material/download:"}
+        options: dict[str, Any] = {"on_click": "ignore", "icon": ":material/download:"}
         st.download_button("Map as PNG", figure, "film_map.png", "image/png", **options)
         st.download_button("Map as CSV", table, "film_map.csv", "text/csv", **options)
 
@@ -257,7 +351,7 @@ def _neighbours(data: MovieData, movie: int, nearest: pd.DataFrame, dim: int) ->
     csv_button(table, "Nearest films")
 
 
-def _why(data: MovieData, movie: int, near: pd.Series, names: list[str]) -> str:
+def _why(data: MovieData, movie: int, near: pd.Series, names: Sequence[str]) -> str:
     """One sentence on the nearest film, from counts that the reader can check."""
     by_chance = data.movie_degree[movie] * near["ratings"] / data.n_users
     shared = (*near["shared_tags"], *(f"genre {genre}" for genre in near["shared_genres"]))

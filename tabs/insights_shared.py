@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import altair as alt
 import numpy as np
@@ -12,9 +12,13 @@ import streamlit as st
 from data_preparation import MovieData
 from export import to_csv
 from insights import MovieMap, movie_map
-from model_training import TrainedModel
+from lightgcn import TrainedModel
+from plots_spec import Spec, finished_spec
 
-FILM = "insights_film"  # session key: inner id of the film that the map and the suggestions follow
+# Session keys.
+FILM = "insights_film"  # inner id of the film that the map and the suggestions follow
+ZOOM = "map_zoom"  # whether the map shows a piece around a film
+_PLACE = "map_place"  # what `map_place` returns
 
 
 @st.cache_resource(max_entries=2, show_spinner="Drawing the map …")
@@ -22,7 +26,7 @@ def cached_map(_data: MovieData, _model: TrainedModel, key: str) -> MovieMap:
     return movie_map(_data, _model)
 
 
-def pick_film(data: MovieData, on_change: Callable[[], None] | None = None) -> int:
+def pick_film(data: MovieData) -> int:
     """A box to search all films, those with most ratings first; the inner id."""
     names = data.labels
     if not 0 <= st.session_state.get(FILM, 0) < data.n_movies:  # left from other data
@@ -33,22 +37,57 @@ def pick_film(data: MovieData, on_change: Callable[[], None] | None = None) -> i
         format_func=names.__getitem__,
         key=FILM,
         persist_state="session",
-        on_change=on_change,
+        on_change=_fly,
         help="Type to search; the most rated films come first.",
     )
 
 
-def show(chart: alt.TopLevelMixin, alt_text: str, reading: str, table: pd.DataFrame) -> None:
-    """A chart, the sentence that says how to read it, and its numbers to download.
+def _fly() -> None:
+    """Searching a film moves the map to it."""
+    st.session_state[ZOOM] = True
+    move_map()
 
-    Args:
+
+def move_map() -> None:
+    """To the film, or back to the whole map; what the reader did to the view is forgotten."""
+    moves, _ = map_place()
+    film = st.session_state[FILM] if st.session_state[ZOOM] else None
+    st.session_state[_PLACE] = (moves + 1, film)
+
+
+def map_place() -> tuple[int, int | None]:
+    """How often the map was moved, and the film in its middle; None is the whole map."""
+    return st.session_state.get(_PLACE, (0, None))
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """A chart with its words and numbers, made once and shown many times.
+
+    Attributes:
+        spec: from `finished_spec`.
         alt_text: what the chart shows, for those who cannot see it; unique on the page.
-        reading: Markdown; escape what comes from files.
+        reading: how to read it, in Markdown; what comes from files is escaped.
         table: the numbers behind the chart.
     """
-    st.altair_chart(chart, alt=alt_text)
-    st.caption(reading)
-    csv_button(table, alt_text)
+
+    spec: Spec
+    alt_text: str
+    reading: str
+    table: pd.DataFrame
+
+
+def make_figure(
+    chart: alt.Chart | alt.LayerChart, alt_text: str, reading: str, table: pd.DataFrame
+) -> Figure:
+    return Figure(finished_spec(chart), alt_text, reading, table)
+
+
+def show(figure: Figure) -> None:
+    """The chart, the sentence that says how to read it, and its numbers to download."""
+    st.vega_lite_chart(figure.spec, alt=figure.alt_text)
+    st.caption(figure.reading)
+    csv_button(figure.table, figure.alt_text)
 
 
 def csv_button(table: pd.DataFrame, name: str) -> None:

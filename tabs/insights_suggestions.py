@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
 from data_preparation import MovieData
-from model_training import TrainedModel
-from prediction import TagSuggestion, similar_movies, suggest_tags
+from lightgcn import TrainedModel
+from prediction import TagSuggestion, suggest_tags, tagged_neighbours
 from tabs.insights_shared import csv_button, pick_film
 from tabs.shared import escape, no_model_yet
 from tag_evaluation import SuggestionReport, measure_suggestions
 
-_N_NEIGHBOURS = 30
+_N_NEIGHBOURS = 30  # that carry a tag
 _NAMED = 5  # neighbours named as evidence; the count says how many more there are
 
 
@@ -53,35 +55,34 @@ def _suggestions(data: MovieData, model: TrainedModel, movie: int) -> None:
             icon=":material/location_off:",
         )
         return
-    nearest, cosine = similar_movies(model, movie, _N_NEIGHBOURS)
+    nearest, cosine = tagged_neighbours(data, model, movie, _N_NEIGHBOURS)
     suggestions = suggest_tags(data, model, movie, n_neighbours=_N_NEIGHBOURS)
-    tagged = int((data.tag_counts[nearest].sum(axis=1) > 0).sum())
     if not suggestions:
         reason = (
-            f"None of its {len(nearest)} nearest films carries a tag"
-            if not tagged
-            else "Its neighbours carry no tag that it does not have already"
+            "Its nearest tagged films carry no tag that it does not have already"
+            if len(nearest)
+            else "No other rated film carries a tag"
         )
         st.info(f"{reason}, so there is nothing to suggest.", icon=":material/label_off:")
         return
     similarity = dict(zip(nearest.tolist(), cosine.tolist(), strict=True))
-    _table(suggestions, similarity, tagged, names)
+    _table(suggestions, similarity, names)
 
 
 def _table(
-    suggestions: list[TagSuggestion], similarity: dict[int, float], tagged: int, names: list[str]
+    suggestions: list[TagSuggestion], similarity: dict[int, float], names: Sequence[str]
 ) -> None:
     """Each suggestion with its evidence.
 
     Args:
-        similarity: cosine of each of the nearest films, by inner id.
-        tagged: how many of these carry any tag.
+        similarity: cosine of each of the nearest tagged films, by inner id, nearest first.
     """
+    cosines = list(similarity.values())
     table = pd.DataFrame(
         {
             "tag": [s.tag for s in suggestions],
             "score": [s.score for s in suggestions],
-            "carried by": [f"{len(s.neighbours)} of {tagged}" for s in suggestions],
+            "carried by": [f"{len(s.neighbours)} of {len(cosines)}" for s in suggestions],
             "nearest that carry it (cosine)": [
                 _evidence(s, similarity, names) for s in suggestions
             ],
@@ -96,14 +97,15 @@ def _table(
         alt="Suggested tags with score and the neighbours that carry them",
     )
     st.caption(
-        f"{tagged} of the {len(similarity)} nearest films are tagged. The score is the share of "
-        "their total similarity that carries the tag: 1 if all of them do. One neighbour is weak "
-        "evidence, several are better."
+        f"From the {len(cosines)} nearest films that are tagged, with cosines from "
+        f"{cosines[0]:.2f} down to {cosines[-1]:.2f}. The score is the share of their squared "
+        "cosines that carries the tag: 1 if all of them do. One neighbour is weak evidence, "
+        "several near ones are better."
     )
     csv_button(table, "Suggested tags")
 
 
-def _evidence(suggestion: TagSuggestion, similarity: dict[int, float], names: list[str]) -> str:
+def _evidence(suggestion: TagSuggestion, similarity: dict[int, float], names: Sequence[str]) -> str:
     """`Heat (0.61), Ronin (0.55) and 3 more`."""
     named = [f"{names[m]} ({similarity[m]:.2f})" for m in suggestion.neighbours[:_NAMED]]
     more = len(suggestion.neighbours) - len(named)
@@ -127,8 +129,8 @@ def _quality(report: SuggestionReport | None) -> None:
         f"hide a single tag. The suggestions find **{report.recall:.1%}** of the hidden tags, the "
         f"common tags {report.baseline_recall:.1%}."
     )
+    nothing = f" For {report.without:.1%} of the films nothing is suggested." * (report.without > 0)
     st.caption(
         "Read it as a lower bound: a suggestion counts as wrong unless somebody happened to type "
-        f"it. For {report.without:.1%} of the films no neighbour is tagged, and nothing is "
-        "suggested."
+        f"it.{nothing}"
     )

@@ -19,8 +19,10 @@ from insights import (
     principal_components,
     tsne_map,
 )
-from model_training import TrainedModel, TrainingConfig, train
+from lightgcn import TrainedModel
+from model_training import train
 from plots import label
+from training_config import TrainingConfig
 
 
 def quick_model(data: MovieData, dim: int = 4) -> TrainedModel:

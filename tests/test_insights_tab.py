@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 
+import altair as alt
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -18,12 +19,22 @@ from data_download import DEMO_DIR
 from data_preparation import MovieData, load_movie_data
 from evaluation import random_80_10_10, temporal_leave_one_out
 from insights import movie_map
+from lightgcn import TrainedModel
 from model_health import gini
-from model_training import TrainedModel, TrainingConfig, train
-from plots_map import MAP_COLOURS, MARKS, colouring, map_chart, map_figure
-from prediction import recommend, score_all, user_viewer
+from model_training import train
+from plots_map import (
+    MAP_COLOURS,
+    MARKS,
+    colouring,
+    dots,
+    map_figure,
+    map_view,
+    readable_names,
+)
+from prediction import fold_in, recommend, score_all, user_viewer
 from tabs.insights import SECTIONS
 from tabs.insights_shared import FILM
+from training_config import TrainingConfig
 
 MAP, TAGS, SUGGESTIONS, HEALTH, DATA = SECTIONS
 WITH_MODEL = [MAP, TAGS, SUGGESTIONS, HEALTH]
@@ -79,8 +90,11 @@ def dataset(app: AppTest, layer: int) -> pd.DataFrame:
     """The rows behind a layer of the map."""
     chart = app.get("vega_lite_chart")[0].proto
     name = json.loads(chart.spec)["layer"][layer]["data"]["name"]
-    found = next(d.data.data for d in chart.datasets if d.name == name)
-    return pa.ipc.open_stream(found).read_pandas()
+    return next(read(d.data.data) for d in chart.datasets if d.name == name)
+
+
+def read(stream: bytes) -> pd.DataFrame:
+    return pa.ipc.open_stream(stream).read_pandas()
 
 
 def marks(app: AppTest) -> pd.DataFrame:
@@ -145,6 +159,20 @@ def test_only_the_open_section_is_computed(
         open_section(section, data, model)
 
 
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_second_visit_draws_finished_charts(
+    section: str, data: MovieData, model: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = charts(open_section(section, data, model))
+
+    def forbidden(*_: object, **__: object) -> None:
+        raise AssertionError("a chart was made again")
+
+    monkeypatch.setattr(alt.Chart, "to_dict", forbidden)
+    monkeypatch.setattr(alt.Chart, "encode", forbidden)
+    assert charts(open_section(section, data, model)) == first
+
+
 # --- the map --------------------------------------------------------------------------------------
 
 
@@ -176,8 +204,7 @@ def test_every_colour_draws_every_rated_film(
     numeric = colour_by in ("Mean stars", "Number of ratings")
     assert colour["type"] == ("quantitative" if numeric else "nominal")
     if not numeric:  # a colour for every value that occurs, and the legend as text
-        dots = dataset(app, 0)["colour"]
-        assert set(dots) == set(colour["scale"]["domain"])
+        assert set(dataset(app, 0)["colour"]) == set(colour["scale"]["domain"])
         assert len(colour["scale"]["range"]) == len(colour["scale"]["domain"])
         legend = "".join(element.proto.body for element in app.get("html"))
         assert f"{colour_by}:" in legend
@@ -200,21 +227,59 @@ def test_searching_flies_to_the_film(data: MovieData, model: TrainedModel) -> No
     assert charts(app)[0]["layer"][0]["encoding"]["x"]["scale"]["domain"] == whole
 
 
+def chart_of(app: AppTest) -> tuple[str, dict]:
+    """Which widget the map is, and its drawing; the same ones keep the reader's view."""
+    return app.get("vega_lite_chart")[0].proto.id, charts(app)[0]
+
+
 def test_a_click_on_a_dot_chooses_its_film(monkeypatch: pytest.MonkeyPatch) -> None:
-    state = {"film_map": {"selection": {"picked": [{"movie": 7}]}}}
+    state = {"film_map": {"selection": {"picked": [{"movie": 7}], "view": {"x": [0, 1]}}}}
     monkeypatch.setattr(tabs.insights_map.st, "session_state", state)
-    tabs.insights_map._picked()
+    tabs.insights_map._picked("film_map")
     assert state[FILM] == 7
     state["film_map"] = {"selection": {"picked": []}}  # a click beside the dots
-    tabs.insights_map._picked()
+    tabs.insights_map._picked("film_map")
     assert state[FILM] == 7
+
+
+@pytest.mark.parametrize("zoomed", [False, True])
+def test_a_click_keeps_the_readers_view_and_a_search_does_not(
+    data: MovieData, model: TrainedModel, zoomed: bool
+) -> None:
+    first, clicked, searched = np.argsort(-data.movie_degree)[[3, 20, 40]].tolist()
+    app = open_section(MAP, data, model)
+    if zoomed:
+        app.selectbox(key=FILM).set_value(first).run()
+    before = chart_of(app)
+    app.session_state[FILM] = clicked  # as `_picked` does
+    app.run()
+    assert chart_of(app) == before
+    assert marks(app).set_index("kind").loc["chosen film"]["movie"] == clicked
+    app.selectbox(key=FILM).set_value(searched).run()
+    assert chart_of(app)[0] != before[0]
+
+
+def test_other_colours_keep_the_readers_view_and_the_other_picture_does_not(
+    data: MovieData, model: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tabs.insights_map, "tsne_map", lambda _, films: np.ones((len(films), 2)))
+    app = open_section(MAP, data, model)
+    before, drawn = chart_of(app)
+    app.selectbox(key="map_colour").set_value("Decade").run()
+    assert chart_of(app)[0] == before and chart_of(app)[1] != drawn
+    app.session_state["map_picture"] = "t-SNE"
+    app.run()
+    for button in app.button:
+        button.click()
+    app.run()
+    assert chart_of(app)[0] != before
 
 
 def test_the_worked_users_films_and_recommendations_are_on_the_map(
     data: MovieData, model: TrainedModel
 ) -> None:
     raw = int(data.user_ids[4])
-    app = open_section(MAP, data, model, map_user=True, user=raw)
+    app = open_section(MAP, data, model, map_viewer="Show a user's films", user=raw)
     shown = marks(app).groupby("kind")["movie"].apply(set)
     viewer = user_viewer(data, model, 4)
     best = recommend(model, score_all(data, model, viewer), 10)
@@ -224,9 +289,29 @@ def test_the_worked_users_films_and_recommendations_are_on_the_map(
 
 
 def test_without_a_worked_user_a_typical_one_is_shown(data: MovieData, model: TrainedModel) -> None:
-    app = open_section(MAP, data, model, map_user=True)
+    app = open_section(MAP, data, model, map_viewer="Show a user's films")
     assert app.selectbox(key="user").value in data.user_ids
     assert "rated by the user" in set(marks(app)["kind"])
+
+
+def test_a_visitors_own_films_are_on_the_map(data: MovieData, model: TrainedModel) -> None:
+    stars = {int(movie): 4.5 for movie in np.argsort(-data.movie_degree)[:3]}
+    app = open_section(MAP, data, model, **{f"my_stars_{data.fingerprint}": stars})
+    shown = marks(app).groupby("kind")["movie"].apply(set)
+    best = recommend(model, score_all(data, model, fold_in(data, model, stars)), 10)
+    assert shown["rated by you"] == set(stars)
+    assert shown["recommended to you"] == {r.movie for r in best}
+    assert "films that you rated" in texts(app)
+
+
+def test_a_visitor_without_ratings_learns_where_to_give_some(
+    data: MovieData, model: TrainedModel
+) -> None:
+    app = open_section(MAP, data, model)
+    assert set(marks(app)["kind"]) == {"nearest films", "chosen film"}
+    app = open_section(MAP, data, model, map_viewer="Show my films")
+    assert "You have rated no film" in texts(app)
+    assert set(marks(app)["kind"]) == {"nearest films", "chosen film"}
 
 
 def test_a_film_without_ratings_says_why_it_is_not_on_the_map(toy_data: MovieData) -> None:
@@ -276,13 +361,23 @@ def test_the_static_map_shows_every_film_and_mark(data: MovieData, model: Traine
 
 
 def test_names_that_would_collide_are_left_out() -> None:
-    points = pd.DataFrame({"movie": range(4), "x": [0, 0.001, 0.9, 10], "y": [0, 0, 0.1, 10.0]})
-    points = points.assign(name=list("abcd"), genre="Drama", cluster="1")
-    chosen = points.assign(kind=["chosen film", *["nearest films"] * 3])
-    chart = map_chart(points, ("x", "y"), colouring(points, "First genre"), chosen, (0.0, 0.0))
-    assert chart.layer[2].data["name"].tolist() == ["a", "c", "d"]
-    chart = map_chart(points, ("x", "y"), colouring(points, "First genre"), chosen)
-    assert chart.layer[2].data["name"].tolist() == ["a"]
+    points = pd.DataFrame({"x": [0, 0.001, 0.9, 10], "y": [0, 0, 0.1, 10.0], "name": list("abcd")})
+    marks = points.assign(kind=["chosen film", *["nearest films"] * 3])
+    whole, piece = map_view(points), map_view(points, (0.0, 0.0))
+    assert readable_names(marks, piece)["name"].tolist() == ["a", "c", "d"]
+    assert readable_names(marks, whole)["name"].tolist() == ["a"]
+
+
+def test_a_dot_says_what_film_it_is(toy_data: MovieData) -> None:
+    trained = train(toy_data, temporal_leave_one_out(toy_data), TrainingConfig(dim=4, epochs=1))
+    points = movie_map(toy_data, trained).points
+    table = dots(points, colouring(points, "Number of ratings"))
+    heat = toy_data.inner_movie(20)
+    row = table[table["movie"] == heat].iloc[0]
+    n, mean = toy_data.movie_degree[heat], toy_data.mean_stars[heat]
+    assert row["about"].startswith(f"Heat (1995) · Action · {mean:.2f} ★ from {n} ratings · ")
+    assert row["colour"] == n
+    assert len(table) == len(points)
 
 
 # --- tags -----------------------------------------------------------------------------------------
@@ -300,6 +395,14 @@ def test_tags_state_what_cleaning_did_and_a_held_out_figure(
     app.selectbox(key="component").set_value(2).run()
     assert before.endswith("component 1")
     assert app.get("vega_lite_chart")[3].proto.alt.endswith("component 2")
+
+
+def test_the_table_of_all_tags_comes_when_it_is_opened(
+    data: MovieData, model: TrainedModel
+) -> None:
+    assert not open_section(TAGS, data, model).dataframe
+    table = open_section(TAGS, data, model, all_tags=True).dataframe[0].value
+    assert table["auc"].is_monotonic_decreasing and len(table) > 10
 
 
 def test_few_tags_give_sentences_instead_of_empty_charts(toy_data: MovieData) -> None:

@@ -11,20 +11,23 @@ import pytest
 
 from data_preparation import MovieData
 from evaluation import PROTOCOLS, random_80_10_10, temporal_leave_one_out
+from lightgcn import TrainedModel
 from model_health import (
     UserQuality,
     by_group,
     exposure,
     gini,
     lorenz,
+    norm_groups,
     norms,
     rank_correlation,
     similarities,
     user_quality,
     without_held_out,
 )
-from model_training import TrainedModel, TrainingConfig, train
+from model_training import train
 from prediction import recommend, score_all, user_viewer
+from training_config import TrainingConfig
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +161,29 @@ def test_one_user_is_one_group() -> None:
     table = by_group(UserQuality(users, "random_80_10_10"), "ratings")
     assert table["ndcg"].tolist() == [0.5, 0.25]
     assert table["error"].isna().all()
+
+
+def test_norm_groups_gather_films_that_are_alike() -> None:
+    table = pd.DataFrame(
+        {
+            "name": ["a", "b", "c", "d"],
+            "ratings": [1, 1, 100, 1],
+            "norm": [0.5, 0.5, 8.0, 2.0],
+        }
+    )
+    groups = norm_groups(table).set_index("who")
+    assert set(groups.index) == {"a and 1 more", "c", "d"}
+    assert groups["films"].sum() == len(table)
+    np.testing.assert_allclose(groups.loc["a and 1 more", ["ratings", "norm"]].to_list(), [1, 0.5])
+    np.testing.assert_allclose(groups.loc["c", ["ratings", "norm"]].to_list(), [100, 8.0])
+
+
+def test_norm_groups_hold_every_film_near_its_place(
+    planted_data: MovieData, model: TrainedModel
+) -> None:
+    table = norms(planted_data, model)
+    groups = norm_groups(table, bins=4)
+    assert groups["films"].sum() == len(table)
+    assert groups["ratings"].between(table["ratings"].min(), table["ratings"].max()).all()
+    assert groups["norm"].between(table["norm"].min() * 0.999, table["norm"].max() * 1.001).all()
+    assert len(norm_groups(table.assign(ratings=3, norm=1.5))) == 1  # all alike

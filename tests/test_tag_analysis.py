@@ -14,7 +14,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 import tag_evaluation
 from data_preparation import MovieData
 from evaluation import temporal_leave_one_out
-from model_training import TrainingConfig, train
+from model_training import train
 from prediction import similar_movies, suggest_tags
 from tag_analysis import (
     co_occurrence,
@@ -27,12 +27,14 @@ from tag_analysis import (
 from tag_evaluation import (
     auc,
     average_precision,
+    film_cosines,
     measure_suggestions,
     neighbour_weights,
     suggestion_scores,
     tag_predictability,
 )
 from tests.conftest import TOY_TAGS, planted_ratings
+from training_config import TrainingConfig
 
 PLANTED_FILMS = [(5 + 7 * film, f"Film {film} (1999)", "Drama") for film in range(48)]
 
@@ -209,7 +211,9 @@ def test_too_few_films_per_tag_give_an_empty_table(toy_data: MovieData) -> None:
 def test_the_measured_rule_is_that_of_suggest_tags(tagged: MovieData) -> None:
     model = planted_model()
     films = np.arange(48)
-    weights = neighbour_weights(model, films, 30)
+    tagged_films = np.diff(tagged.tag_counts.indptr) > 0
+    assert 30 < tagged_films.sum() < 48  # so some films are no neighbours
+    weights = neighbour_weights(film_cosines(model, films), tagged_films, 30)
     scores = suggestion_scores((tagged.tag_counts > 0).astype(float).tocsr(), weights)
     compared = 0
     for film in films:
@@ -220,13 +224,23 @@ def test_the_measured_rule_is_that_of_suggest_tags(tagged: MovieData) -> None:
     assert compared > 100
 
 
-def test_neighbour_weights_are_the_cosines_of_similar_movies() -> None:
+def test_neighbour_weights_are_squared_cosines_of_the_nearest_tagged_films() -> None:
     model = planted_model()
-    weights = neighbour_weights(model, np.array([4, 9]), 5).toarray()
+    tagged = np.arange(48) % 4 > 0
+    cosine = film_cosines(model, np.array([4, 9]))
+    weights = neighbour_weights(cosine, tagged, 5).toarray()
     for row, film in zip(weights, (4, 9), strict=True):
-        nearest, cosine = similar_movies(model, film, 5)
-        assert set(np.flatnonzero(row)) == set(nearest.tolist())
-        np.testing.assert_allclose(row[nearest], cosine, rtol=1e-5)
+        nearest, cosines = similar_movies(model, film, 48)
+        of_tagged = tagged[nearest]
+        assert set(np.flatnonzero(row)) == set(nearest[of_tagged][:5].tolist())
+        np.testing.assert_allclose(row[nearest[of_tagged][:5]], cosines[of_tagged][:5] ** 2, 1e-5)
+
+
+def test_films_without_ratings_and_the_film_itself_are_no_neighbours() -> None:
+    factors = np.array([[1.0, 0.0], [0.0, 0.0], [1.0, 1.0]])
+    weights = neighbour_weights(film_cosines(model_with(factors), np.arange(3)), np.ones(3) > 0, 3)
+    expected = [[0, 0, 0.5], [0, 0, 0], [0.5, 0, 0]]
+    np.testing.assert_allclose(weights.toarray(), expected, atol=1e-6)
 
 
 def test_precision_counts_hidden_tags_in_the_top_k_by_hand() -> None:
