@@ -1,8 +1,9 @@
-"""Start the app as a user would and look at it in headless Chromium."""
+"""Start the app as a user would, visit it in headless Chromium, and notice whatever goes wrong."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -11,12 +12,23 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 PROJECT = Path(__file__).resolve().parent.parent
+ARTIFACTS = PROJECT / "artifacts"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+INSTALL_CHROMIUM = "apt-get install -y chromium"
+TABS = ("Start Here", "Recommendations", "Train Model", "Insights")
+TIMEOUT = 60_000  # ms, for a busy machine
+TRAINING_TIMEOUT = 240_000
+
+expect.set_options(timeout=TIMEOUT)
+
 _FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -25,12 +37,27 @@ _FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # Nothing leaves the machine, whatever the page asks for.
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
 ]
 
 
+@dataclass(frozen=True)
+class App:
+    """A running server: its address, and the file that it writes its messages to."""
+
+    url: str
+    log: Path
+
+
 @contextmanager
-def running_app(data: Path, checkpoint: Path, log: Path) -> Iterator[str]:
-    """Serve the app on a free loopback port; the URL."""
+def running_app(data: Path, folder: Path) -> Iterator[App]:
+    """Serve the app on a free loopback port.
+
+    Args:
+        data: folder of the dataset.
+        folder: for what the server writes: `model.pth` and `server.log`.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -38,47 +65,172 @@ def running_app(data: Path, checkpoint: Path, log: Path) -> Iterator[str]:
         *(sys.executable, "-m", "streamlit", "run", str(PROJECT / "app.py")),
         *("--server.port", str(port), "--server.address", "127.0.0.1"),
         *("--server.headless", "true", "--server.fileWatcherType", "none"),
+        *("--secrets.files", str(folder / "no_secrets.toml")),  # the same pictures everywhere
     ]
-    environment = {
-        **os.environ,
-        "MOVIELENS_DIR": str(data),
-        "LIGHTGCN_CHECKPOINT": str(checkpoint),
-    }
-    with log.open("w") as output:
+    environment = {name: value for name, value in os.environ.items() if name != "TMDB_API_KEY"}
+    environment |= {"MOVIELENS_DIR": str(data), "LIGHTGCN_CHECKPOINT": str(folder / "model.pth")}
+    app = App(f"http://127.0.0.1:{port}", folder / "server.log")
+    with app.log.open("w") as output:
         server = subprocess.Popen(
             command, env=environment, stdout=output, stderr=subprocess.STDOUT, cwd=PROJECT
         )
     try:
-        url = f"http://127.0.0.1:{port}"
-        _wait_until_healthy(url, server, log)
-        yield url
+        _wait_until_healthy(app, server)
+        yield app
     finally:
-        server.terminate()
-        server.wait(timeout=20)
+        server.kill()  # Streamlit's own farewell takes seconds, and there is nothing to save
+        server.wait()
 
 
-def _wait_until_healthy(url: str, server: subprocess.Popen, log: Path) -> None:
-    for _ in range(240):
+def _wait_until_healthy(app: App, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(600):
         if server.poll() is not None:
-            raise RuntimeError(f"the app ended by itself:\n{log.read_text()}")
+            raise RuntimeError(f"the app ended by itself:\n{app.log.read_text()}")
         try:
-            urllib.request.urlopen(f"{url}/_stcore/health", timeout=1)
+            urllib.request.urlopen(f"{app.url}/_stcore/health", timeout=1)
         except OSError:
-            time.sleep(0.25)
+            time.sleep(0.1)
         else:
             return
-    raise RuntimeError(f"the app did not start:\n{log.read_text()}")
+    raise RuntimeError(f"the app did not start:\n{app.log.read_text()}")
 
 
 @contextmanager
-def open_page(width: int = 1280, height: int = 1000, dark: bool = False) -> Iterator[Page]:
-    """A page in a fresh headless Chromium."""
+def running_chromium() -> Iterator[Browser]:
+    """A headless Chromium that reaches this machine only."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=_FLAGS)
-        page = chromium.new_page(
-            viewport={"width": width, "height": height},
-            color_scheme="dark" if dark else "light",
-        )
-        page.set_default_timeout(60_000)
-        yield page
+        yield chromium
         chromium.close()
+
+
+@contextmanager
+def visit(
+    chromium: Browser,
+    app: App,
+    query: str = "",
+    *,
+    name: str = "visit",
+    width: int = 1280,
+    height: int = 1000,
+    dark: bool = False,
+    wait: bool = True,
+) -> Iterator[Page]:
+    """A new visitor's page, open and settled; nothing may have gone wrong by the end.
+
+    Args:
+        query: of the address, as in `tab=Insights`.
+        name: of the files in artifacts/ that a failure leaves.
+        wait: until the page has settled.
+
+    Raises:
+        AssertionError: the page or the server complained while the visit lasted.
+    """
+    context = chromium.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme="dark" if dark else "light",
+        reduced_motion="reduce",
+    )
+    context.set_default_timeout(TIMEOUT)
+    faults = _watch(context)
+    page = context.new_page()
+    logged = app.log.stat().st_size
+    try:
+        page.goto(f"{app.url}/?{query}")
+        if wait:
+            settle(page)
+        yield page
+        faults += _complaints(page, app, logged)
+        assert not faults, "\n".join(faults)
+    except BaseException:
+        _keep_evidence(page, name, [*faults, app.log.read_text()[logged:]])
+        raise
+    finally:
+        context.close()
+
+
+def _watch(context: BrowserContext) -> list[str]:
+    """Fills while the context lives: errors in the console, of scripts, requests to elsewhere."""
+    faults: list[str] = []
+
+    def on_request(url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("data", "blob") and parts.hostname not in ("127.0.0.1", "::1"):
+            faults.append(f"a request left the machine: {url[:200]}")
+
+    context.on("request", lambda request: on_request(request.url))
+    context.on("weberror", lambda error: faults.append(f"error in a script: {error.error}"))
+    context.on(
+        "console",
+        lambda message: (
+            faults.append(f"error in the console: {message.text}")
+            if message.type == "error"
+            else None
+        ),
+    )
+    return faults
+
+
+def _complaints(page: Page, app: App, logged: int) -> list[str]:
+    """Tracebacks on the page and in the server's log since it was `logged` bytes long."""
+    complaints = [
+        f"an exception on the page: {text}"
+        for text in page.get_by_test_id("stException").all_inner_texts()
+    ]
+    log = app.log.read_text()[logged:]
+    return complaints + ([f"the server logged:\n{log}"] if "Traceback" in log else [])
+
+
+def _keep_evidence(page: Page, name: str, notes: list[str]) -> None:
+    """artifacts/failed_NAME.png and .txt: the page as it looks, its text, and what was noted."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    base = ARTIFACTS / f"failed_{re.sub(r'[^0-9A-Za-z]+', '_', name)}"
+    try:
+        page.screenshot(path=base.with_suffix(".png"), full_page=True, timeout=10_000)
+        text = page.locator("body").inner_text(timeout=10_000)
+    except Exception as error:  # the browser may be the very thing that broke
+        text = f"no picture and no text: {error}"
+    base.with_suffix(".txt").write_text("\n\n".join([page.url, text, *notes]))
+
+
+# --- on a page ------------------------------------------------------------------------------------
+
+_SETTLED = """() => {
+  const app = document.querySelector('[data-testid=stApp]');
+  const main = document.querySelector('[data-testid=stMain]');
+  const busy = '[data-testid=stSkeleton], [data-testid=stSpinner], [data-stale=true]';
+  const charts = [...document.querySelectorAll('[data-testid=stVegaLiteChart]')].filter(
+    chart => chart.checkVisibility());
+  const looks = app && main && [  // compared as one text
+    app.dataset.testScriptState, app.dataset.testConnectionState,
+    document.querySelectorAll(busy).length,
+    charts.every(chart => chart.querySelector('svg, canvas')),
+    main.scrollWidth, main.scrollHeight, main.querySelectorAll('*').length].join();
+  if (looks !== window.__looks) {
+    window.__looks = looks;
+    window.__since = performance.now();
+  }
+  return looks && looks.startsWith('notRunning,CONNECTED,0,true')
+    && performance.now() - window.__since > 250;
+}"""
+
+
+def settle(page: Page) -> None:
+    """Wait until no script runs, every chart is drawn, and nothing moves any more."""
+    try:
+        page.wait_for_function(_SETTLED, polling=50)
+    except PlaywrightTimeoutError:
+        raise AssertionError(f"never at rest: {page.evaluate('window.__looks')}") from None
+
+
+def open_tab(page: Page, name: str) -> None:
+    """Click one of the four tabs and wait for what is in it."""
+    page.get_by_role("tab", name=name, exact=True).click()
+    page.get_by_role("tabpanel", name=name).get_by_role("heading", level=2).first.wait_for()
+    settle(page)
+
+
+def keep_picture(page: Page, name: str, full_page: bool = True) -> None:
+    """A screenshot for people, in artifacts/."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=full_page)

@@ -1,0 +1,1 @@
+"""Journeys in headless Chromium, as visitors make them, on the demo data."""

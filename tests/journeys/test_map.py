@@ -1,0 +1,51 @@
+"""The map of films: search one, see where it lies, and which films are near it and why."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser import App, keep_picture, open_tab, settle
+from tests.journeys.conftest import Visit
+
+pytestmark = pytest.mark.browser
+
+
+def test_search_a_film_on_the_map_and_read_its_neighbours(app: App, visiting: Visit) -> None:
+    with visiting(app, "tab=Insights") as page:
+        film = page.get_by_role("combobox", name="Film", exact=True)
+        whole = page.get_by_label(re.compile(r"^Map of \d+ films")).first
+        drawn = whole.screenshot()
+        film.fill("matrix")
+        page.get_by_role("option", name="The Matrix (1999)").click()
+        expect(page.get_by_text("Nearest to The Matrix (1999)")).to_be_visible()
+        settle(page)
+        expect(page.get_by_role("switch", name="Zoom to the film")).to_be_checked()
+        assert whole.screenshot() != drawn  # it flew to the film
+
+        cells = page.get_by_test_id("stDataFrame").last.locator("tbody [role=gridcell]")
+        texts = cells.all_inner_texts()
+        names = page.get_by_test_id("stDataFrame").last.locator("[role=columnheader]")
+        columns = names.all_inner_texts()
+        rows = [
+            dict(zip(columns, texts[start : start + len(columns)], strict=True))
+            for start in range(0, len(texts), len(columns))
+        ]
+        cosines = [float(row["cosine"]) for row in rows]
+        assert len(rows) >= 5 and cosines == sorted(cosines, reverse=True)
+        assert all(0 < cosine <= 1 for cosine in cosines)
+        assert "The Matrix (1999)" not in [row["film"] for row in rows]
+        because = page.get_by_text(re.compile("^Nearest is ")).inner_text()
+        assert because.startswith(f"Nearest is {rows[0]['film']}: {rows[0]['shared viewers']} of")
+
+        # The film stays chosen in the other sections and after a look at another tab.
+        open_tab(page, "Recommendations")
+        open_tab(page, "Insights")
+        expect(film).to_have_value("The Matrix (1999)")
+        page.get_by_text("Show a user's films").click()
+        expect(page.get_by_role("combobox", name="User", exact=True)).to_be_visible()
+        expect(page.get_by_text("recommended to the user")).to_be_visible()
+        settle(page)
+        keep_picture(page, "map")

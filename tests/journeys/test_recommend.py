@@ -1,0 +1,96 @@
+"""The first visit, recommendations and their reasons, a visitor's own ratings, links."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser import TRAINING_TIMEOUT, App, keep_picture, open_tab, settle
+from tests.journeys.conftest import Visit
+
+pytestmark = pytest.mark.browser
+
+
+def titles(page: Page) -> Locator:
+    """The rank and title on each card."""
+    return page.locator(".st-key-cards strong").filter(has_text=re.compile(r"^\d+\. "))
+
+
+_LABELS = "marks => marks.map(mark => mark.getAttribute('aria-label'))"
+
+
+def test_from_the_first_visit_to_a_recommendation(new_app: App, visiting: Visit) -> None:
+    with visiting(new_app, wait=False) as page:
+        page.get_by_role("heading", level=1, name="LightGCN Movies").wait_for()
+        page.get_by_text("Demo data:").wait_for()
+        page.get_by_role("tab", name="Recommendations").click()
+        # No checkpoint yet: the app trains by itself, and the page fills in when it is ready.
+        expect(titles(page)).to_have_count(10, timeout=TRAINING_TIMEOUT)
+        settle(page)
+        assert [text.split(".")[0] for text in titles(page).all_inner_texts()] == [
+            str(rank) for rank in range(1, 11)
+        ]
+        expect(page).to_have_url(re.compile("tab=Recommendations"))
+        expect(page.get_by_text("Training a first model")).to_have_count(0)
+        keep_picture(page, "recommendations")
+
+
+def test_the_reasons_add_up_to_the_score_on_the_card(app: App, visiting: Visit) -> None:
+    with visiting(app, "tab=Recommendations&user=7&k=3") as page:
+        page.get_by_role("button", name="Why?").nth(1).click()
+        reasons = page.get_by_role("dialog", name="Why this film?")
+        expect(reasons).to_contain_text(re.compile(r"Because of .+\(\d(\.\d)? ★\)"))
+        settle(page)
+        film = titles(page).nth(1).inner_text().removeprefix("2. ")
+        expect(reasons.get_by_role("heading", name=film, exact=True)).to_be_visible()
+        said = reasons.get_by_text("The bars add up to the graph score").inner_text()
+        score = float(re.search(r"graph score ([\d.]+) exactly", said)[1])
+        bars = reasons.get_by_test_id("stVegaLiteChart").first.locator(
+            "path[aria-label^='contribution to the graph score: ']"
+        )
+        lengths = [re.search(r"score: (−?[\d.]+);", bar)[1] for bar in bars.evaluate_all(_LABELS)]
+        total = sum(float(length.replace("−", "-")) for length in lengths)
+        assert total == pytest.approx(score, abs=1e-3)
+        reasons.get_by_role("tab", name="Similar films").click()
+        expect(reasons.locator("[role=gridcell]").first).to_have_text(re.compile(r"\(\d{4}\)$"))
+        keep_picture(page, "why", full_page=False)
+        page.keyboard.press("Escape")
+        expect(reasons).to_be_hidden()
+
+
+def test_a_visitor_rates_films_and_sees_the_list_change(app: App, visiting: Visit) -> None:
+    with visiting(app, "tab=Recommendations&who=Me") as page:
+        expect(titles(page)).to_have_count(0)  # nothing is known about the visitor
+        page.get_by_role("button", name="Interstellar (2014)").click()
+        expect(titles(page)).to_have_count(10)
+        settle(page)
+        first = titles(page).all_inner_texts()
+        assert not any("Interstellar (2014)" in title for title in first)
+        page.get_by_test_id("stButtonGroup").last.get_by_role("button").nth(5).click()
+        expect(page.get_by_text("My 2 ratings: change or delete")).to_be_visible()
+        expect(page.locator(".st-key-cards")).to_contain_text(re.compile("▲|▼|new"))
+        settle(page)
+        assert titles(page).all_inner_texts() != first
+        page.get_by_role("button", name="+ Watchlist").first.click()
+        expect(page.get_by_role("button", name="✓ Watchlist")).to_be_visible()
+        keep_picture(page, "my_ratings")
+        # The next visitor finds none of it.
+        with visiting(app, "tab=Recommendations&who=Me") as other:
+            expect(titles(other)).to_have_count(0)
+            expect(other.get_by_text("My 2 ratings: change or delete")).to_have_count(0)
+
+
+def test_the_link_reproduces_user_and_k(app: App, visiting: Visit) -> None:
+    with visiting(app, "tab=Recommendations&user=7&k=3") as page:
+        expect(titles(page)).to_have_count(3)
+        user = page.get_by_role("combobox", name="User", exact=True)
+        expect(user).to_have_value(re.compile(r"User 7 · \d+ ratings"))
+        expect(page).to_have_url(re.compile(r"(?=.*user=7\b)(?=.*k=3\b)"))
+        shown = titles(page).all_inner_texts()
+        open_tab(page, "Insights")  # its address is its own, and the settings outlive it
+        open_tab(page, "Recommendations")
+        assert titles(page).all_inner_texts() == shown
+        with visiting(app, page.url.split("?")[1]) as other:
+            assert titles(other).all_inner_texts() == shown

@@ -1,0 +1,60 @@
+"""Train, look at the other tabs meanwhile, come back, and use the new model."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser import TRAINING_TIMEOUT, App, keep_picture, open_tab, settle
+from tests.journeys.conftest import Visit
+
+pytestmark = pytest.mark.browser
+
+_IN_USE = re.compile(r"Now in use: embedding size 64, K = (\d)")
+
+
+def test_train_leave_come_back_and_use_the_new_model(own_app: App, visiting: Visit) -> None:
+    with visiting(own_app, "tab=Recommendations&k=5") as page:
+        cards = page.locator(".st-key-cards")
+        before = cards.inner_text()
+
+        open_tab(page, "Train Model")
+        expect(page.get_by_text(_IN_USE)).to_contain_text("K = 2")
+        page.get_by_text("fast", exact=True).click()
+        layers = page.get_by_role("slider", name="Layers K")
+        expect(layers).to_have_value("2")
+        layers.press("ArrowRight")
+        # Long enough that it cannot end before somebody pauses it.
+        page.get_by_role("slider", name="Epochs at most").press("End")
+        page.get_by_text("Advanced settings").click()
+        page.get_by_label("Patience", exact=True).fill("2000")
+        page.get_by_label("Patience", exact=True).press("Enter")
+        expect(page).to_have_url(re.compile(r"(?=.*layers=3\b)(?=.*epochs=300\b)"))
+        settle(page)
+        page.get_by_role("button", name="Train", exact=True).click()
+
+        page.get_by_role("button", name="Pause").click(timeout=TRAINING_TIMEOUT)
+        expect(page.get_by_text("Paused ·")).to_be_visible()
+        expect(page.get_by_role("button", name="Train", exact=True)).to_be_disabled()
+        open_tab(page, "Recommendations")
+        assert cards.inner_text() == before  # served by the old model while the new one learns
+        open_tab(page, "Insights")
+
+        open_tab(page, "Train Model")
+        page.get_by_role("button", name="Resume").click()
+        expect(page.get_by_text(re.compile(r"^Epoch [1-9]\d* of 300"))).to_be_visible()
+        keep_picture(page, "training")
+        page.get_by_role("button", name="Stop and keep the best").click()
+        expect(page.get_by_text(_IN_USE)).to_contain_text("K = 3", timeout=TRAINING_TIMEOUT)
+        expect(page.get_by_role("button", name="Train", exact=True)).to_be_enabled()
+        settle(page)
+        keep_picture(page, "trained")
+
+        open_tab(page, "Recommendations")
+        after = cards.inner_text()
+        assert after != before
+        # Another visitor is served by the new model as well.
+        with visiting(own_app, "tab=Recommendations&k=5") as other:
+            assert other.locator(".st-key-cards").inner_text() == after
