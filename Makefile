@@ -21,7 +21,7 @@ train: $(VENV)/app-installed
 data: $(VENV)/app-installed
 	$(BIN)/python data_download.py
 
-benchmark: $(VENV)/app-installed
+benchmark: $(VENV)/dev-installed
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python scripts/update_readme.py
 

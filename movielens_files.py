@@ -129,7 +129,14 @@ def _quickly(path: Path, columns: dict[str, str]) -> pd.DataFrame | None:
         return None
     whole = all(table[name].dtype == "int64" for name in columns if name not in kinds)
     complete = not table[list(columns)].isna().any(axis=None)
-    return table if whole and complete and _is_regular(table, path) else None
+    usable = whole and complete and _is_regular(table, path)
+    return table if usable and not _has_line_breaks(table, columns) else None
+
+
+def _has_line_breaks(table: pd.DataFrame, columns: dict[str, str]) -> bool:
+    """Whether a text spans lines, so that rows and lines of the file are not counted alike."""
+    texts = [name for name, kind in columns.items() if kind == "str"]
+    return any(table[name].str.contains("\n", regex=False).any() for name in texts)
 
 
 def _is_regular(table: pd.DataFrame, path: Path) -> bool:

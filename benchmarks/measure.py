@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import costs, load, ranking
+from benchmarks import costs, load, pages, ranking
 
 JOBS: dict[str, Callable[..., Any]] = {
     "rank": ranking.rank,
@@ -23,6 +23,7 @@ JOBS: dict[str, Callable[..., Any]] = {
     "growth": costs.growth,
     "latency": costs.latency,
     "load": load.measure,
+    "pages": lambda: pages.summary(pages.measure()),
 }
 
 

@@ -245,6 +245,15 @@ def load_tables(values: Results) -> str:
     return f"{table(headers, rows)}\n\n{table(['server memory', 'MiB'], memory)}"
 
 
+def pages_table(rows: list[Results]) -> str:
+    """Seconds until a page has changed."""
+    cells = [
+        [row["what"], str(row["rounds"]), f"{row['median']:.2f}", f"{row['slowest']:.2f}"]
+        for row in rows
+    ]
+    return table(["change", "times", "median s", "slowest s"], cells)
+
+
 # name → title, what to know, renderer
 TABLES: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     "quality": (
@@ -310,6 +319,12 @@ TABLES: dict[str, tuple[str, str, Callable[[Any], str]]] = {
         "seconds and check that they see their own ratings, watchlist and filters; from sending "
         "an interaction to the end of its run, without the drawing in the browser.",
         load_tables,
+    ),
+    "pages": (
+        "Pages in the browser",
+        "From a click to the end of the server's run, with the new content and its charts drawn, "
+        "in headless Chromium on the same two cores as the server. Cold: the first opening.",
+        pages_table,
     ),
 }
 

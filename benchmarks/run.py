@@ -72,6 +72,7 @@ MEASURES: dict[str, Callable[[], Results]] = {
     "ablation": lambda: {"ablation": measured("ablation")},
     "quality": _quality,
     "load": lambda: {"load": measured("load")},
+    "pages": lambda: {"pages": measured("pages")},
 }
 
 

@@ -733,3 +733,12 @@ def test_normalised_adjacency_puts_users_first(toy_data: MovieData) -> None:
 def test_every_stored_entry_is_an_edge_even_a_zero() -> None:
     stored = sparse.csr_array((np.array([0.0, 4.0], np.float32), [0, 1], [0, 2]), shape=(1, 2))
     assert normalised_adjacency(stored).nnz == 4
+
+
+def test_a_fault_below_a_title_of_two_lines_is_named_by_its_line(tmp_path: Path) -> None:
+    (tmp_path / "movies.csv").write_text(
+        'movieId,title,genres\n1,"A\nFilm (2000)",Drama\n2,B (2000),Drama\n3, ,Drama\n'
+    )
+    (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,4.0,1\n")
+    with pytest.raises(DataError, match=r"movies\.csv, line 5: the title is empty"):
+        load_movie_data(tmp_path)

@@ -1,0 +1,143 @@
+"""How long a page takes to change in a real browser: `python benchmarks/pages.py`.
+
+From the click to the moment when the server has finished, the new content and its charts are on the
+page, nothing is stale and two frames have been drawn. MovieLens, the model 'best', Chromium and the
+server on the same machine. Warm: every view has been opened once before.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.report import pages_table
+from data_download import PROJECT_DIR, find_local_data
+from tests.browser import Page, running_app, running_chromium, settle, visit
+
+ROUNDS = 7
+USERS = {7: 152, 50: 310, 599: 2478}  # raw id: ratings
+_BETWEEN_MS = 700  # for what a page does after it has been drawn
+# section of Insights: its last heading, charts on the page
+_SECTIONS = {
+    "Tags": ("Do the embeddings alone tell the tags?", 5),
+    "Tag suggestions": ("How often are they right?", 0),
+    "Model health": ("Which users does it serve badly?", 5),
+    "Data at a glance": ("The ratings at a glance", 5),
+    "Map of films": ("Map of the films", 1),
+}
+# chapter of Start Here: what it says of a user with so many ratings
+_CHAPTERS = {
+    "Messages": "{:,} neighbours send",
+    "Neighbourhood": "has {:,} edges in all",
+    "What if": "d_u {:,} →",
+}
+_DRAWN = """([text, charts]) => {
+  const app = document.querySelector('[data-testid=stApp]');
+  const drawn = '[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg';
+  return app.getAttribute('data-test-script-state') === 'notRunning'
+    && app.textContent.includes(text)
+    && document.querySelectorAll(drawn).length >= charts
+    && !document.querySelector('[data-stale=true]');
+}"""
+_TWO_FRAMES = "new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))"
+
+
+def measure() -> list[dict[str, Any]]:
+    """One row per kind of change: what, and the seconds of each round."""
+    data = find_local_data()
+    if data is None:
+        raise SystemExit("MovieLens is not here; run `python data_download.py` first.")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        subprocess.run(
+            [sys.executable, "model_training.py", "--output", str(folder / "model.pth")],
+            cwd=PROJECT_DIR,
+            env=os.environ | {"MOVIELENS_DIR": str(data)},
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        with running_app(data, folder) as app, running_chromium() as chromium:
+            with visit(chromium, app, "tab=Start+Here&user=7") as page:
+                rows = _start_here(page)
+            with visit(chromium, app, "tab=Insights") as page:
+                rows += _insights(page)
+    return rows
+
+
+def _start_here(page: Page) -> list[dict[str, Any]]:
+    seconds: dict[str, list[float]] = {}
+    for chapter, says in _CHAPTERS.items():
+        page.get_by_role("radio", name=chapter, exact=True).click()
+        settle(page)
+        for _ in range(ROUNDS + 1):
+            for user, ratings in USERS.items():
+                found = _timed(page, _choose_user(page, user), says.format(ratings))
+                what = f"Start Here, {chapter}: to user {user} ({ratings:,} ratings)"
+                seconds.setdefault(what, []).append(found)
+    page.get_by_role("radio", name="Messages", exact=True).click()
+    settle(page)
+    for _ in range(ROUNDS + 1):
+        for layer in (1, 0):
+            step = page.get_by_role("radio", name=f"layer {layer} → {layer + 1}", exact=True)
+            found = _timed(page, step.click, f"layer-{layer} embedding")
+            seconds.setdefault("Start Here, Messages: another layer", []).append(found)
+    return [{"what": what, "seconds": found[1:]} for what, found in seconds.items()]
+
+
+def _insights(page: Page) -> list[dict[str, Any]]:
+    seconds: dict[str, list[float]] = {section: [] for section in _SECTIONS}
+    for _ in range(ROUNDS + 1):
+        for section, (heading, charts) in _SECTIONS.items():
+            button = page.get_by_role("radio", name=section, exact=True)
+            seconds[section].append(_timed(page, button.click, heading, charts))
+    return [
+        {"what": f"Insights: {section}, {kind}", "seconds": found}
+        for section, all_found in seconds.items()
+        for kind, found in (("cold", all_found[:1]), ("warm", all_found[1:]))
+        if kind == "warm" or section != "Map of films"  # the page has opened with the map
+    ]
+
+
+def _choose_user(page: Page, user: int) -> Callable[[], None]:
+    def act() -> None:
+        page.keyboard.press("Enter")
+
+    box = page.get_by_role("combobox", name="User", exact=True)
+    box.fill(f"User {user} ·")  # typing is not in the time
+    page.wait_for_timeout(_BETWEEN_MS)
+    return act
+
+
+def _timed(page: Page, act: Callable[[], None], text: str, charts: int = 0) -> float:
+    page.wait_for_timeout(_BETWEEN_MS)
+    start = time.perf_counter()
+    act()
+    page.wait_for_function(_DRAWN, arg=[text, charts], polling="raf")
+    page.evaluate(_TWO_FRAMES)
+    return time.perf_counter() - start
+
+
+def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Median and slowest of each row."""
+    return [
+        {
+            "what": row["what"],
+            "rounds": len(row["seconds"]),
+            "median": statistics.median(row["seconds"]),
+            "slowest": max(row["seconds"]),
+        }
+        for row in rows
+    ]
+
+
+if __name__ == "__main__":
+    print(pages_table(summary(measure())))
