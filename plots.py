@@ -53,7 +53,11 @@ def score_chart(data: MovieData, recommendations: Sequence[Recommendation]) -> a
                 legend=alt.Legend(orient="top"),
             ),
             order=alt.Order("part:O"),
-            tooltip=["film", "part", alt.Tooltip("value", format=".4f")],
+            tooltip=[
+                alt.Tooltip("film:N"),
+                alt.Tooltip("part:N"),
+                alt.Tooltip("value:Q", format=".4f"),
+            ],
         )
         .properties(height=alt.Step(22))
     )
@@ -73,7 +77,7 @@ def contribution_chart(terms: pd.DataFrame) -> alt.Chart:
             color=alt.condition(
                 alt.datum.contribution >= 0, alt.value(BLUE), alt.value(VERMILLION)
             ),
-            tooltip=["term", alt.Tooltip("contribution", format=".4f")],
+            tooltip=[alt.Tooltip("term:N"), alt.Tooltip("contribution:Q", format=".4f")],
         )
         .properties(height=alt.Step(22))
     )
@@ -87,7 +91,7 @@ def tag_share_chart(shares: pd.DataFrame) -> alt.Chart:
         .encode(
             x=alt.X("share:Q", title="share of the tag similarity"),
             y=alt.Y("tag:N", sort=None, title=None, axis=_WIDE_LABELS),
-            tooltip=["tag", alt.Tooltip("share", format=".4f")],
+            tooltip=[alt.Tooltip("tag:N"), alt.Tooltip("share:Q", format=".4f")],
         )
         .properties(height=alt.Step(22))
     )

@@ -238,13 +238,17 @@ def smoothing_chart(
             x=alt.X("layer:Q", title="layer k", axis=alt.Axis(tickMinStep=1, grid=False)),
             y=alt.Y(f"{column}:Q", title=title),
             color=_two_colours("kind", [LAST, MEAN], (VERMILLION, BLUE)),
-            tooltip=["layer", "kind", alt.Tooltip(column, format=".4f")],
+            tooltip=[
+                alt.Tooltip("layer:Q"),
+                alt.Tooltip("kind:N"),
+                alt.Tooltip(f"{column}:Q", format=".4f"),
+            ],
         )
     )
     rule = (
         alt.Chart(pd.DataFrame({"layer": [kept]}))
         .mark_rule(color=GREY, strokeDash=[4, 4])
-        .encode(x="layer:Q")
+        .encode(x=alt.X("layer:Q"))
     )
     return alt.LayerChart(layer=[rule, curves]).properties(height=340)
 

@@ -31,11 +31,11 @@ def metric_chart(
     if baseline is None:
         return alt.LayerChart(layer=[chart]).properties(height=_HEIGHT)
     line = pd.DataFrame({"value": [baseline], "name": [f"popularity {baseline:.4f}"]})
-    rule = alt.Chart(line).mark_rule(color=ORANGE, strokeDash=[5, 4]).encode(y="value:Q")
+    rule = alt.Chart(line).mark_rule(color=ORANGE, strokeDash=[5, 4]).encode(y=alt.Y("value:Q"))
     text = (
         alt.Chart(line)
         .mark_text(align="left", dy=-8, color=ORANGE)
-        .encode(x=alt.value(4), y="value:Q", text="name")
+        .encode(x=alt.value(4), y=alt.Y("value:Q"), text=alt.Text("name:N"))
     )
     return (chart + rule + text).properties(height=_HEIGHT)
 
@@ -60,7 +60,11 @@ def runs_chart(runs: Sequence[Run], column: str, title: str) -> alt.Chart:
                 scale=alt.Scale(range=PALETTE),
                 legend=alt.Legend(orient="bottom", columns=1, labelLimit=320),
             ),
-            tooltip=["label", "epoch", alt.Tooltip(_field(column), title=title, format=".4f")],
+            tooltip=[
+                alt.Tooltip("label:N"),
+                alt.Tooltip("epoch:Q"),
+                alt.Tooltip(_field(column), title=title, format=".4f"),
+            ],
         )
         .properties(height=_HEIGHT + 60)
     )
@@ -73,7 +77,7 @@ def _curve(table: pd.DataFrame, column: str, title: str, colour: str) -> alt.Cha
         .encode(
             x=_EPOCH,
             y=alt.Y(_field(column), title=title, scale=alt.Scale(zero=False)),
-            tooltip=["epoch", alt.Tooltip(_field(column), format=".4f")],
+            tooltip=[alt.Tooltip("epoch:Q"), alt.Tooltip(_field(column), format=".4f")],
         )
     )
 

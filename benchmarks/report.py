@@ -222,6 +222,15 @@ _PHASES = {
 }
 
 
+_MEMORY = (
+    "one visitor",
+    "all have arrived",
+    "all have looked around",
+    "while one trains",
+    "after the training",
+)
+
+
 def load_tables(values: Results) -> str:
     """The load test: latencies by phase, and the memory of the server."""
     rows = [
@@ -232,13 +241,16 @@ def load_tables(values: Results) -> str:
             *(f"{phase[key]:.2f}" for key in ("p50", "p95", "max")),
             f"{phase['processor']:.0%}" if "processor" in phase else "",
         ]
-        for name, phase in values["phases"].items()
+        for name in _PHASES
+        for phase in [values["phases"][name]]
     ]
-    memory = [[when, f"{mib:,.0f}"] for when, mib in values["memory"].items()]
-    (_, before), (reruns, after) = values["growth"][0], values["growth"][-1]
+    memory = [[when, f"{values['memory'][when]:,.0f}"] for when in _MEMORY]
+    growth = values["growth"]
     memory += [
-        ["one visitor again", f"{before:,.0f}"],
-        [f"after {reruns:,} reruns", f"{after:,.0f}"],
+        [f"one visitor, after {reruns:,} more reruns", f"{mib:,.0f}"]
+        for reruns, mib in (growth[0], growth[len(growth) // 2 - 1], growth[-1])
+    ]
+    memory += [
         ["peak", f"{values['peak']:,.0f}"],
     ]
     headers = ["phase", "interactions", "errors", "p50, s", "p95, s", "max, s", "processor"]
@@ -323,7 +335,7 @@ TABLES: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     "pages": (
         "Pages in the browser",
         "From a click to the end of the server's run, with the new content and its charts drawn, "
-        "in headless Chromium on the same two cores as the server. Cold: the first opening.",
+        "in headless Chromium on the same two cores as the server.",
         pages_table,
     ),
 }

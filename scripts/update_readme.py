@@ -1,4 +1,4 @@
-"""Put the tables of benchmarks/results.json into the README: `python scripts/update_readme.py`."""
+"""Put the tables of benchmarks/results.json into the pages: `python scripts/update_readme.py`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ sys.path.insert(0, str(PROJECT))
 
 from benchmarks.report import Results, load_results, section  # noqa: E402
 
-README = PROJECT / "README.md"
+PAGES = (PROJECT / "README.md", PROJECT / "docs" / "hosting.md")
 _BLOCK = re.compile(r"(<!-- benchmark:(\w+) -->\n).*?(<!-- /benchmark -->)", re.DOTALL)
 
 
@@ -21,4 +21,5 @@ def fill(text: str, results: Results) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(fill(README.read_text(), load_results()))
+    for page in PAGES:
+        page.write_text(fill(page.read_text(), load_results()))

@@ -15,6 +15,7 @@ from plots import BLUE, ORANGE
 from plots_html import Bar, Strip, bars, strips
 from plots_teaching import node_name, smoothing_chart
 from tabs.lesson import Lesson, needs_model, quiz
+from tabs.shared import draw
 from teaching import LAST, MEAN, Reach, Smoothing, node_of, row_of, senders
 
 _SHOWN = 4  # dimensions of a message written out as numbers
@@ -347,19 +348,19 @@ def _lab(lesson: Lesson) -> None:
         return
     users, films, quality = st.tabs(["Users alike", "Films alike", "Recommendations"])
     with users:
-        st.altair_chart(
+        draw(
             smoothing_chart(results, "users", "mean cosine of two users", kept),
-            alt="Mean cosine between users by layer",
+            "Mean cosine between users by layer",
         )
     with films:
-        st.altair_chart(
+        draw(
             smoothing_chart(results, "films", "mean cosine of two films", kept),
-            alt="Mean cosine between films by layer",
+            "Mean cosine between films by layer",
         )
     with quality:
-        st.altair_chart(
+        draw(
             smoothing_chart(results, "ndcg", "NDCG@20 on validation", kept),
-            alt="NDCG at 20 on validation ratings by layer",
+            "NDCG at 20 on validation ratings by layer",
         )
     _lab_in_words(lesson, results)
 

@@ -37,7 +37,7 @@ from tabs.my_ratings import (
     toggle_watchlist,
     watchlist,
 )
-from tabs.shared import count, escape, no_model_yet, pick_user
+from tabs.shared import count, draw, escape, no_model_yet, pick_user
 
 POSTER_CACHE = PROJECT_DIR / ".cache"
 _CARD_PIXELS = 168
@@ -284,7 +284,7 @@ def _graph_reasons(data: MovieData, viewer: Viewer, reasons: Explanation) -> Non
         others["learned about this user (self term)"] = reasons.self_term
     extra = pd.DataFrame({"term": others.keys(), "contribution": others.values()})
     bars = pd.concat([shown, extra]) if others else shown
-    st.altair_chart(contribution_chart(bars), alt="Contribution of each rated film to the score")
+    draw(contribution_chart(bars), "Contribution of each rated film to the score")
     st.caption(
         f"The bars add up to the graph score **{reasons.graph_score:.4f}** exactly, because "
         "LightGCN is linear: contribution = weight × (message of the rated film · this film), "
@@ -299,7 +299,7 @@ def _tag_reasons(item: Recommendation, reasons: Explanation) -> None:
         st.info("This film shares no tag and no genre with the films rated above 2.5 stars.")
         return
     table = pd.DataFrame(reasons.tags, columns=["tag", "share"])
-    st.altair_chart(tag_share_chart(table.head(12)), alt="Share of each tag in the similarity")
+    draw(tag_share_chart(table.head(12)), "Share of each tag in the similarity")
     st.caption(
         f"All {len(table)} shares add up to the tag similarity **{item.tag_similarity:.4f}**, the "
         "cosine between the film and the films rated above 2.5 stars (TF-IDF of tags and genres)."
@@ -324,7 +324,7 @@ def _similar(data: MovieData, model: TrainedModel, movie: int) -> None:
 
 def _breakdown(data: MovieData, recommendations: Sequence[Recommendation]) -> None:
     st.subheader("Where the scores come from")
-    st.altair_chart(score_chart(data, recommendations), alt="Final scores as a sum of their parts")
+    draw(score_chart(data, recommendations), "Final scores as a sum of their parts")
     st.caption(
         "The graph score is the dot product of the LightGCN embeddings; the tag similarity is a "
         "cosine from 0 to 1 over tags and genres. Before they are added, each is divided by the "

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+import altair as alt
 import numpy as np
 import streamlit as st
 
 from data_preparation import MovieData
+from plots_spec import finished_spec
 from training_job import training_allowed
 
 
@@ -53,6 +55,11 @@ def escape(text: str) -> str:
     """Text from files and links, safe inside Markdown: it shows as written, on one line."""
     one_line = " ".join(_BIDI_CONTROLS.sub("", text).split())
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~$:&=^@])", r"\\\1", _SHORTHAND.sub("\u2060", one_line))
+
+
+def draw(chart: alt.Chart | alt.LayerChart, alt_text: str) -> None:
+    """A chart, sent without the checks that take longer than all else in a rerun."""
+    st.vega_lite_chart(finished_spec(chart), alt=alt_text)
 
 
 def count(number: int, thing: str) -> str:

@@ -9,6 +9,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from data_preparation import MovieData
 from lightgcn import EpochRecord
 from plots_training import loss_chart, metric_chart
+from tabs.shared import draw
 from tabs.train_settings import PROTOCOL_NAMES
 from training_job import JobBoard, TrainingJob
 
@@ -134,14 +135,16 @@ def curves(records: tuple[EpochRecord, ...], to_beat: dict[str, float], k: int) 
     """Loss and the three metrics on validation by epoch, each with popularity as a line to beat."""
     first, second = st.columns(2), st.columns(2)
     if len(records) > 1:
-        first[0].altair_chart(loss_chart(records), alt="Training loss by epoch")
+        with first[0]:
+            draw(loss_chart(records), "Training loss by epoch")
     else:
         first[0].caption("The loss appears after the first epoch.")
     for column, name in zip((first[1], *second), reversed(metric_names(k)), strict=True):
         if name not in records[0].metrics:
             column.caption(f"{name} was not measured in this run.")
             continue
-        column.altair_chart(
-            metric_chart(records, name, to_beat.get(name)),
-            alt=f"{name} on validation by epoch, with popularity as the line to beat",
-        )
+        with column:
+            draw(
+                metric_chart(records, name, to_beat.get(name)),
+                f"{name} on validation by epoch, with popularity as the line to beat",
+            )

@@ -8,7 +8,7 @@ from data_preparation import MovieData
 from export import to_csv
 from plots_training import runs_chart
 from runs import Run, RunHistory, curves_table, run_label, runs_table
-from tabs.shared import escape
+from tabs.shared import draw, escape
 from tabs.train_links import choice_of_run
 from tabs.train_progress import metric_names
 from tabs.train_settings import PROTOCOL_NAMES, apply
@@ -55,7 +55,7 @@ def _compare(data: MovieData, by_id: dict[str, Run], k: int) -> None:
     if not runs:
         st.caption("Choose a run that was measured by this.")
         return
-    st.altair_chart(runs_chart(runs, column, title), alt=f"{title} by epoch, one curve per run")
+    draw(runs_chart(runs, column, title), f"{title} by epoch, one curve per run")
     if len({(run.fingerprint, run.protocol) for run in runs}) > 1:
         st.caption("These runs hold out different ratings, so their curves cannot be compared.")
 

@@ -455,8 +455,9 @@ def test_the_bpr_step_starts_from_the_models_scores_and_lowers_the_loss(
     assert before["negative score"] == pytest.approx(scores[popular], rel=1e-3)
     for row in (before, after):
         x = row["positive score"] - row["negative score"]
-        assert row["difference x"] == pytest.approx(x, abs=1e-4)
-        assert row["loss −ln σ(x)"] == pytest.approx(np.log1p(np.exp(-x)), abs=1e-4)
+        # The scores are shown with four decimals, so their difference may be off by one more.
+        assert row["difference x"] == pytest.approx(x, abs=2e-4)
+        assert row["loss −ln σ(x)"] == pytest.approx(np.log1p(np.exp(-x)), abs=2e-4)
     assert after["loss −ln σ(x)"] < before["loss −ln σ(x)"]
     assert "pull σ(−x)" not in {c for t in app.table for c in t.value.columns}
     answer(app, "quiz_negative", 2)
