@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, ViewportSize
 
 from tests.browser import TABS, App, keep_picture, open_tab, settle
 from tests.journeys.audits import accessibility_faults, brightness, low_contrast, width_faults
@@ -45,32 +45,37 @@ _SHOWN = "() => document.querySelector('[role=tabpanel]:has(h2)').innerText"
 _LABEL = "radio => radio.ariaLabel ?? radio.closest('label')?.innerText ?? radio.innerText"
 
 
-def _check_all(page: Page, faults: Iterator[tuple[str, list[str]]]) -> None:
-    found = dict(faults)
+def test_every_section_can_be_read_in_both_themes_and_on_a_phone(app: App, visiting: Visit) -> None:
+    """One walk through all sections; in each, the theme and then the width change."""
+    found: dict[str, list[str]] = {}
+    with visiting(app) as page:
+        for name in sections(page):
+            found[name] = [*_contrast_faults(page), *accessibility_faults(page)]
+            page.emulate_media(color_scheme="dark")
+            page.wait_for_function(_IS_DARK)
+            settle(page)
+            found[name] += [*_contrast_faults(page), *_white_boxes(page)]
+            keep_picture(page, f"dark_{_slug(name)}", full_page=False)
+            page.emulate_media(color_scheme="light")
+            page.set_viewport_size(_PHONE)
+            settle(page)
+            found[name] += width_faults(page)
+            keep_picture(page, f"phone_{_slug(name)}")
+            page.set_viewport_size(_DESK)
+            settle(page)
     assert len(found) >= _AT_LEAST, list(found)
     wrong = {name: these for name, these in found.items() if these}
     assert not wrong, "\n".join(f"{name}: {fault}" for name in wrong for fault in wrong[name])
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_everything_has_a_name_and_can_be_read(app: App, visiting: Visit, dark: bool) -> None:
-    with visiting(app, dark=dark) as page:
+_PHONE, _DESK = ViewportSize(width=390, height=844), ViewportSize(width=1280, height=1000)
+_IS_DARK = """() => getComputedStyle(document.querySelector('[data-testid=stApp]'))
+  .backgroundColor.match(/\\d+/g).slice(0, 3).every(value => value < 64)"""
 
-        def audit() -> Iterator[tuple[str, list[str]]]:
-            for name in sections(page):
-                faults = [
-                    fault
-                    for fault in low_contrast(page)
-                    if not any(re.search(known, fault) for known in _KNOWN)
-                ]
-                if dark:
-                    faults += _white_boxes(page)
-                    keep_picture(page, f"dark_{_slug(name)}", full_page=False)
-                else:
-                    faults += accessibility_faults(page)
-                yield name, faults
 
-        _check_all(page, audit())
+def _contrast_faults(page: Page) -> list[str]:
+    faults = low_contrast(page)
+    return [f for f in faults if not any(re.search(known, f) for known in _KNOWN)]
 
 
 def _white_boxes(page: Page) -> list[str]:
@@ -78,17 +83,6 @@ def _white_boxes(page: Page) -> list[str]:
     parts = page.get_by_test_id(re.compile("^(stVegaLiteChart|stDataFrame)$"))
     looks = [brightness(part) for part in parts.filter(visible=True).all()]
     return [f"chart or table {i} is a white box" for i, look in enumerate(looks) if look > 0.4]
-
-
-def test_nothing_is_wider_than_a_phone(app: App, visiting: Visit) -> None:
-    with visiting(app, width=390, height=844) as page:
-
-        def audit() -> Iterator[tuple[str, list[str]]]:
-            for name in sections(page):
-                keep_picture(page, f"phone_{_slug(name)}")
-                yield name, width_faults(page)
-
-        _check_all(page, audit())
 
 
 def _slug(name: str) -> str:

@@ -23,9 +23,13 @@ def test_train_leave_come_back_and_use_the_new_model(own_app: App, visiting: Vis
         open_tab(page, "Train Model")
         expect(page.get_by_text(_IN_USE)).to_contain_text("K = 2")
         page.get_by_text("fast", exact=True).click()
+        expect(page).to_have_url(re.compile("preset=fast"))
+        settle(page)  # the sliders of the preset before are gone
         layers = page.get_by_role("slider", name="Layers K")
         expect(layers).to_have_value("2")
         layers.press("ArrowRight")
+        expect(page).to_have_url(re.compile("layers=3"))
+        settle(page)
         # Long enough that it cannot end before somebody pauses it.
         page.get_by_role("slider", name="Epochs at most").press("End")
         page.get_by_text("Advanced settings").click()
