@@ -77,16 +77,7 @@ def tag_pairs(data: MovieData, min_films: int = 3) -> pd.DataFrame:
     together = sparse.triu(_meetings(data), k=1).tocoo()
     enough = together.data >= min_films
     first, second = together.row[enough], together.col[enough]
-    films = together.data[enough]
-    names = np.array(data.tag_names, dtype=object)
-    table = pd.DataFrame(
-        {
-            "first": names[first],
-            "second": names[second],
-            "films": films,
-            "lift": _lift(data, first, second, films),
-        }
-    )
+    table = _pairs(data, first, second, together.data[enough])
     return table.sort_values(["films", "lift"], ascending=False, ignore_index=True)
 
 
@@ -107,16 +98,18 @@ def co_occurrence(data: MovieData, n_tags: int = 20) -> pd.DataFrame:
     chosen = chosen[leaves_list(linkage(carries, "average"))]
     first, second = (grid.ravel() for grid in np.meshgrid(chosen, chosen, indexing="ij"))
     films = meetings[chosen][:, chosen].toarray().ravel()
-    names = np.array(data.tag_names, dtype=object)
-    table = pd.DataFrame(
-        {
-            "first": names[first],
-            "second": names[second],
-            "films": films,
-            "lift": _lift(data, first, second, films),
-        }
-    )
+    table = _pairs(data, first, second, films)
     return table[first != second].reset_index(drop=True)
+
+
+def _pairs(
+    data: MovieData, first: NDArray[np.int64], second: NDArray[np.int64], films: NDArray
+) -> pd.DataFrame:
+    """One row per pair of tags (columns of `tag_counts`): first, second, films, lift."""
+    names = np.array(data.tag_names, dtype=object)
+    lift = _lift(data, first, second, films)
+    columns = {"first": names[first], "second": names[second], "films": films, "lift": lift}
+    return pd.DataFrame(columns)
 
 
 def film_tags(data: MovieData) -> sparse.csr_array:

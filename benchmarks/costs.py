@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,10 +33,15 @@ _SPREAD = 1.2  # σ of the log-normal popularity and activity in `synthetic_grap
 
 
 def load() -> MovieData:
+    return load_movie_data(movielens_folder())
+
+
+def movielens_folder() -> Path:
+    """Where the dataset lies; without it there is nothing to measure."""
     folder = find_local_data()
     if folder is None:
         raise SystemExit("MovieLens is not here; run `python data_download.py` first.")
-    return load_movie_data(folder)
+    return folder
 
 
 def peak_mib() -> float:

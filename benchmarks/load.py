@@ -1,8 +1,9 @@
-"""Many visitors at once: `python benchmarks/load.py` measures and prints a table.
+"""Many visitors at once: `python benchmarks/run.py load`.
 
-Twenty visitors look around in a real server (`tests/session.py`), first by themselves, then
-while one trains. Each has ratings, a watchlist and filters of its own, and after every step checks
-that the page shows these and no one else's. Then one visitor reruns the page a thousand times.
+Twenty visitors (`tests/session.py`) look around in a real server, on the model that its first visit
+trains, first by themselves, then while one more trains the best. Each has ratings, a watchlist and
+filters of its own, and after every step checks that the page shows these and no one else's. Then
+one visitor reruns the page a thousand times.
 
 Latency is from sending an interaction to the message that its run has ended: everything but the
 network and the drawing in the browser.
@@ -10,9 +11,7 @@ network and the drawing in the browser.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import random
 import statistics
 import sys
@@ -23,11 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from benchmarks.report import load_tables
-from data_download import find_local_data
-from tests.session import PageError, Server, Session, running_server
+from benchmarks.costs import movielens_folder
+from tests.server import Server, running_server
+from tests.session import PageError, Session
 
 VISITORS = 20
 THINK_SECONDS = (2.0, 8.0)  # between two interactions of a visitor, uniformly
@@ -251,22 +248,22 @@ async def rerun_often(visitor: Visitor, server: Server, reruns: int) -> list[tup
     return [*samples, (len(latencies), server.memory())]
 
 
-async def measure_on(server: Server, seconds: float = PHASE_SECONDS) -> Values:
+async def measure_on(server: Server) -> Values:
     """All phases, one after the other."""
     values: Values = {"memory": {"started": server.memory()}, "phases": {}}
     visitors = [Visitor(n, Session(server.url)) for n in range(VISITORS)]
     await visitors[0].arrive()
     values["memory"]["one visitor"] = server.memory()
     _tell(values["memory"])
-    values["phases"]["one visitor"] = await browse(visitors[:1], seconds, (0.5, 1.0))
+    values["phases"]["one visitor"] = await browse(visitors[:1], PHASE_SECONDS, (0.5, 1.0))
     await asyncio.gather(*(visitor.arrive() for visitor in visitors[1:]))
     values["memory"]["all have arrived"] = server.memory()
-    values["phases"]["all"] = await _timed(server, visitors, seconds)
+    values["phases"]["all"] = await _timed(server, visitors)
     values["memory"]["all have looked around"] = server.memory()
 
     stop = asyncio.Event()
     training = asyncio.create_task(keep_training(Session(server.url), stop))
-    values["phases"]["all, one trains"] = await _timed(server, visitors, seconds)
+    values["phases"]["all, one trains"] = await _timed(server, visitors)
     values["memory"]["while one trains"] = server.memory()
     stop.set()
     values["trainings"] = await training
@@ -281,10 +278,10 @@ async def measure_on(server: Server, seconds: float = PHASE_SECONDS) -> Values:
     return values
 
 
-async def _timed(server: Server, visitors: Sequence[Visitor], seconds: float) -> Values:
+async def _timed(server: Server, visitors: Sequence[Visitor]) -> Values:
     """`browse` and the share of a processor that the server used meanwhile."""
     begun, used = time.monotonic(), server.processor_seconds()
-    found = await browse(visitors, seconds, THINK_SECONDS)
+    found = await browse(visitors, PHASE_SECONDS, THINK_SECONDS)
     _tell(found)
     spent = server.processor_seconds() - used
     return found | {"processor": spent / (time.monotonic() - begun)}
@@ -294,34 +291,11 @@ def _tell(news: object) -> None:
     print(news, file=sys.stderr, flush=True)
 
 
-def measure(checkpoint: Path | None = None, seconds: float = PHASE_SECONDS) -> Values:
-    """Start a server on MovieLens and put it under load; without a checkpoint it trains first."""
-    data = find_local_data()
-    if data is None:
-        raise SystemExit("MovieLens is not here; run `python data_download.py` first.")
+def measure() -> Values:
+    """Start a server on MovieLens and put it under load; its first visitor makes it train."""
     with tempfile.TemporaryDirectory() as folder:
-        model = Path(folder) / "model.pth"
-        if checkpoint:
-            model.write_bytes(checkpoint.read_bytes())
         log = Path(folder) / "server.log"
-        with running_server(data, model, log) as server:
-            values = asyncio.run(measure_on(server, seconds))
+        with running_server(movielens_folder(), Path(folder) / "model.pth", log) as server:
+            values = asyncio.run(measure_on(server))
         text = log.read_text(encoding="utf-8")
     return values | {"log_errors": [line for line in text.splitlines() if "Error" in line][:9]}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--seconds", type=float, default=PHASE_SECONDS, help="length of a phase")
-    parser.add_argument("--checkpoint", type=Path, help="start with a copy of this model")
-    parser.add_argument("--json", action="store_true", help="print the values, not the table")
-    options = parser.parse_args()
-    values = measure(options.checkpoint, options.seconds)
-    print(json.dumps(values, indent=1) if options.json else load_tables(values))
-    for phase in values["phases"].values():
-        for error in phase["errors"]:
-            print(error, file=sys.stderr)
-
-
-if __name__ == "__main__":
-    main()

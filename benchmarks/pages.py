@@ -1,4 +1,4 @@
-"""How long a page takes to change in a real browser: `python benchmarks/pages.py`.
+"""How long a page takes to change in a real browser: `python benchmarks/run.py pages`.
 
 From the click to the moment when the server has finished, the new content and its charts are on the
 page, nothing is stale and two frames have been drawn. MovieLens, the model 'best', Chromium and the
@@ -18,10 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from benchmarks.report import pages_table
-from data_download import PROJECT_DIR, find_local_data
+from benchmarks.costs import movielens_folder
+from data_download import PROJECT_DIR
 from tests.browser import Page, running_app, running_chromium, settle, visit
 
 ROUNDS = 7
@@ -54,10 +52,8 @@ _TWO_FRAMES = "new Promise(r => requestAnimationFrame(() => requestAnimationFram
 
 
 def measure() -> list[dict[str, Any]]:
-    """One row per kind of change: what, and the seconds of each round."""
-    data = find_local_data()
-    if data is None:
-        raise SystemExit("MovieLens is not here; run `python data_download.py` first.")
+    """One row per kind of change: what, how often, the median and the slowest in seconds."""
+    data = movielens_folder()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         subprocess.run(
@@ -72,7 +68,7 @@ def measure() -> list[dict[str, Any]]:
                 rows = _start_here(page)
             with visit(chromium, app, f"tab=Insights&section={quote_plus(_OPENED)}") as page:
                 rows += _insights(page)
-    return rows
+    return _summary(rows)
 
 
 def _start_here(page: Page) -> list[dict[str, Any]]:
@@ -133,7 +129,7 @@ def _timed(page: Page, act: Callable[[], None], text: str, charts: int = 0) -> f
     return time.perf_counter() - start
 
 
-def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Median and slowest of each row."""
     return [
         {
@@ -144,7 +140,3 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
-
-
-if __name__ == "__main__":
-    print(pages_table(summary(measure())))

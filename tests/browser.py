@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
-PROJECT = Path(__file__).resolve().parent.parent
+from tests.server import PROJECT, Server, running_server
+
 ARTIFACTS = PROJECT / "artifacts"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 INSTALL_CHROMIUM = "apt-get install -y chromium"
@@ -42,57 +36,21 @@ _FLAGS = [
 ]
 
 
-@dataclass(frozen=True)
-class App:
-    """A running server: its address, and the file that it writes its messages to."""
-
-    url: str
-    log: Path
-
-
 @contextmanager
-def running_app(data: Path, folder: Path) -> Iterator[App]:
-    """Serve the app on a free loopback port.
+def running_app(data: Path, folder: Path) -> Iterator[Server]:
+    """Serve the app to a browser.
 
     Args:
         data: folder of the dataset.
         folder: for what the server writes: `model.pth` and `server.log`.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        *(sys.executable, "-m", "streamlit", "run", str(PROJECT / "app.py")),
-        *("--server.port", str(port), "--server.address", "127.0.0.1"),
-        *("--server.headless", "true", "--server.fileWatcherType", "none"),
-        *("--secrets.files", str(folder / "no_secrets.toml")),  # the same pictures everywhere
-    ]
-    environment = {name: value for name, value in os.environ.items() if name != "TMDB_API_KEY"}
-    environment |= {"MOVIELENS_DIR": str(data), "LIGHTGCN_CHECKPOINT": str(folder / "model.pth")}
-    app = App(f"http://127.0.0.1:{port}", folder / "server.log")
-    with app.log.open("w") as output:
-        server = subprocess.Popen(
-            command, env=environment, stdout=output, stderr=subprocess.STDOUT, cwd=PROJECT
-        )
-    try:
-        _wait_until_healthy(app, server)
-        yield app
-    finally:
-        server.kill()  # Streamlit's own farewell takes seconds, and there is nothing to save
-        server.wait()
-
-
-def _wait_until_healthy(app: App, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
-        if server.poll() is not None:
-            raise RuntimeError(f"the app ended by itself:\n{app.log.read_text()}")
-        try:
-            urllib.request.urlopen(f"{app.url}/_stcore/health", timeout=1)
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise RuntimeError(f"the app did not start:\n{app.log.read_text()}")
+    host = "127.0.0.1"
+    # Without a key for posters: the same pictures everywhere.
+    options = ("--server.address", host, "--secrets.files", str(folder / "no_secrets.toml"))
+    checkpoint, log = folder / "model.pth", folder / "server.log"
+    no_key = {"TMDB_API_KEY": ""}
+    with running_server(data, checkpoint, log, *options, environment=no_key, host=host) as server:
+        yield server
 
 
 @contextmanager
@@ -107,7 +65,7 @@ def running_chromium() -> Iterator[Browser]:
 @contextmanager
 def visit(
     chromium: Browser,
-    app: App,
+    app: Server,
     query: str = "",
     *,
     name: str = "visit",
@@ -171,7 +129,7 @@ def _watch(context: BrowserContext) -> list[str]:
     return faults
 
 
-def _complaints(page: Page, app: App, logged: int) -> list[str]:
+def _complaints(page: Page, app: Server, logged: int) -> list[str]:
     """Tracebacks on the page and in the server's log since it was `logged` bytes long."""
     complaints = [
         f"an exception on the page: {text}"

@@ -1,23 +1,16 @@
-"""A visitor's browser without a screen, and the server it talks to.
+"""A visitor's browser without a screen.
 
-`running_server` starts `streamlit run app.py` on a loopback port; a `Session` talks to it as a
-browser does: one WebSocket, protobuf messages, the timers of fragments and the address included.
+A `Session` talks to a server (`tests/server.py`) as a browser does: one WebSocket, protobuf
+messages, the timers of fragments and the address included.
 """
 
 from __future__ import annotations
 
 import asyncio
 import io
-import os
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -29,7 +22,6 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
-PROJECT = Path(__file__).resolve().parent.parent
 PATIENCE_SECONDS = 120.0  # a run that takes longer counts as hanging
 
 # Of a widget's element: the field of `WidgetState` that holds its value.
@@ -44,92 +36,6 @@ _VALUE_FIELDS = {
     "slider": "double_array_value",
     "checkbox": "bool_value",
 }
-
-
-# --- the server -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running app: where it answers, its process, and what it has printed."""
-
-    url: str
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    def memory(self) -> float:
-        """Resident memory in MiB; needs /proc."""
-        return self._status("VmRSS")
-
-    def peak_memory(self) -> float:
-        """The most resident memory so far in MiB; needs /proc."""
-        return self._status("VmHWM")
-
-    def _status(self, name: str) -> float:
-        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
-        (line,) = (line for line in status.splitlines() if line.startswith(name))
-        return int(line.split()[1]) / 1024
-
-    def processor_seconds(self) -> float:
-        """Processor time so far; needs /proc."""
-        numbers = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rsplit(")")[1]
-        user, system = numbers.split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-
-
-@contextmanager
-def running_server(
-    data: Path,
-    checkpoint: Path,
-    log: Path,
-    *options: str,
-    environment: Mapping[str, str] | None = None,
-    project: Path = PROJECT,
-) -> Iterator[Server]:
-    """Serve the app on a free loopback port, with the project's own config.toml."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        *(sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)),
-        *("--server.headless", "true", "--server.fileWatcherType", "none", *options),
-    ]
-    places = {"MOVIELENS_DIR": str(data), "LIGHTGCN_CHECKPOINT": str(checkpoint)}
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            env={**os.environ, **places, **(environment or {})},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=project,
-        )
-    try:
-        url = f"http://localhost:{port}"
-        _wait_until_healthy(url, process, log)
-        yield Server(url, process, log)
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(240):
-        if process.poll() is not None:
-            raise RuntimeError(f"the app ended by itself:\n{log.read_text()}")
-        try:
-            urllib.request.urlopen(f"{url}/_stcore/health", timeout=1)
-        except OSError:
-            time.sleep(0.25)
-        else:
-            return
-    raise RuntimeError(f"the app did not start:\n{log.read_text()}")
-
-
-# --- a visitor's browser --------------------------------------------------------------------------
 
 
 class PageError(RuntimeError):

@@ -13,7 +13,8 @@ import pytest
 
 from benchmarks.load import Visitor, keep_training
 from data_download import DEMO_DIR
-from tests.session import Server, Session, running_server
+from tests.server import Server, running_server
+from tests.session import Session
 
 VISITORS = 4
 WARM_UP, RERUNS = 30, 80

@@ -19,7 +19,8 @@ from websockets.exceptions import InvalidStatus
 
 import posters
 from data_download import DEMO_DIR
-from tests.session import PROJECT, PageError, Server, Session, running_server
+from tests.server import PROJECT, Server, running_server
+from tests.session import PageError, Session
 
 CONFIG = tomllib.loads((PROJECT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
 SECRETS_EXAMPLE = PROJECT / ".streamlit" / "secrets.toml.example"

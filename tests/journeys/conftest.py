@@ -20,11 +20,11 @@ from tests.browser import (
     CHROMIUM,
     INSTALL_CHROMIUM,
     TRAINING_TIMEOUT,
-    App,
     running_app,
     running_chromium,
     visit,
 )
+from tests.server import Server
 
 Visit = Callable[..., AbstractContextManager[Page]]
 
@@ -39,7 +39,7 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def app(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+def app(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """An app on the demo data that has a model. Nobody may change it."""
     with running_app(DEMO_DIR, tmp_path_factory.mktemp("shared")) as server:
         with visit(chromium, server, "tab=Recommendations", name="first model") as page:
@@ -49,14 +49,14 @@ def app(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture
-def new_app(chromium: Browser, tmp_path: Path) -> Iterator[App]:
+def new_app(chromium: Browser, tmp_path: Path) -> Iterator[Server]:
     """An app on the demo data that nobody has visited yet, without a model."""
     with running_app(DEMO_DIR, tmp_path) as server:
         yield server
 
 
 @pytest.fixture
-def own_app(app: App, tmp_path: Path) -> Iterator[App]:
+def own_app(app: Server, tmp_path: Path) -> Iterator[Server]:
     """An app that starts with the shared one's model, and may be changed."""
     shutil.copy(app.log.with_name("model.pth"), tmp_path)
     with running_app(DEMO_DIR, tmp_path) as server:

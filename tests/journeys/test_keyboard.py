@@ -7,9 +7,10 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import TABS, App, open_tab, settle
+from tests.browser import TABS, open_tab, settle
 from tests.journeys.audits import focus_stops
 from tests.journeys.conftest import Visit
+from tests.server import Server
 
 pytestmark = pytest.mark.browser
 
@@ -26,7 +27,7 @@ def press_until(page: Page, selector: str, key: str = "Tab", most: int = 60) -> 
     raise AssertionError(f"{most} times {key} did not reach {selector}")
 
 
-def test_from_a_tab_to_the_reasons_for_another_user(app: App, visiting: Visit) -> None:
+def test_from_a_tab_to_the_reasons_for_another_user(app: Server, visiting: Visit) -> None:
     with visiting(app) as page:
         page.keyboard.press("Tab")
         expect(page.get_by_role("link", name="Skip to main content")).to_be_focused()
@@ -73,7 +74,7 @@ def test_from_a_tab_to_the_reasons_for_another_user(app: App, visiting: Visit) -
 
 @pytest.mark.parametrize("tab", TABS)
 def test_tab_goes_through_the_whole_page_and_shows_where(
-    app: App, visiting: Visit, tab: str
+    app: Server, visiting: Visit, tab: str
 ) -> None:
     with visiting(app) as page:
         open_tab(page, tab)

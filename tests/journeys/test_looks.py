@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, ViewportSize
 
-from tests.browser import TABS, App, keep_picture, open_tab, settle
+from tests.browser import TABS, keep_picture, open_tab, settle
 from tests.journeys.audits import accessibility_faults, brightness, low_contrast, width_faults
 from tests.journeys.conftest import Visit
+from tests.server import Server
 
 pytestmark = pytest.mark.browser
 
@@ -45,7 +46,9 @@ _SHOWN = "() => document.querySelector('[role=tabpanel]:has(h2)').innerText"
 _LABEL = "radio => radio.ariaLabel ?? radio.closest('label')?.innerText ?? radio.innerText"
 
 
-def test_every_section_can_be_read_in_both_themes_and_on_a_phone(app: App, visiting: Visit) -> None:
+def test_every_section_can_be_read_in_both_themes_and_on_a_phone(
+    app: Server, visiting: Visit
+) -> None:
     """One walk through all sections; in each, the theme and then the width change."""
     found: dict[str, list[str]] = {}
     with visiting(app) as page:

@@ -7,13 +7,14 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import App, keep_picture, open_tab, settle
+from tests.browser import keep_picture, open_tab, settle
 from tests.journeys.conftest import Visit
+from tests.server import Server
 
 pytestmark = pytest.mark.browser
 
 
-def test_search_a_film_on_the_map_and_read_its_neighbours(app: App, visiting: Visit) -> None:
+def test_search_a_film_on_the_map_and_read_its_neighbours(app: Server, visiting: Visit) -> None:
     with visiting(app, "tab=Insights") as page:
         film = page.get_by_role("combobox", name="Film", exact=True)
         whole = page.get_by_label(re.compile(r"^Map of \d+ films")).first

@@ -7,8 +7,9 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser import TRAINING_TIMEOUT, App, keep_picture, open_tab, settle
+from tests.browser import TRAINING_TIMEOUT, keep_picture, open_tab, settle
 from tests.journeys.conftest import Visit
+from tests.server import Server
 
 pytestmark = pytest.mark.browser
 
@@ -21,7 +22,7 @@ def titles(page: Page) -> Locator:
 _LABELS = "marks => marks.map(mark => mark.getAttribute('aria-label'))"
 
 
-def test_from_the_first_visit_to_a_recommendation(new_app: App, visiting: Visit) -> None:
+def test_from_the_first_visit_to_a_recommendation(new_app: Server, visiting: Visit) -> None:
     with visiting(new_app, wait=False) as page:
         page.get_by_role("heading", level=1, name="LightGCN Movies").wait_for()
         page.get_by_text("Demo data:").wait_for()
@@ -37,7 +38,7 @@ def test_from_the_first_visit_to_a_recommendation(new_app: App, visiting: Visit)
         keep_picture(page, "recommendations")
 
 
-def test_the_reasons_add_up_to_the_score_on_the_card(app: App, visiting: Visit) -> None:
+def test_the_reasons_add_up_to_the_score_on_the_card(app: Server, visiting: Visit) -> None:
     with visiting(app, "tab=Recommendations&user=7&k=3") as page:
         page.get_by_role("button", name="Why?").nth(1).click()
         reasons = page.get_by_role("dialog", name="Why this film?")
@@ -60,7 +61,7 @@ def test_the_reasons_add_up_to_the_score_on_the_card(app: App, visiting: Visit) 
         expect(reasons).to_be_hidden()
 
 
-def test_a_visitor_rates_films_and_sees_the_list_change(app: App, visiting: Visit) -> None:
+def test_a_visitor_rates_films_and_sees_the_list_change(app: Server, visiting: Visit) -> None:
     with visiting(app, "tab=Recommendations&who=Me") as page:
         expect(titles(page)).to_have_count(0)  # nothing is known about the visitor
         page.get_by_role("button", name="Interstellar (2014)").click()
@@ -82,7 +83,7 @@ def test_a_visitor_rates_films_and_sees_the_list_change(app: App, visiting: Visi
             expect(other.get_by_text("My 2 ratings: change or delete")).to_have_count(0)
 
 
-def test_the_link_reproduces_user_and_k(app: App, visiting: Visit) -> None:
+def test_the_link_reproduces_user_and_k(app: Server, visiting: Visit) -> None:
     with visiting(app, "tab=Recommendations&user=7&k=3") as page:
         expect(titles(page)).to_have_count(3)
         user = page.get_by_role("combobox", name="User", exact=True)

@@ -7,15 +7,16 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import TRAINING_TIMEOUT, App, keep_picture, open_tab, settle
+from tests.browser import TRAINING_TIMEOUT, keep_picture, open_tab, settle
 from tests.journeys.conftest import Visit
+from tests.server import Server
 
 pytestmark = pytest.mark.browser
 
 _IN_USE = re.compile(r"Now in use: embedding size 64, K = (\d)")
 
 
-def test_train_leave_come_back_and_use_the_new_model(own_app: App, visiting: Visit) -> None:
+def test_train_leave_come_back_and_use_the_new_model(own_app: Server, visiting: Visit) -> None:
     with visiting(own_app, "tab=Recommendations&k=5") as page:
         cards = page.locator(".st-key-cards")
         before = cards.inner_text()

@@ -1,0 +1,101 @@
+"""A real server: `streamlit run app.py` on a loopback port."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running app: where it answers, its process, and what it has printed."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def memory(self) -> float:
+        """Resident memory in MiB; needs /proc."""
+        return self._status("VmRSS")
+
+    def peak_memory(self) -> float:
+        """The most resident memory so far in MiB; needs /proc."""
+        return self._status("VmHWM")
+
+    def _status(self, name: str) -> float:
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        (line,) = (line for line in status.splitlines() if line.startswith(name))
+        return int(line.split()[1]) / 1024
+
+    def processor_seconds(self) -> float:
+        """Processor time so far; needs /proc."""
+        numbers = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rsplit(")")[1]
+        user, system = numbers.split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def running_server(
+    data: Path,
+    checkpoint: Path,
+    log: Path,
+    *options: str,
+    environment: Mapping[str, str] | None = None,
+    project: Path = PROJECT,
+    host: str = "localhost",
+) -> Iterator[Server]:
+    """Serve the app on a free loopback port, with the project's own config.toml.
+
+    Args:
+        checkpoint: where the model lies or will lie.
+        log: for what the server prints.
+        options: for `streamlit run`.
+        environment: on top of this process's.
+        host: the name in the address.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        *(sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)),
+        *("--server.headless", "true", "--server.fileWatcherType", "none", *options),
+    ]
+    places = {"MOVIELENS_DIR": str(data), "LIGHTGCN_CHECKPOINT": str(checkpoint)}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, **places, **(environment or {})},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=project,
+        )
+    try:
+        url = f"http://{host}:{port}"
+        _wait_until_healthy(url, process, log)
+        yield Server(url, process, log)
+    finally:
+        process.kill()  # Streamlit's own farewell takes seconds, and there is nothing to save
+        process.wait()
+
+
+def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(600):
+        if process.poll() is not None:
+            raise RuntimeError(f"the app ended by itself:\n{log.read_text()}")
+        try:
+            urllib.request.urlopen(f"{url}/_stcore/health", timeout=1)
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise RuntimeError(f"the app did not start:\n{log.read_text()}")
