@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import altair as alt
-import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -14,6 +13,7 @@ from export import to_csv
 from insights import MovieMap, movie_map
 from lightgcn import TrainedModel
 from plots_spec import Spec, finished_spec
+from tabs.film_search import search_film
 
 # Session keys.
 FILM = "insights_film"  # inner id of the film that the map and the suggestions follow
@@ -27,24 +27,16 @@ def cached_map(_data: MovieData, _model: TrainedModel, key: str) -> MovieMap:
 
 
 def pick_film(data: MovieData) -> int:
-    """A box to search all films, those with most ratings first; the inner id."""
-    names = data.labels
-    if not 0 <= st.session_state.get(FILM, 0) < data.n_movies:  # left from other data
-        del st.session_state[FILM]
-    return st.selectbox(
-        "Film",
-        np.argsort(-data.movie_degree, kind="stable").tolist(),
-        format_func=names.__getitem__,
-        key=FILM,
-        persist_state="session",
-        on_change=_fly,
-        help="Type to search; the most rated films come first.",
-    )
+    """The film in question, after a box to search another; the inner id."""
+    if not 0 <= st.session_state.get(FILM, -1) < data.n_movies:  # new, or left from other data
+        st.session_state[FILM] = int(data.movie_degree.argmax())
+    search_film(data, lambda movie: movie == st.session_state[FILM], _fly, key=FILM)
+    return st.session_state[FILM]
 
 
-def _fly() -> None:
+def _fly(movie: int) -> None:
     """Searching a film moves the map to it."""
-    st.session_state[ZOOM] = True
+    st.session_state[FILM], st.session_state[ZOOM] = movie, True
     move_map()
 
 

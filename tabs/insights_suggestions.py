@@ -23,6 +23,7 @@ def _report(_data: MovieData, _model: TrainedModel, key: str) -> SuggestionRepor
     return measure_suggestions(_data, _model, n_neighbours=_N_NEIGHBOURS)
 
 
+@st.fragment  # typing a title need not run the other tabs
 def render(data: MovieData, model: TrainedModel | None) -> None:
     st.subheader("Tags that a film's neighbours suggest")
     if not data.tag_names:

@@ -10,11 +10,12 @@ from movielens_files import MAX_STARS, MIN_STARS
 from plots import label
 from prediction import Recommendation
 from ratings_import import MATCHED, MAX_BYTES, RatingsFileError, TitleIndex, read_ratings_file
+from tabs.film_search import search_film
 from tabs.shared import count, escape
 
 _STARS = [half / 2 for half in range(int(MIN_STARS * 2), int(MAX_STARS * 2) + 1)]
-_QUICK_STARS = 4.5
-_QUICK_FILMS = 12
+_LIKED = 4.5
+_OFFERED = 12  # films to click at once
 
 
 def my_stars(data: MovieData) -> dict[int, float]:
@@ -55,7 +56,7 @@ def _move(before: int | None, now: int) -> str:
 
 
 def edit_my_ratings(data: MovieData) -> None:
-    """Search and rate, start quickly, upload a file; change and remove what is there."""
+    """Search and rate, upload a file; change and remove what is there."""
     rate, upload = st.tabs(["Rate films", "Upload my ratings"])
     with rate:
         _rate(data)
@@ -64,42 +65,23 @@ def edit_my_ratings(data: MovieData) -> None:
     _table(data)
 
 
+@st.fragment  # typing a title need not run the page
 def _rate(data: MovieData) -> None:
-    order = data.movie_degree.argsort(kind="stable")[::-1].tolist()
-    film, stars, add = st.columns([4, 2, 1], vertical_alignment="bottom")
-    movie = film.selectbox(
-        "Film",
-        order,
-        index=None,
-        format_func=lambda movie: label(data, movie),
-        placeholder="Search a title …",
-        key="my_film",
-    )
-    value = stars.select_slider("Stars", _STARS, 4.0, format_func=lambda s: f"{s:g} ★")
-    added = add.button("Add", type="primary", disabled=movie is None, width="stretch")
-    if added and movie is not None:
-        my_stars(data)[movie] = value
-        st.rerun()
-    st.pills(
-        f"Quick start: click what you like ({_QUICK_STARS:g} ★ each)",
-        order[:_QUICK_FILMS],
-        selection_mode="multi",
-        format_func=lambda movie: escape(label(data, movie)),
-        key="quick_start",
-        on_change=_apply_quick_start,
-        args=(data, order[:_QUICK_FILMS]),
-        persist_state="session",
-    )
+    how, which = st.columns([1, 2], gap="medium")
+    stars = how.select_slider("Stars", _STARS, _LIKED, format_func=lambda s: f"{s:g} ★")
+    how.caption("Click a film to give it these stars, click again to take them back.")
 
+    def click(movie: int) -> None:
+        if my_stars(data).get(movie) == stars:
+            del my_stars(data)[movie]
+        else:
+            my_stars(data)[movie] = stars
+        st.session_state["my_ratings_changed"] = True
 
-def _apply_quick_start(data: MovieData, offered: list[int]) -> None:
-    """Films that were switched on are rated; those switched off lose just that quick rating."""
-    chosen, stars = set(st.session_state["quick_start"]), my_stars(data)
-    for movie in offered:
-        if movie in chosen:
-            stars.setdefault(movie, _QUICK_STARS)
-        elif stars.get(movie) == _QUICK_STARS:
-            del stars[movie]
+    with which:
+        search_film(data, my_stars(data).__contains__, click, key="my_film", shown=_OFFERED)
+    if st.session_state.pop("my_ratings_changed", False):
+        st.rerun()  # the recommendations are outside of this fragment
 
 
 def _upload(data: MovieData) -> None:
@@ -168,7 +150,6 @@ def _table(data: MovieData) -> None:
         )
         if st.button("Remove all my ratings"):
             stars.clear()
-            st.session_state.pop("quick_start", None)
             st.rerun()
 
 

@@ -29,6 +29,7 @@ _VALUE_FIELDS = {
     "button": "trigger_value",
     "selectbox": "string_value",
     "radio": "string_value",
+    "text_input": "string_value",
     "tab_container": "string_value",
     "dataframe": "string_value",
     "multiselect": "string_array_value",

@@ -294,19 +294,27 @@ def test_filters_that_nothing_passes_say_what_to_loosen(open_tab: Open) -> None:
     healthy(app)
 
 
+def rate(app: AppTest, data: MovieData, movie: int, stars: float | None = None) -> None:
+    """Type the title of a film and click it; once more takes the rating back."""
+    if stars:
+        app.select_slider[0].set_value(stars).run()
+    app.text_input(key="my_film_text").set_value(data.labels[movie]).run()
+    found = app.pills(key="my_film_found")
+    found.set_value(sorted({*found.value} ^ {movie})).run()
+    healthy(app)
+
+
 def test_a_visitor_rates_a_film_and_gets_a_list_at_once(open_tab: Open, data: MovieData) -> None:
     app = open_tab("Recommendations", who="Me")
     healthy(app)
     assert "Rate a film or two" in texts(app)
     film = int(np.argmax(data.movie_degree))
-    app.selectbox(key="my_film").set_value(film).run()
-    press(app, "Add")
+    rate(app, data, film)
     healthy(app)
     first = films(app)
     assert len(first) == 10
     other = int(np.argsort(data.movie_degree)[-40])
-    app.selectbox(key="my_film").set_value(other).run()
-    press(app, "Add")
+    rate(app, data, other)
     second = films(app)
     assert second != first
     moves = [m.value for m in app.markdown if ":small[:gray[" in m.value]
@@ -316,10 +324,28 @@ def test_a_visitor_rates_a_film_and_gets_a_list_at_once(open_tab: Open, data: Mo
     healthy(app)
 
 
+def test_clicks_rate_films_change_the_stars_and_take_them_back(
+    open_tab: Open, data: MovieData
+) -> None:
+    app = open_tab("Recommendations", who="Me")
+    first, second = np.argsort(-data.movie_degree)[[0, 30]].tolist()
+    rate(app, data, first)
+    rate(app, data, second, 3.0)
+    mine = app.session_state[f"my_stars_{data.fingerprint}"]
+    assert mine == {first: 4.5, second: 3.0}
+    rate(app, data, first)  # with other stars than before
+    assert mine == {first: 3.0, second: 3.0}
+    rate(app, data, first)  # with the same stars
+    assert mine == {second: 3.0}
+    app.text_input(key="my_film_text").set_value(data.labels[second]).run()
+    assert app.pills(key="my_film_found").value == [second]
+    press(app, "Remove all my ratings")
+    assert app.pills(key="my_film_found").value == []
+
+
 def test_the_ratings_survive_a_visit_to_another_tab(open_tab: Open, data: MovieData) -> None:
     app = open_tab("Recommendations", who="Me")
-    app.selectbox(key="my_film").set_value(int(np.argmax(data.movie_degree))).run()
-    press(app, "Add")
+    rate(app, data, int(np.argmax(data.movie_degree)))
     before = films(app)
     app.session_state["tab"] = "Insights"
     app.run()
@@ -361,8 +387,7 @@ def test_an_unusable_upload_gives_one_sentence_and_keeps_the_ratings(
     open_tab: Open, data: MovieData, content: bytes
 ) -> None:
     app = open_tab("Recommendations", who="Me")
-    app.selectbox(key="my_film").set_value(int(np.argmax(data.movie_degree))).run()
-    press(app, "Add")
+    rate(app, data, int(np.argmax(data.movie_degree)))
     upload(app, content)
     assert not app.exception
     assert len(app.error) == 1

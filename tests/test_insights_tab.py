@@ -215,8 +215,9 @@ def test_searching_flies_to_the_film(data: MovieData, model: TrainedModel) -> No
     app = open_section(MAP, data, model)
     whole = charts(app)[0]["layer"][0]["encoding"]["x"]["scale"]["domain"]
     movie = int(np.argsort(-data.movie_degree)[20])
-    app.selectbox(key=FILM).set_value(movie).run()
+    search(app, data, movie)
     assert not app.exception
+    assert app.pills(key=f"{FILM}_found").value == [movie]
     assert app.toggle(key="map_zoom").value
     near = charts(app)[0]["layer"][0]["encoding"]["x"]["scale"]["domain"]
     assert near[1] - near[0] < 0.3 * (whole[1] - whole[0])
@@ -225,6 +226,17 @@ def test_searching_flies_to_the_film(data: MovieData, model: TrainedModel) -> No
     assert chosen["movie"] == movie
     app.toggle(key="map_zoom").set_value(False).run()
     assert charts(app)[0]["layer"][0]["encoding"]["x"]["scale"]["domain"] == whole
+
+
+def search(app: AppTest, data: MovieData, movie: int) -> AppTest:
+    """Type the title of a film and click it."""
+    app.text_input(key=f"{FILM}_text").set_value(data.labels[movie]).run()
+    return click_film(app, movie)
+
+
+def click_film(app: AppTest, movie: int) -> AppTest:
+    found = app.pills(key=f"{FILM}_found")
+    return found.set_value([*found.value, movie]).run()
 
 
 def chart_of(app: AppTest) -> tuple[str, dict]:
@@ -249,13 +261,13 @@ def test_a_click_keeps_the_readers_view_and_a_search_does_not(
     first, clicked, searched = np.argsort(-data.movie_degree)[[3, 20, 40]].tolist()
     app = open_section(MAP, data, model)
     if zoomed:
-        app.selectbox(key=FILM).set_value(first).run()
+        search(app, data, first)
     before = chart_of(app)
     app.session_state[FILM] = clicked  # as `_picked` does
     app.run()
     assert chart_of(app) == before
     assert marks(app).set_index("kind").loc["chosen film"]["movie"] == clicked
-    app.selectbox(key=FILM).set_value(searched).run()
+    search(app, data, searched)
     assert chart_of(app)[0] != before[0]
 
 
@@ -326,7 +338,40 @@ def test_a_film_without_ratings_says_why_it_is_not_on_the_map(toy_data: MovieDat
 
 def test_a_film_left_from_other_data_is_forgotten(data: MovieData, model: TrainedModel) -> None:
     app = open_section(MAP, data, model, **{FILM: 99_999})
-    assert app.selectbox(key=FILM).value == int(np.argmax(data.movie_degree))
+    assert app.session_state[FILM] == int(np.argmax(data.movie_degree))
+
+
+def test_without_a_text_the_most_rated_films_are_offered(
+    data: MovieData, model: TrainedModel
+) -> None:
+    app = open_section(MAP, data, model)
+    offered = app.pills(key=f"{FILM}_found")
+    best = np.sort(data.movie_degree)[::-1]
+    films = [data.labels.index(name.replace("\\", "")) for name in offered.options]
+    assert data.movie_degree[films].tolist() == best[: len(films)].tolist()
+    assert offered.value == [app.session_state[FILM]] == films[:1]
+    click_film(app, films[2])
+    assert app.session_state[FILM] == films[2]
+    assert app.pills(key=f"{FILM}_found").value == [films[2]]
+    app.pills(key=f"{FILM}_found").set_value([]).run()  # a click on the chosen one
+    assert app.session_state[FILM] == films[2]
+    assert app.pills(key=f"{FILM}_found").value == [films[2]]
+
+
+def test_a_search_without_a_match_says_so_and_keeps_the_film(
+    data: MovieData, model: TrainedModel
+) -> None:
+    app = open_section(SUGGESTIONS, data, model)
+    film = app.session_state[FILM]
+    app.text_input(key=f"{FILM}_text").set_value("forest gump").run()
+    assert "No title has “forest gump”. These are similar:" in texts(app)
+    assert "Forrest Gump" in app.pills(key=f"{FILM}_found").options[0]
+    app.text_input(key=f"{FILM}_text").set_value("[*qqq* www").run()
+    assert "No title has “[*qqq* www”. None is similar, either." in texts(app)
+    assert not app.pills and not app.exception
+    assert app.session_state[FILM] == film
+    app.text_input(key=f"{FILM}_text").set_value("x" * 1_000_000).run()
+    assert not app.exception
 
 
 def test_tsne_waits_for_its_button_and_is_computed_once(

@@ -13,7 +13,7 @@ from tests.conftest import REPOSITORY
 LAYERS = (
     "movielens_files tag_cleaning training_config export posters plots_spec",
     "data_preparation",
-    "data_download data_overview ratings_import tag_analysis evaluation",
+    "data_download data_overview ratings_import tag_analysis evaluation title_search",
     "lightgcn",
     "warm_start checkpoints runs prediction",
     "model_training explanation tag_evaluation insights training_estimate",
@@ -21,7 +21,8 @@ LAYERS = (
     "training_command plots",
     "linked_views plots_html plots_insights plots_map plots_teaching plots_training",
     "tabs.shared",
-    "tabs.train_links tabs.my_ratings tabs.lesson tabs.insights_shared",
+    "tabs.train_links tabs.film_search tabs.lesson",
+    "tabs.my_ratings tabs.insights_shared",
     "tabs.train_settings tabs.lessons_graph tabs.lessons_layers tabs.lessons_learning "
     "tabs.lessons_use tabs.insights_data tabs.insights_health tabs.insights_map "
     "tabs.insights_suggestions tabs.insights_tags",

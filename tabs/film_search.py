@@ -1,0 +1,73 @@
+"""A box to search all films by their titles; what it finds are buttons.
+
+A select box would hold every title of the dataset: the browser took 0.4 s to draw the ten thousand
+of MovieLens, each time that a page with one was opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from data_preparation import MovieData
+from tabs.shared import escape
+from title_search import TitleSearch
+
+_MAX_CHARS = 100
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _titles(_data: MovieData, fingerprint: str) -> TitleSearch:
+    return TitleSearch.of(_data)
+
+
+def search_film(
+    data: MovieData,
+    is_chosen: Callable[[int], bool],
+    click: Callable[[int], None],
+    *,
+    key: str,
+    shown: int = 6,
+) -> None:
+    """Search while typing; without a text the most rated films are offered.
+
+    Args:
+        is_chosen: whether to show the film with an inner id as chosen.
+        click: called with the inner id of a film that was clicked, before the page runs again.
+        key: of this search in the session.
+        shown: at most so many films.
+    """
+    text = st.text_input(
+        "Find a film",
+        key=f"{key}_text",
+        type="search",
+        live=True,
+        placeholder="A title or words of it …",
+        persist_state="session",
+    )
+    text = (text or "")[:_MAX_CHARS]
+    movies, have_it = _titles(data, data.fingerprint).find(text, shown)
+    if not have_it:
+        instead = "These are similar:" if movies else "None is similar, either."
+        st.caption(f"No title has “{escape(text)}”. {instead}")
+    if not movies:
+        return
+    found = f"{key}_found"
+
+    def clicked() -> None:
+        # Asked again, because a click can come before the page has shown what the last one did.
+        for movie in set(filter(is_chosen, movies)) ^ set(st.session_state[found]):
+            click(movie)
+
+    st.session_state[found] = list(filter(is_chosen, movies))
+    st.pills(
+        "Films found",
+        movies,
+        selection_mode="multi",
+        format_func=lambda movie: escape(data.labels[movie]),
+        key=found,
+        on_change=clicked,
+        label_visibility="collapsed",
+        wrap=True,
+    )
