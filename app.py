@@ -40,6 +40,7 @@ _STYLE = """
 }
 [data-testid=stBaseButton-primary]:enabled, [data-testid=stBaseButton-primary]:enabled *,
 [data-testid=stMultiSelect] [data-tag] * {color: light-dark(#fff, #10161b) !important}
+[class*=st-key-films_found] button {min-height: 2rem; padding: 0.1rem 0.8rem; border-radius: 1rem}
 """
 
 

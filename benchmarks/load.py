@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import statistics
 import sys
 import tempfile
@@ -92,11 +93,11 @@ class Visitor:
         stars = self.chance.choice((3.5, 4.0, 4.5, 5.0))
         await session.enter("Stars", f"{stars:g} ★")
         await session.enter("my_film_text", ascii_lowercase[self.number % 26])  # others, others
-        found = [option.content for option in session.find("my_film_found")[1].options]
-        rated = [film for film in found if _plain(film) in self.ratings]
-        film = self.chance.choice([film for film in found if film not in rated])
-        await session.enter("my_film_found", [*rated, film])
-        self.ratings[_plain(film)] = stars
+        found = {b.id.split("-", 2)[-1]: _plain(b.label) for b in session.elements("button")}
+        films = [key for key in found if re.fullmatch(r"my_film_\d+", key)]
+        key = self.chance.choice([key for key in films if found[key] not in self.ratings])
+        await session.press(key)
+        self.ratings[found[key]] = stars
 
     async def watch(self) -> None:
         """Put a film on the watchlist or take it off."""
@@ -180,8 +181,8 @@ class Visitor:
 
 
 def _plain(text: str) -> str:
-    """What Markdown with escaped signs shows."""
-    return text.replace("\\", "").replace("\u2060", "")
+    """The title that a button in Markdown shows."""
+    return text.removeprefix("✓ ").replace("\\", "").replace("\u2060", "")
 
 
 def _label(_: int, name: str, year: float | None) -> str:

@@ -51,23 +51,15 @@ def search_film(
     if not have_it:
         instead = "These are similar:" if movies else "None is similar, either."
         st.caption(f"No title has “{escape(text)}”. {instead}")
-    if not movies:
-        return
-    found = f"{key}_found"
-
-    def clicked() -> None:
-        # Asked again, because a click can come before the page has shown what the last one did.
-        for movie in set(filter(is_chosen, movies)) ^ set(st.session_state[found]):
-            click(movie)
-
-    st.session_state[found] = list(filter(is_chosen, movies))
-    st.pills(
-        "Films found",
-        movies,
-        selection_mode="multi",
-        format_func=lambda movie: escape(data.labels[movie]),
-        key=found,
-        on_change=clicked,
-        label_visibility="collapsed",
-        wrap=True,
-    )
+    with st.container(horizontal=True, gap="xsmall", key=f"films_found_{key}"):
+        # Not pills: those send all that is chosen with every message, and one that was sent before
+        # the answer to the last click came would bring back what this click took away.
+        for movie in movies:
+            chosen = is_chosen(movie)
+            st.button(
+                f"{'✓ ' * chosen}{escape(data.labels[movie])}",
+                key=f"{key}_{movie}",
+                type="primary" if chosen else "secondary",
+                on_click=click,
+                args=(movie,),
+            )

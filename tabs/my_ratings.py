@@ -15,7 +15,7 @@ from tabs.shared import count, escape
 
 _STARS = [half / 2 for half in range(int(MIN_STARS * 2), int(MAX_STARS * 2) + 1)]
 _LIKED = 4.5
-_OFFERED = 12  # films to click at once
+_OFFERED = 10  # films to click at once
 
 
 def my_stars(data: MovieData) -> dict[int, float]:
@@ -69,7 +69,7 @@ def edit_my_ratings(data: MovieData) -> None:
 def _rate(data: MovieData) -> None:
     how, which = st.columns([1, 2], gap="medium")
     stars = how.select_slider("Stars", _STARS, _LIKED, format_func=lambda s: f"{s:g} ★")
-    how.caption("Click a film to give it these stars, click again to take them back.")
+    how.caption("Click a film to give it these stars, or to take them back.")
 
     def click(movie: int) -> None:
         if my_stars(data).get(movie) == stars:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable
 
 import altair as alt
@@ -217,7 +218,7 @@ def test_searching_flies_to_the_film(data: MovieData, model: TrainedModel) -> No
     movie = int(np.argsort(-data.movie_degree)[20])
     search(app, data, movie)
     assert not app.exception
-    assert app.pills(key=f"{FILM}_found").value == [movie]
+    assert f"✓ {data.labels[movie]}" in found(app)
     assert app.toggle(key="map_zoom").value
     near = charts(app)[0]["layer"][0]["encoding"]["x"]["scale"]["domain"]
     assert near[1] - near[0] < 0.3 * (whole[1] - whole[0])
@@ -235,8 +236,13 @@ def search(app: AppTest, data: MovieData, movie: int) -> AppTest:
 
 
 def click_film(app: AppTest, movie: int) -> AppTest:
-    found = app.pills(key=f"{FILM}_found")
-    return found.set_value([*found.value, movie]).run()
+    return app.button(key=f"{FILM}_{movie}").click().run()
+
+
+def found(app: AppTest) -> list[str]:
+    """The films that the search offers, as they stand on the buttons."""
+    buttons = [button for button in app.button if re.fullmatch(rf"{FILM}_\d+", button.key or "")]
+    return [button.label.replace("\\", "") for button in buttons]
 
 
 def chart_of(app: AppTest) -> tuple[str, dict]:
@@ -345,17 +351,13 @@ def test_without_a_text_the_most_rated_films_are_offered(
     data: MovieData, model: TrainedModel
 ) -> None:
     app = open_section(MAP, data, model)
-    offered = app.pills(key=f"{FILM}_found")
     best = np.sort(data.movie_degree)[::-1]
-    films = [data.labels.index(name.replace("\\", "")) for name in offered.options]
+    films = [data.labels.index(name.removeprefix("✓ ")) for name in found(app)]
     assert data.movie_degree[films].tolist() == best[: len(films)].tolist()
-    assert offered.value == [app.session_state[FILM]] == films[:1]
-    click_film(app, films[2])
-    assert app.session_state[FILM] == films[2]
-    assert app.pills(key=f"{FILM}_found").value == [films[2]]
-    app.pills(key=f"{FILM}_found").set_value([]).run()  # a click on the chosen one
-    assert app.session_state[FILM] == films[2]
-    assert app.pills(key=f"{FILM}_found").value == [films[2]]
+    for movie in (films[0], films[2], films[2]):
+        assert [n for n in found(app) if "✓" in n] == [f"✓ {data.labels[app.session_state[FILM]]}"]
+        click_film(app, movie)
+        assert app.session_state[FILM] == movie
 
 
 def test_a_search_without_a_match_says_so_and_keeps_the_film(
@@ -365,10 +367,10 @@ def test_a_search_without_a_match_says_so_and_keeps_the_film(
     film = app.session_state[FILM]
     app.text_input(key=f"{FILM}_text").set_value("forest gump").run()
     assert "No title has “forest gump”. These are similar:" in texts(app)
-    assert "Forrest Gump" in app.pills(key=f"{FILM}_found").options[0]
+    assert found(app)[0].endswith("Forrest Gump (1994)")
     app.text_input(key=f"{FILM}_text").set_value("[*qqq* www").run()
     assert "No title has “[*qqq* www”. None is similar, either." in texts(app)
-    assert not app.pills and not app.exception
+    assert not found(app) and not app.exception
     assert app.session_state[FILM] == film
     app.text_input(key=f"{FILM}_text").set_value("x" * 1_000_000).run()
     assert not app.exception
