@@ -91,7 +91,7 @@ class Visitor:
             await session.press("Remove all my ratings")
             self.ratings.clear()
         stars = self.chance.choice((3.5, 4.0, 4.5, 5.0))
-        await session.enter("Stars", f"{stars:g} ★")
+        await session.enter("stars_to_give", f"{stars:g} ★")
         await session.enter("my_film_text", ascii_lowercase[self.number % 26])  # others, others
         found = {b.id.split("-", 2)[-1]: _plain(b.label) for b in session.elements("button")}
         films = [key for key in found if re.fullmatch(r"my_film_\d+", key)]

@@ -68,14 +68,22 @@ def edit_my_ratings(data: MovieData) -> None:
 @st.fragment  # typing a title need not run the page
 def _rate(data: MovieData) -> None:
     how, which = st.columns([1, 2], gap="medium")
-    stars = how.select_slider("Stars", _STARS, _LIKED, format_func=lambda s: f"{s:g} ★")
+    how.select_slider(
+        "Stars",
+        _STARS,
+        _LIKED,
+        format_func=lambda s: f"{s:g} ★",
+        key="stars_to_give",
+        persist_state="session",
+    )
     how.caption("Click a film to give it these stars, or to take them back.")
 
     def click(movie: int) -> None:
-        if my_stars(data).get(movie) == stars:
-            del my_stars(data)[movie]
+        mine, stars = my_stars(data), st.session_state["stars_to_give"]
+        if mine.get(movie) == stars:
+            del mine[movie]
         else:
-            my_stars(data)[movie] = stars
+            mine[movie] = stars
         st.session_state["my_ratings_changed"] = True
 
     with which:

@@ -338,6 +338,9 @@ def test_clicks_rate_films_change_the_stars_and_take_them_back(
     assert mine == {second: 3.0}
     app.text_input(key="my_film_text").set_value(data.labels[second]).run()
     assert app.button(key=f"my_film_{second}").label.startswith("✓ ")
+    app.select_slider[0].set_value(1.5)  # and a click before the page has answered
+    app.button(key=f"my_film_{second}").click().run()
+    assert mine == {second: 1.5}
     press(app, "Remove all my ratings")
     assert not app.button(key=f"my_film_{second}").label.startswith("✓ ")
 
