@@ -33,9 +33,8 @@ class TitleSearch:
 
     @classmethod
     def of(cls, data: MovieData) -> TitleSearch:
-        movies = data.movies.reset_index(drop=True)
-        texts = _words(pd.Series(data.labels, dtype=object) + " " + movies["title"])
-        return cls(_letters(_words(movies["name"])), texts, data.movie_degree)
+        texts = _words(pd.Series(data.labels, dtype=object) + " " + data.movies["title"])
+        return cls(_letters(_words(data.movies["name"])), texts, data.movie_degree)
 
     def find(self, text: str, limit: int) -> tuple[list[int], bool]:
         """Inner ids of at most `limit` films, the likeliest first, and whether they have the text.

@@ -26,7 +26,7 @@ from typing import Any
 
 from benchmarks.costs import movielens_folder
 from tests.server import Server, running_server
-from tests.session import PageError, Session
+from tests.session import PageError, Session, key_of
 
 VISITORS = 20
 THINK_SECONDS = (2.0, 8.0)  # between two interactions of a visitor, uniformly
@@ -93,7 +93,7 @@ class Visitor:
         stars = self.chance.choice((3.5, 4.0, 4.5, 5.0))
         await session.enter("stars_to_give", f"{stars:g} ★")
         await session.enter("my_film_text", ascii_lowercase[self.number % 26])  # others, others
-        found = {b.id.split("-", 2)[-1]: _plain(b.label) for b in session.elements("button")}
+        found = {key_of(b): _plain(b.label) for b in session.elements("button")}
         films = [key for key in found if re.fullmatch(r"my_film_\d+", key)]
         key = self.chance.choice([key for key in films if found[key] not in self.ratings])
         await session.press(key)
@@ -108,7 +108,7 @@ class Visitor:
         place = self.chance.randrange(len(films))
         film = films["film"].iloc[place]
         buttons = [b for b in self.session.elements("button") if b.label.endswith("Watchlist")]
-        await self.session.press(buttons[place].id.split("-", 2)[-1])
+        await self.session.press(key_of(buttons[place]))
         if film in self.listed:
             self.listed.remove(film)
         else:

@@ -68,7 +68,7 @@ def measure() -> list[dict[str, Any]]:
                 rows = _start_here(page)
             with visit(chromium, app, f"tab=Insights&section={quote_plus(_OPENED)}") as page:
                 rows += _insights(page)
-    return _summary(rows)
+    return rows
 
 
 def _start_here(page: Page) -> list[dict[str, Any]]:
@@ -88,7 +88,7 @@ def _start_here(page: Page) -> list[dict[str, Any]]:
             step = page.get_by_role("radio", name=f"layer {layer} → {layer + 1}", exact=True)
             found = _timed(page, step.click, f"layer-{layer} embedding")
             seconds.setdefault("Start Here, Messages: another layer", []).append(found)
-    return _first_and_later(seconds)
+    return _rows(seconds)
 
 
 def _insights(page: Page) -> list[dict[str, Any]]:
@@ -98,13 +98,18 @@ def _insights(page: Page) -> list[dict[str, Any]]:
             button = page.get_by_role("radio", name=section, exact=True)
             found = _timed(page, button.click, heading, charts)
             seconds.setdefault(f"Insights: {section}", []).append(found)
-    rows = _first_and_later(seconds)
-    return [row for row in rows if row["what"] != f"Insights: {_OPENED}, first time"]
+    return [row for row in _rows(seconds) if row["what"] != f"Insights: {_OPENED}, first time"]
 
 
-def _first_and_later(seconds: dict[str, list[float]]) -> list[dict[str, Any]]:
+def _rows(seconds: dict[str, list[float]]) -> list[dict[str, Any]]:
+    """Median and slowest of the first time and of all others."""
     return [
-        {"what": f"{what}, {kind}", "seconds": found}
+        {
+            "what": f"{what}, {kind}",
+            "rounds": len(found),
+            "median": statistics.median(found),
+            "slowest": max(found),
+        }
         for what, every in seconds.items()
         for kind, found in (("first time", every[:1]), ("again", every[1:]))
     ]
@@ -127,16 +132,3 @@ def _timed(page: Page, act: Callable[[], None], text: str, charts: int = 0) -> f
     page.wait_for_function(_DRAWN, arg=[text, charts], polling="raf")
     page.evaluate(_TWO_FRAMES)
     return time.perf_counter() - start
-
-
-def _summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Median and slowest of each row."""
-    return [
-        {
-            "what": row["what"],
-            "rounds": len(row["seconds"]),
-            "median": statistics.median(row["seconds"]),
-            "slowest": max(row["seconds"]),
-        }
-        for row in rows
-    ]

@@ -250,9 +250,7 @@ def load_tables(values: Results) -> str:
         [f"one visitor, after {reruns:,} more reruns", f"{mib:,.0f}"]
         for reruns, mib in (growth[0], growth[len(growth) // 2 - 1], growth[-1])
     ]
-    memory += [
-        ["peak", f"{values['peak']:,.0f}"],
-    ]
+    memory.append(["peak", f"{values['peak']:,.0f}"])
     headers = ["phase", "interactions", "errors", "p50, s", "p95, s", "max, s", "processor"]
     return f"{table(headers, rows)}\n\n{table(['server memory', 'MiB'], memory)}"
 

@@ -16,6 +16,7 @@ from playwright.sync_api import Locator, Page, expect  # noqa: E402
 
 from data_download import DEMO_DIR  # noqa: E402
 from tests.browser import (  # noqa: E402
+    DESK,
     TRAINING_TIMEOUT,
     open_tab,
     running_app,
@@ -26,7 +27,7 @@ from tests.browser import (  # noqa: E402
 
 TARGET = PROJECT / "docs"
 MAX_BYTES = 200_000
-_WIDTH = 1280
+_WIDTH = DESK["width"]
 _MOST_PIXELS = 1700  # high
 
 
@@ -36,7 +37,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as scratch,
         running_app(DEMO_DIR, Path(scratch)) as app,
         running_chromium() as chromium,
-        visit(chromium, app, "tab=Recommendations&user=152&k=6", width=_WIDTH) as page,
+        visit(chromium, app, "tab=Recommendations&user=152&k=6") as page,
     ):
         page.get_by_role("button", name="Why?").first.wait_for(timeout=TRAINING_TIMEOUT)
         settle(page)

@@ -9,13 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from tests.server import PROJECT, Server, running_server
 
 ARTIFACTS = PROJECT / "artifacts"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+DESK = ViewportSize(width=1280, height=1000)
 INSTALL_CHROMIUM = "apt-get install -y chromium"
 TABS = ("Start Here", "Recommendations", "Train Model", "Insights")
 TIMEOUT = 60_000  # ms, for a busy machine
@@ -69,12 +77,9 @@ def visit(
     query: str = "",
     *,
     name: str = "visit",
-    width: int = 1280,
-    height: int = 1000,
-    dark: bool = False,
     wait: bool = True,
 ) -> Iterator[Page]:
-    """A new visitor's page, open and settled; nothing may have gone wrong by the end.
+    """A new visitor's page as on a desk, open and settled; nothing may have gone wrong by the end.
 
     Args:
         query: of the address, as in `tab=Insights`.
@@ -84,11 +89,7 @@ def visit(
     Raises:
         AssertionError: the page or the server complained while the visit lasted.
     """
-    context = chromium.new_context(
-        viewport={"width": width, "height": height},
-        color_scheme="dark" if dark else "light",
-        reduced_motion="reduce",
-    )
+    context = chromium.new_context(viewport=DESK, color_scheme="light", reduced_motion="reduce")
     context.set_default_timeout(TIMEOUT)
     faults = _watch(context)
     page = context.new_page()

@@ -114,8 +114,7 @@ class Session:
         for shown, element, fragment in self._shown():
             if shown not in _VALUE_FIELDS or (kind and shown != kind):
                 continue
-            key = element.id.split("-", 2)[-1]
-            if wanted in (key, getattr(element, "label", None)):
+            if wanted in (key_of(element), getattr(element, "label", None)):
                 return shown, element, fragment
         raise PageError(f"nothing is called {wanted!r} among {self.labels('button')}")
 
@@ -263,6 +262,11 @@ class Session:
         self._states = {id: state for id, state in self._states.items() if id in ids}
         for fragment in [f for f in self._timers if f in fragments and not fresh]:
             del self._timers[fragment], self._due[fragment]
+
+
+def key_of(element: Any) -> str:
+    """The key that the app gave a widget."""
+    return element.id.split("-", 2)[-1]
 
 
 def _within(delta: Any, fragments: set[str]) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, ViewportSize
 
-from tests.browser import TABS, keep_picture, open_tab, settle
+from tests.browser import DESK, TABS, keep_picture, open_tab, settle
 from tests.journeys.audits import accessibility_faults, brightness, low_contrast, width_faults
 from tests.journeys.conftest import Visit
 from tests.server import Server
@@ -64,14 +64,14 @@ def test_every_section_can_be_read_in_both_themes_and_on_a_phone(
             settle(page)
             found[name] += width_faults(page)
             keep_picture(page, f"phone_{_slug(name)}")
-            page.set_viewport_size(_DESK)
+            page.set_viewport_size(DESK)
             settle(page)
     assert len(found) >= _AT_LEAST, list(found)
     wrong = {name: these for name, these in found.items() if these}
     assert not wrong, "\n".join(f"{name}: {fault}" for name in wrong for fault in wrong[name])
 
 
-_PHONE, _DESK = ViewportSize(width=390, height=844), ViewportSize(width=1280, height=1000)
+_PHONE = ViewportSize(width=390, height=844)
 _IS_DARK = """() => getComputedStyle(document.querySelector('[data-testid=stApp]'))
   .backgroundColor.match(/\\d+/g).slice(0, 3).every(value => value < 64)"""
 
