@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: run test train data benchmark screenshots clean
 
 run: $(VENV)/app-installed
-	-$(BIN)/python data_download.py
+	-$(BIN)/python -m sources.download
 	$(BIN)/streamlit run app.py
 
 test: $(VENV)/dev-installed
@@ -19,7 +19,7 @@ train: $(VENV)/app-installed
 	$(BIN)/python model_training.py
 
 data: $(VENV)/app-installed
-	$(BIN)/python data_download.py
+	$(BIN)/python -m sources.download
 
 benchmark: $(VENV)/dev-installed
 	$(BIN)/python benchmarks/run.py

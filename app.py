@@ -10,24 +10,28 @@ from pathlib import Path
 
 import streamlit as st
 
-from checkpoints import CheckpointError, checkpoint_path, load_checkpoint
-from data_download import DEMO_DIR, PROJECT_DIR, download_movielens, find_local_data
 from data_preparation import MovieData, load_movie_data
-from evaluation import DEFAULT_PROTOCOL
-from lightgcn import TrainedModel
-from movielens_files import DataError
-from tabs import insights, recommendations, start_here, train_model
-from tabs.links import TABS, read_link
-from tabs.shared import escape
-from training_config import PRESETS
-from training_job import (
+from model.checkpoints import CheckpointError, load_checkpoint
+from model.config import PRESETS
+from model.splits import DEFAULT_PROTOCOL
+from model.trained import TrainedModel
+from serving.training_job import JobBoard, JobRefusedError, board_of
+from settings import (
+    DEFAULT_POSTER,
+    DEMO_DIR,
     TRAINING_COMMAND,
-    JobBoard,
-    JobRefusedError,
     SettingError,
-    board_of,
+    checkpoint_path,
     training_allowed,
 )
+from sources.download import download_movielens, find_local_data
+from sources.movielens_files import DataError
+from tabs.insights import tab as insights
+from tabs.links import TABS, read_link
+from tabs.recommendations import tab as recommendations
+from tabs.shared import escape
+from tabs.start_here import tab as start_here
+from tabs.train_model import tab as train_model
 
 # Streamlit leaves six empty lines above the title; a phone has no room for a large one; and white
 # on the dark theme's primary colour cannot be read.
@@ -83,7 +87,7 @@ def freeze_libraries() -> None:
 def main() -> None:
     freeze_libraries()
     # A file of ours as the icon: an icon by name would come from another server.
-    st.set_page_config("LightGCN Movies", PROJECT_DIR / "default.png", layout="wide")
+    st.set_page_config("LightGCN Movies", DEFAULT_POSTER, layout="wide")
     st.html(f"<style>{_STYLE}</style>")
     st.title("LightGCN Movies")
     st.caption("A graph neural network that recommends films and shows exactly why.")

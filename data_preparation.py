@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.preprocessing import normalize
 
-from movielens_files import read_tables
-from tag_cleaning import clean_tags, count_tags, tfidf
+from sources.movielens_files import read_tables
+from sources.tag_cleaning import clean_tags, count_tags, tfidf
 
 NO_GENRES = "(no genres listed)"
 _YEAR = re.compile(r"\(([0-9]{4})(?:[–-][0-9]{4})?\)\s*$")

@@ -1,75 +1,53 @@
-"""LightGCN trained with BPR: the loss, the negatives, the training loop; the training command.
+"""Training, from the ratings to a measured and saved model; and its command line.
 
-The loss (Rendle et al. 2009, BPR) is −log σ(f_u·f_i − f_u·f_j) for a film i that u rated and a film
-j that u did not; the gradient reaches E(0) through the propagation over the whole graph.
+`train` learns on the training part of a split, `refit` on all ratings, and `measured_run` does the
+whole of it: split, train, refit, save, measure the baselines, write the run down. The command
+`python model_training.py` calls it in the foreground, the Train Model tab in a background thread.
 """
 
 from __future__ import annotations
 
+import argparse
+import logging
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
 
-import numpy as np
-import torch
-from scipy import sparse
-from torch import Tensor
-from torch.nn import functional
+from data_preparation import MovieData, load_movie_data
+from model.baselines import ease, popularity
+from model.bpr import Learner, StopTraining
+from model.checkpoints import CheckpointError, library_versions, load_checkpoint, save_checkpoint
+from model.config import CONFIG_RANGES, CONFIG_SWITCHES, PRESETS, TrainingConfig
+from model.evaluation import evaluate
+from model.runs import EASE, OURS, POPULARITY, PREVIOUS, Run, RunError, new_run_id, save_run
+from model.splits import DEFAULT_PROTOCOL, PROTOCOLS, Split
+from model.trained import EpochRecord, TrainedModel, assemble, kept_epoch
+from settings import checkpoint_path, runs_folder
+from sources.download import obtain_data
+from sources.movielens_files import DataError
 
-from data_preparation import MovieData, normalised_adjacency
-from evaluation import Scorer, Split, evaluate
-from lightgcn import EpochRecord, TrainedModel, assemble, layer_mean, to_torch, train_scorer
-from training_config import TrainingConfig
-from warm_start import initial_embeddings
+log = logging.getLogger(__name__)
 
-
-class StopTraining(Exception):  # noqa: N818 – a request, not an error
-    """Raised by `before_step` to end a training early; the best weights so far are kept."""
-
-
-def bpr_loss(users: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
-    """Mean of −log σ(f_u·f_i − f_u·f_j) = softplus(f_u·f_j − f_u·f_i) (Rendle et al. 2009).
-
-    Args:
-        users: float [batch, dim].
-        positives: float [batch, dim].
-        negatives: float [batch, n_negatives, dim].
-    """
-    positive = (users * positives).sum(-1, keepdim=True)  # [batch, 1]
-    negative = torch.einsum("bd,bnd->bn", users, negatives)  # [batch, n_negatives]
-    return functional.softplus(negative - positive).mean()
-
-
-class NegativeSampler:
-    """Uniform films that the user did not rate in train; never a training positive."""
-
-    def __init__(self, interactions: sparse.csr_array, generator: torch.Generator) -> None:
-        self.n_movies = interactions.shape[1]
-        self.generator = generator
-        users, movies = interactions.nonzero()
-        keys = users.astype(np.int64) * self.n_movies + movies
-        self.positive_keys = torch.from_numpy(np.sort(keys))
-
-    def sample(self, users: Tensor, count: int) -> Tensor:
-        """Inner movie ids int64 [batch, count] for inner user ids [batch].
-
-        Every user must have a film left that they did not rate.
-        """
-        negatives = torch.randint(
-            self.n_movies, (len(users), count), generator=self.generator
-        )  # [batch, count]
-        row_key = users[:, None] * self.n_movies
-        taken = self._is_positive(row_key + negatives)
-        while taken.any():
-            fresh = torch.randint(self.n_movies, (int(taken.sum()),), generator=self.generator)
-            negatives[taken] = fresh
-            taken = self._is_positive(row_key + negatives)
-        return negatives
-
-    def _is_positive(self, keys: Tensor) -> Tensor:
-        place = torch.searchsorted(self.positive_keys, keys)
-        return self.positive_keys[place.clamp_(max=len(self.positive_keys) - 1)] == keys
+KS = (5, 10, 20, 50)  # list lengths that every run is measured at
+MAX_EASE_FILMS = 20_000  # its dense tables grow with users × films
+_SETTING_HELP = {
+    "dim": "embedding size: numbers per user and film",
+    "layers": "propagation steps K",
+    "epochs": "at most so many passes over the training ratings",
+    "batch_size": "training ratings per gradient step",
+    "learning_rate": "step size of Adam",
+    "l2": "penalty on the embeddings of each batch",
+    "negatives": "films not rated that are sampled against each rating",
+    "patience": "stop after so many epochs without a better validation NDCG@20",
+    "seed": "of start, shuffling and sampling: the same seed gives the same model",
+    "hide_batch": "take a batch out of the graph while it is predicted",
+    "warm_start": "start from the leading directions of the ratings, not at random",
+}
 
 
 def train(
@@ -165,113 +143,289 @@ def refit(
     return assemble(data, learner.weights().numpy(), refitted=True, **rest)
 
 
-class Learner:
-    """E(0), float32 [n_users + n_movies, dim], and what changes it, over one graph.
+# --- a whole run ----------------------------------------------------------------------------------
 
-    Args:
-        interactions: csr [n_users, n_movies], the training ratings.
-        before_step: as in `train`.
 
-    Raises:
-        ValueError: nobody has a film left unrated.
+@dataclass(eq=False)
+class RunInProgress:
+    """A run that `measured_run` carries out: what was asked for, and how far it has come.
+
+    Written by the thread of the run alone; any number of others may read it meanwhile.
+
+    Attributes:
+        refit: after the training, learn E(0) again on all ratings for serving.
+        phase: what it is doing, a few words.
+        records: one per epoch so far; replaced as a whole, so a reader never sees half a list.
+        to_beat: popularity on validation, by metric name.
+        test: once finished, by model and metric name (see `Run`).
+        model: the result, once finished.
+        problem: why it failed, or what went wrong after the training; a sentence.
+        saved: the result is in the checkpoint.
+        started: UTC.
+        waited: seconds that it was paused.
     """
 
-    def __init__(
-        self,
-        interactions: sparse.csr_array,
-        config: TrainingConfig,
-        before_step: Callable[[], None] | None = None,
-    ) -> None:
-        self.config, self.n_users = config, interactions.shape[0]
-        self.before_step, self.start, self.waited = before_step, time.monotonic(), 0.0
-        self.generator = torch.Generator().manual_seed(config.seed)
-        self.sampler = NegativeSampler(interactions, self.generator)
-        users, movies = interactions.nonzero()
-        self.users = torch.from_numpy(users.astype(np.int64))  # [n_ratings]
-        self.movies = torch.from_numpy(movies.astype(np.int64))  # [n_ratings]
-        # Which rating each stored entry of Ê is: first the users' rows, then the movies' rows.
-        entries = np.concatenate([np.arange(len(users)), np.lexsort((users, movies))])
-        self.rating_of_entry = torch.from_numpy(entries)  # [2 · n_ratings]
-        # Someone who rated every film has no negative, so teaches BPR nothing.
-        has_negative = np.diff(interactions.indptr)[users] < interactions.shape[1]
-        self.usable = torch.from_numpy(np.flatnonzero(has_negative))
-        if not len(self.usable):
-            raise ValueError("Nobody has an unrated film left, so there is nothing to learn.")
-        self.adjacency = to_torch(normalised_adjacency(interactions))
-        self.e0 = initial_embeddings(interactions, self.adjacency, config).requires_grad_()
-        self.optimizer = torch.optim.Adam([self.e0], lr=config.learning_rate)
+    data: MovieData
+    protocol: str
+    config: TrainingConfig
+    checkpoint: Path
+    refit: bool = False
+    phase: str = "Preparing"
+    records: tuple[EpochRecord, ...] = ()
+    to_beat: dict[str, float] = field(default_factory=dict)
+    test: dict[str, dict[str, float]] = field(default_factory=dict)
+    model: TrainedModel | None = None
+    problem: str | None = None
+    saved: bool = False
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    id: str = field(default_factory=new_run_id)
+    waited: float = 0.0
+    _begun: float = field(default_factory=time.monotonic)
 
-    def run_epoch(self) -> float:
-        """One pass over the training ratings, an Adam step per batch; the mean loss."""
-        total = 0.0
-        shuffled = self.usable[torch.randperm(len(self.usable), generator=self.generator)]
-        for chosen in shuffled.split(self.config.batch_size):
-            self._wait()
-            loss = self._batch_loss(chosen)
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
-            total += loss.item() * len(chosen)
-        return total / len(shuffled)
-
-    def _batch_loss(self, chosen: Tensor) -> Tensor:
-        """BPR plus L2 for the ratings with these numbers, int64 [batch]."""
-        users, batch = self.users[chosen], len(chosen)
-        negatives = self.sampler.sample(users, self.config.negatives)
-        nodes = torch.cat(
-            [users, self.n_users + self.movies[chosen], self.n_users + negatives.flatten()]
-        )  # [batch · (2 + n_negatives)]
-        adjacency = self._without(chosen) if self.config.hide_batch else self.adjacency
-        final = functional.embedding(nodes, layer_mean(adjacency, self.e0, self.config.layers))
-        loss = bpr_loss(
-            final[:batch],
-            final[batch : 2 * batch],
-            final[2 * batch :].view(batch, self.config.negatives, -1),
-        )
-        times = torch.bincount(nodes, minlength=len(self.e0))  # how often the batch uses each node
-        penalty = (self.e0.square().sum(1) * times).sum() / (2 * batch)
-        return loss + self.config.l2 * penalty
-
-    def _without(self, chosen: Tensor) -> Tensor:
-        """Ê with weight 0 on these ratings; the other weights stay as they are."""
-        kept = torch.ones(len(self.users))
-        kept[chosen] = 0.0
-        return torch.sparse_csr_tensor(
-            self.adjacency.crow_indices(),
-            self.adjacency.col_indices(),
-            self.adjacency.values() * kept[self.rating_of_entry],
-            size=self.adjacency.shape,
-            check_invariants=False,  # they are those of the checked Ê
+    def as_run(self) -> Run:
+        """The run as it stands."""
+        model = self.model
+        return Run(
+            id=self.id,
+            started=self.started.isoformat(timespec="seconds"),
+            data_name=self.data.directory.name,
+            fingerprint=self.data.fingerprint,
+            protocol=self.protocol,
+            config=self.config,
+            refit=self.refit,
+            history=self.records,
+            to_beat=dict(self.to_beat),
+            test=dict(self.test),
+            intervals=dict(model.test_intervals) if model else {},
+            best_epoch=model.best_epoch if model else None,
+            stop_reason=model.stop_reason if model else None,
+            problem=self.problem,
+            refitted=bool(model and model.refitted),
+            seconds=time.monotonic() - self._begun - self.waited,
+            versions=library_versions(),
         )
 
-    def _wait(self) -> None:
-        if self.before_step:
-            asked = time.monotonic()
-            self.before_step()
-            self.waited += time.monotonic() - asked
+    def add_problem(self, sentence: str) -> None:
+        self.problem = f"{self.problem} {sentence}" if self.problem else sentence
 
-    def seconds(self) -> float:
-        """Since the start, without the pauses."""
-        return time.monotonic() - self.start - self.waited
 
-    def weights(self) -> Tensor:
-        """A copy of E(0), float32 [n_users + n_movies, dim]."""
-        return self.e0.detach().clone()
+def measured_run(
+    run: RunInProgress,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+    before_step: Callable[[], None] | None = None,
+) -> bool:
+    """Split, train, refit if asked to, save, measure the baselines, and write the run down.
 
-    def is_finite(self, loss: float) -> bool:
-        return math.isfinite(loss) and bool(torch.isfinite(self.e0).all())
+    Args:
+        run: reports how far it has come, in the calling thread.
+        on_epoch: called after every record.
+        before_step: as in `train`.
 
-    def scorer(self, e0: Tensor | None = None) -> Scorer:
-        """Scores f_u·f_i over this graph, of the present E(0) or of the one given."""
-        e0 = self.e0.detach() if e0 is None else e0
-        return train_scorer(self.adjacency, e0, self.config.layers, self.n_users)
+    Returns:
+        Whether it came to its end; faults end in `run.problem`.
+    """
+    done = False
+    try:
+        _carry_out(run, on_epoch, before_step)
+        done = True
+    except ValueError as error:
+        run.problem = str(error)
+    except Exception as error:  # whatever it was, the page must learn that the run is over
+        log.exception("training failed")
+        run.problem = f"The training failed: {error}."
+    try:
+        save_run(run.as_run(), runs_folder(run.checkpoint))
+    except RunError as error:
+        run.add_problem(str(error))
+    return done
+
+
+def _carry_out(
+    run: RunInProgress,
+    on_epoch: Callable[[EpochRecord], None] | None,
+    before_step: Callable[[], None] | None,
+) -> None:
+    def add(record: EpochRecord) -> None:
+        run.records = (*run.records, record)
+        if on_epoch:
+            on_epoch(record)
+
+    previous = _previous(run)
+    split = PROTOCOLS[run.protocol](run.data)
+    scorer = popularity(split.train)
+    run.to_beat = evaluate(scorer, split, "validation", KS).mean()
+    run.phase = "Training"
+    model = train(run.data, split, run.config, add, before_step=before_step, ks=KS)
+    model = _refitted(run, model, before_step) if run.refit else model
+    run.phase = "Saving"
+    try:
+        save_checkpoint(model, run.checkpoint)
+        run.saved = True
+    except CheckpointError as error:  # the model is still usable, from memory
+        run.add_problem(str(error))
+    run.model = model
+    run.phase = "Measuring the baselines on test"
+    run.test = {OURS: model.test_metrics}
+    run.test[POPULARITY] = evaluate(scorer, split, "test", KS).mean()
+    _measure_ease(run, split)
+    if previous and previous.protocol == run.protocol:  # else it has trained on these ratings
+        run.test[PREVIOUS] = previous.test_metrics
+
+
+def _previous(run: RunInProgress) -> TrainedModel | None:
+    try:
+        return load_checkpoint(run.data, run.checkpoint)
+    except (FileNotFoundError, CheckpointError):
+        return None
+
+
+def _refitted(
+    run: RunInProgress, model: TrainedModel, before_step: Callable[[], None] | None
+) -> TrainedModel:
+    """The model for serving; the measured one where refitting is stopped or fails."""
+    run.phase = "Refitting on all ratings"
+    try:
+        return refit(run.data, model, before_step=before_step)
+    except StopTraining:
+        run.add_problem("The refit on all ratings was stopped, so the measured model serves.")
+    except ValueError as error:
+        run.add_problem(str(error))
+    return model
+
+
+def _measure_ease(run: RunInProgress, split: Split) -> None:
+    if run.data.n_movies > MAX_EASE_FILMS:
+        return
+    try:
+        run.test[EASE] = evaluate(ease(split.train), split, "test", KS).mean()
+    except MemoryError:  # a baseline must not cost the run
+        run.add_problem("EASE needs more memory than there is, so it is left out.")
+
+
+# --- the command line -----------------------------------------------------------------------------
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command `python model_training.py`; the exit status."""
-    from training_command import main as command  # it imports this module
+    """Train, measure and save; the exit status."""
+    options = _parse(arguments)
+    try:
+        run = _prepare(options)
+    except (DataError, CheckpointError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    measured_run(run, on_epoch=_progress_bar(run.config.epochs))
+    print(file=sys.stderr)
+    if run.problem:
+        print(run.problem, file=sys.stderr)
+    if run.model is None or not run.saved:
+        return 1
+    _report(run.model, run)
+    return 0
 
-    return command(arguments)
+
+def _prepare(options: argparse.Namespace) -> RunInProgress:
+    """The run that the options ask for; raises what `main` reports."""
+    names = [each.name for each in fields(TrainingConfig)]
+    changed = {name: value for name in names if (value := getattr(options, name)) is not None}
+    config = replace(PRESETS[options.preset], **changed)
+    if not os.access(options.output.resolve().parent, os.W_OK):
+        raise CheckpointError(
+            f"The folder of {options.output} is missing or cannot be written; choose another."
+        )
+    folder, failure = obtain_data()
+    if failure:
+        print(f"{failure} Training on the built-in demo data.", file=sys.stderr)
+    data = load_movie_data(folder)
+    print(
+        f"{data.n_users:,} users, {data.n_movies:,} films, {data.n_ratings:,} ratings "
+        f"from {folder}; {options.protocol}."
+    )
+    return RunInProgress(data, options.protocol, config, options.output, refit=options.refit)
+
+
+def _report(model: TrainedModel, run: RunInProgress) -> None:
+    intervals = model.test_intervals
+    print(f"{model.stop_reason} Kept {kept_epoch(model)}, chosen on validation.")
+    others = [name for name in run.test if name != OURS]
+    header = "".join(f"{name:>16}" for name in others)
+    print(f"{'held-out test':<14}{OURS:>10}{'95 % interval':>18}{header}")
+    for name, value in model.test_metrics.items():
+        low, high = intervals[name]
+        row = "".join(f"{run.test[other].get(name, float('nan')):>16.4f}" for other in others)
+        print(f"{name:<14}{value:>10.4f}{f'{low:.4f}–{high:.4f}':>18}{row}")
+    if model.refitted:
+        print(
+            "Refitted on all ratings for serving; the numbers are of the model before that, "
+            "learned on the training ratings alone."
+        )
+    print(f"Saved to {run.checkpoint}; the run is in {runs_folder(run.checkpoint)}")
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="model_training.py",
+        description="Train LightGCN on MovieLens, measure it on held-out ratings, save it. "
+        "Settings that are not given are those of the preset.",
+    )
+    parser.add_argument(
+        "--preset", choices=PRESETS, default="best", help="settings to start from (default: best)"
+    )
+    parser.add_argument(
+        "--protocol",
+        choices=PROTOCOLS,
+        default=DEFAULT_PROTOCOL,
+        help=f"what is held out (default: {DEFAULT_PROTOCOL})",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=checkpoint_path(),
+        help="checkpoint file; the one before is kept beside it (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--refit",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="learn again on all ratings at the end, for serving (default: no)",
+    )
+    for name, (kind, low, high) in CONFIG_RANGES.items():
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=kind,
+            help=f"{_SETTING_HELP[name]}; {low} to {high} ({_presets(name)})",
+        )
+    for name in CONFIG_SWITCHES:
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            action=argparse.BooleanOptionalAction,
+            help=f"{_SETTING_HELP[name]} ({_presets(name)})",
+        )
+    return parser.parse_args(arguments)
+
+
+def _presets(name: str) -> str:
+    """`best: 256, fast: 64, published: 64`."""
+    values = {preset: getattr(config, name) for preset, config in PRESETS.items()}
+    shown = {
+        preset: {True: "yes", False: "no"}[value] if isinstance(value, bool) else f"{value:g}"
+        for preset, value in values.items()
+    }
+    return ", ".join(f"{preset}: {value}" for preset, value in shown.items())
+
+
+def _progress_bar(epochs: int) -> Callable[[EpochRecord], None]:
+    def show(record: EpochRecord) -> None:
+        done = round(30 * record.epoch / epochs)
+        print(
+            f"\r[{'█' * done}{'░' * (30 - done)}] epoch {record.epoch}/{epochs}  "
+            f"loss {record.loss:.4f}  validation NDCG@20 {record.metrics['NDCG@20']:.4f}  "
+            f"{record.seconds:.0f} s",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    return show
 
 
 if __name__ == "__main__":

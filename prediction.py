@@ -12,43 +12,19 @@ from 0 to 1. Every part keeps its zero, so each can be split exactly into reason
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from sklearn.preprocessing import normalize
 
 from data_preparation import MovieData
-from lightgcn import TrainedModel
+from model.trained import TrainedModel
+from model.viewers import Viewer, tag_profile
 
 DEFAULT_TAG_WEIGHT = 0.15  # chosen on validation: benchmarks/run.py hybrid
-NEUTRAL_STARS = 2.5  # only films rated above this shape the tag profile
 _MMR_POOL = 200  # diversity picks among so many of the best films
-
-
-@dataclass(frozen=True, eq=False)
-class Viewer:
-    """Someone to recommend for: a user of the data, or a visitor who was folded in.
-
-    f = own + Σ_j weights[j] · messages[j] over the rated films, the sum that explanations split.
-
-    Attributes:
-        movies: inner ids of the rated films, int32 [n_rated], ascending.
-        stars: float32 [n_rated].
-        weights: 1/√(d_u·d_j), float64 [n_rated].
-        messages: what each rated film sends, float32 [n_rated, dim].
-        own: what was learned about the person beyond the films, float32 [dim]; 0 for a visitor.
-        factor: f, float32 [dim].
-    """
-
-    movies: NDArray[np.int32]
-    stars: NDArray[np.float32]
-    weights: NDArray[np.float64]
-    messages: NDArray[np.float32]
-    own: NDArray[np.float32]
-    factor: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -106,32 +82,6 @@ class TagSuggestion:
     neighbours: tuple[int, ...]
 
 
-def tag_profile(viewer: Viewer, features: sparse.csr_array) -> sparse.csr_array:
-    """`tag_profiles` of one viewer, csr float32 [1, n_features]."""
-    ratings = sparse.csr_array(
-        (viewer.stars, viewer.movies, [0, len(viewer.movies)]), shape=(1, features.shape[0])
-    )
-    return tag_profiles(ratings, features)
-
-
-def tag_profiles(interactions: sparse.csr_array, features: sparse.csr_array) -> sparse.csr_array:
-    """What each user's liked films are tagged with, rows of length 1 (or empty).
-
-    Every film weighs as many stars as it has above `NEUTRAL_STARS`.
-
-    Args:
-        interactions: csr [n_users, n_movies], stars.
-        features: csr [n_movies, n_features], rows of length 1 or empty.
-
-    Returns:
-        csr float32 [n_users, n_features].
-    """
-    liking = interactions.astype(np.float32)
-    liking.data = np.maximum(liking.data - NEUTRAL_STARS, 0)
-    profiles = sparse.csr_array(liking @ features)
-    return normalize(profiles) if features.shape[1] else profiles  # data may hold no tag
-
-
 def blend(
     graph: NDArray[np.float32],
     tags: NDArray[np.float32],
@@ -156,49 +106,6 @@ def blend(
         return scores * np.divide(weight, best, out=np.zeros_like(best), where=best > 0)
 
     return scaled(graph, 1 - tag_weight), scaled(tags, tag_weight)
-
-
-def user_viewer(data: MovieData, model: TrainedModel, user: int) -> Viewer:
-    """An (inner) user of the data, as trained."""
-    movies = data.rated_by(user)
-    return Viewer(
-        movies=movies,
-        stars=data.stars_of(user),
-        weights=data.edge_weights(user),
-        messages=model.movie_messages[movies],
-        own=model.e0[user] / np.float32(model.config.layers + 1),
-        factor=model.user_factors[user],
-    )
-
-
-def fold_in(
-    data: MovieData,
-    model: TrainedModel,
-    stars: Mapping[int, float],
-    movie_degree: NDArray[np.int64] | None = None,
-) -> Viewer:
-    """Someone new, with no retraining: the rated films' messages, mapped to a full embedding.
-
-    A visitor has no learned layer 0. `TrainedModel.fold_in_map` stands in for it: the linear map
-    that turns the summed messages of the known users into their embeddings, by least squares.
-
-    Args:
-        stars: inner movie id → stars.
-        movie_degree: ratings of each film, this person's included; by default one more than in
-            the data.
-    """
-    movies = np.array(sorted(stars), dtype=np.int32)
-    degree = data.movie_degree + 1 if movie_degree is None else movie_degree
-    weights = 1.0 / np.sqrt(max(len(movies), 1) * degree[movies].astype(float))
-    messages = model.movie_messages[movies] @ model.fold_in_map  # [n_rated, dim]
-    return Viewer(
-        movies=movies,
-        stars=np.array([stars[movie] for movie in movies.tolist()], dtype=np.float32),
-        weights=weights,
-        messages=messages,
-        own=np.zeros(model.config.dim, np.float32),
-        factor=(weights @ messages).astype(np.float32),
-    )
 
 
 def score_all(

@@ -16,14 +16,17 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
-from data_download import find_local_data
 from data_preparation import MovieData, load_movie_data
-from evaluation import PROTOCOLS
-from explanation import explain
-from lightgcn import TrainedModel, factor_scorer, fold_in_map
-from model_training import Learner, train
-from prediction import fold_in, recommend, score_all, user_viewer
-from training_config import PRESETS
+from model.bpr import Learner
+from model.config import PRESETS
+from model.explanation import explain
+from model.lightgcn import factor_scorer
+from model.splits import PROTOCOLS
+from model.trained import TrainedModel, fold_in_map
+from model.viewers import fold_in, user_viewer
+from model_training import train
+from prediction import recommend, score_all
+from sources.download import find_local_data
 
 Row = dict[str, Any]
 
@@ -40,7 +43,7 @@ def movielens_folder() -> Path:
     """Where the dataset lies; without it there is nothing to measure."""
     folder = find_local_data()
     if folder is None:
-        raise SystemExit("MovieLens is not here; run `python data_download.py` first.")
+        raise SystemExit("MovieLens is not here; run `python -m sources.download` first.")
     return folder
 
 

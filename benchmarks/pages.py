@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from benchmarks.costs import movielens_folder
-from data_download import PROJECT_DIR
+from settings import PROJECT_DIR
 from tests.browser import Page, running_app, running_chromium, settle, visit
 
 ROUNDS = 7

@@ -14,27 +14,19 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
-import model_training
-import warm_start
 from benchmarks.costs import Row, load, peak_mib
 from data_preparation import MovieData, normalised_adjacency
-from evaluation import (
-    PROTOCOLS,
-    Part,
-    RankingReport,
-    Scorer,
-    Split,
-    ease,
-    evaluate,
-    item_knn,
-    popularity,
-    pure_svd,
-)
-from lightgcn import EpochRecord, TrainedModel, to_torch, train_scorer
+from model import bpr, fitted_start
+from model.baselines import ease, item_knn, popularity, pure_svd
+from model.config import PRESETS, TrainingConfig
+from model.evaluation import RankingReport, Scorer, evaluate
+from model.lightgcn import to_torch, train_scorer
+from model.splits import PROTOCOLS, Part, Split
+from model.trained import EpochRecord, TrainedModel
+from model.viewers import tag_profiles
 from model_training import train
-from prediction import DEFAULT_TAG_WEIGHT, blend, tag_profiles
-from tag_cleaning import count_tags
-from training_config import PRESETS, TrainingConfig
+from prediction import DEFAULT_TAG_WEIGHT, blend
+from sources.tag_cleaning import count_tags
 
 Mask = NDArray[np.bool_]
 
@@ -80,7 +72,7 @@ def fit(name: str, data: MovieData, split: Split, seed: int = 0) -> Fitted:
 def _fit_lightgcn(data: MovieData, split: Split, config: TrainingConfig) -> Fitted:
     """Train, and look at test after every epoch with the clock stopped (only to time the bar)."""
     current: list[Scorer] = []
-    make_scorer = model_training.train_scorer
+    make_scorer = bpr.train_scorer
     paused, seconds = 0.0, 0.0
     reached: float | None = None
 
@@ -98,7 +90,7 @@ def _fit_lightgcn(data: MovieData, split: Split, config: TrainingConfig) -> Fitt
             _say(f"  epoch {record.epoch}: validation {record.metrics[NDCG]:.4f}, {seconds:.0f} s")
         paused += time.monotonic() - start
 
-    with mock.patch.object(model_training, "train_scorer", remember):
+    with mock.patch.object(bpr, "train_scorer", remember):
         model = train(data, split, config, on_epoch=measure)
     return Fitted(
         graph_scorer(model, split), seconds, reached, model.best_epoch, len(model.history) - 1
@@ -224,7 +216,7 @@ def ablation() -> list[Row]:
     reports: dict[str, RankingReport] = {}
     for label, changes, constants in VARIANTS:
         config = replace(PRESETS["best"], **changes)
-        with mock.patch.dict(vars(warm_start), constants):
+        with mock.patch.dict(vars(fitted_start), constants):
             model = train(data, split, config)
         reports[label] = evaluate(graph_scorer(model, split), split, "validation")
         rows.append(
@@ -239,7 +231,7 @@ def ablation() -> list[Row]:
         )
         _say(f"  {label}: {rows[-1]['validation']:.4f}")
     adjacency = to_torch(normalised_adjacency(split.train))
-    start = warm_start.initial_embeddings(split.train, adjacency, PRESETS["best"])
+    start = fitted_start.initial_embeddings(split.train, adjacency, PRESETS["best"])
     scorer = train_scorer(adjacency, start, PRESETS["best"].layers, data.n_users)
     report = evaluate(scorer, split, "validation")
     alone = {

@@ -14,7 +14,7 @@ sys.path.insert(0, str(PROJECT))
 
 from playwright.sync_api import Locator, Page, expect  # noqa: E402
 
-from data_download import DEMO_DIR  # noqa: E402
+from settings import DEMO_DIR  # noqa: E402
 from tests.browser import (  # noqa: E402
     DESK,
     TRAINING_TIMEOUT,

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import streamlit as st
 
 from data_preparation import MovieData
+from lookup.title_search import TitleSearch
 from tabs.shared import escape
-from title_search import TitleSearch
 
 _MAX_CHARS = 100
 

@@ -5,13 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from data_preparation import MovieData
-from tabs.insights import SECTIONS
-from tabs.lesson import CHAPTERS, LEVELS
 
 MAX_K = 50
 MAX_MIN_RATINGS = 100
 WHO = ("A user of the data", "Me")
 TABS = ("Start Here", "Recommendations", "Train Model", "Insights")
+CHAPTERS = (
+    "In two minutes",
+    "Rows to graph",
+    "Neighbourhood",
+    "Messages",
+    "Reach",
+    "Learning",
+    "Recommendation",
+    "What if",
+    "Glossary",
+)
+PLAIN, FORMULAS = LEVELS = ("Plain words", "Formulas")
+SECTIONS = ("Map of films", "Tags", "Tag suggestions", "Model health", "Data at a glance")
+_SEVERAL = ("genres", "without")  # parameters that may have more than one value
 
 
 def year_range(data: MovieData) -> tuple[int, int]:
@@ -71,9 +83,6 @@ def read_link(
         if kept:
             sound[name] = kept
     return sound, problems
-
-
-_SEVERAL = ("genres", "without")
 
 
 def _number_fault(name: str, values: Sequence[str], low: float, high: float) -> str:

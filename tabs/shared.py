@@ -1,4 +1,4 @@
-"""What several tabs need: the worked user, escaping, the "no model yet" message."""
+"""What several tabs need: the worked user, a visitor's ratings, escaping, "no model yet"."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import altair as alt
 import numpy as np
 import streamlit as st
 
+from charts.spec import finished_spec
 from data_preparation import MovieData
-from plots_spec import finished_spec
-from training_job import training_allowed
+from settings import training_allowed
 
 
 def pick_user(data: MovieData) -> int:
@@ -43,6 +43,16 @@ def _user_from_link(data: MovieData) -> int:
 def _typical_user(data: MovieData) -> int:
     """Someone with a middling number of ratings: enough to tell a story, few enough to read."""
     return int(np.abs(data.user_degree - np.median(data.user_degree)).argmin())
+
+
+def my_stars(data: MovieData) -> dict[int, float]:
+    """The visitor's ratings in this session: inner movie id → stars."""
+    return kept("my_stars", data)
+
+
+def kept(name: str, data: MovieData) -> dict:
+    """A dict of this session and dataset: the same number is another film in other data."""
+    return st.session_state.setdefault(f"{name}_{data.fingerprint}", {})
 
 
 # Streamlit turns these into links, icons and signs even where they are escaped: an invisible word

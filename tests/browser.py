@@ -19,9 +19,10 @@ from playwright.sync_api import (
 )
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
-from tests.server import PROJECT, Server, running_server
+from settings import PROJECT_DIR
+from tests.server import Server, running_server
 
-ARTIFACTS = PROJECT / "artifacts"
+ARTIFACTS = PROJECT_DIR / "artifacts"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DESK = ViewportSize(width=1280, height=1000)
 INSTALL_CHROMIUM = "apt-get install -y chromium"

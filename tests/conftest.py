@@ -17,9 +17,13 @@ import pytest
 import torch
 from hypothesis import settings
 
-from data_download import find_local_data
 from data_preparation import MovieData, load_movie_data
-from movielens_files import DataError
+from model.splits import Split, random_80_10_10
+from model.trained import TrainedModel
+from model_training import train
+from sources.download import find_local_data
+from sources.movielens_files import DataError
+from tests.small_training import config
 
 # A shared, slow CPU must not fail a test by its clock, and a run must be repeatable.
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=60)
@@ -185,3 +189,15 @@ def load(tmp_path: Path) -> Callable[..., MovieData]:
 def planted_data(tmp_path_factory: pytest.TempPathFactory) -> MovieData:
     """30 users x 48 films with a known structure; see `planted_ratings`."""
     return load_movie_data(write_planted(tmp_path_factory.mktemp("planted")))
+
+
+@pytest.fixture(scope="session")
+def split(planted_data: MovieData) -> Split:
+    """The planted data, split at random."""
+    return random_80_10_10(planted_data)
+
+
+@pytest.fixture(scope="session")
+def model(planted_data: MovieData, split: Split) -> TrainedModel:
+    """A small training on the planted data."""
+    return train(planted_data, split, config())

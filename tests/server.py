@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parent.parent
+from settings import PROJECT_DIR
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def running_server(
     log: Path,
     *options: str,
     environment: Mapping[str, str] | None = None,
-    project: Path = PROJECT,
+    project: Path = PROJECT_DIR,
     host: str = "localhost",
 ) -> Iterator[Server]:
     """Serve the app on a free loopback port, with the project's own config.toml.

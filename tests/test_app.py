@@ -13,22 +13,24 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-import data_download
-import posters
-from checkpoints import load_checkpoint, save_checkpoint
-from data_download import DEMO_DIR
 from data_preparation import MovieData, load_movie_data
-from evaluation import temporal_leave_one_out
-from lightgcn import TrainedModel
+from lookup import posters
+from lookup.ratings_import import MAX_BYTES
+from model.checkpoints import load_checkpoint, save_checkpoint
+from model.config import TrainingConfig
+from model.splits import temporal_leave_one_out
+from model.trained import TrainedModel
+from model.viewers import user_viewer
 from model_training import train
-from prediction import recommend, score_all, user_viewer
-from ratings_import import MAX_BYTES
-from tabs import recommendations
+from prediction import recommend, score_all
+from settings import DEMO_DIR
+from sources import download
 from tabs.links import TABS
+from tabs.recommendations import tab as recommendations
 from tabs.shared import escape
-from training_config import TrainingConfig
+from tests.conftest import REPOSITORY
 
-APP = str(Path(__file__).resolve().parent.parent / "app.py")
+APP = str(REPOSITORY / "app.py")
 QUICK = TrainingConfig(dim=16, layers=2, epochs=2)
 
 Open = Callable[..., AppTest]
@@ -195,8 +197,8 @@ def test_without_training_no_visitor_can_replace_the_data(
     assert not [b for b in app.button if "Download" in b.label]
     asked: list[object] = []
     monkeypatch.delenv("MOVIELENS_DIR")
-    monkeypatch.setattr(data_download, "find_local_data", lambda: None)
-    monkeypatch.setattr(data_download, "download_movielens", lambda **_: asked.append(1))
+    monkeypatch.setattr(download, "find_local_data", lambda: None)
+    monkeypatch.setattr(download, "download_movielens", lambda **_: asked.append(1))
     healthy(open_app("Start Here"))
     assert not asked
 
@@ -222,7 +224,7 @@ def test_demo_data_are_announced_with_an_offer_to_download(open_tab: Open) -> No
 def test_a_failed_download_says_why_and_keeps_the_demo_running(
     open_tab: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(data_download, "MOVIELENS_URL", "http://127.0.0.1:9/nothing-listens")
+    monkeypatch.setattr(download, "MOVIELENS_URL", "http://127.0.0.1:9/nothing-listens")
     app = open_tab("Start Here")
     app.button[0].click().run()
     assert not app.exception

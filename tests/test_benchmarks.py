@@ -7,11 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-import warm_start
 from benchmarks import costs, measure, ranking, report, run
 from data_preparation import MovieData
-from evaluation import PROTOCOLS
-from training_config import PRESETS
+from model import fitted_start
+from model.config import PRESETS
+from model.splits import PROTOCOLS
 
 FACTS = {
     "cpu": "Abacus",
@@ -157,5 +157,5 @@ def test_floats_are_rounded_all_through_a_result() -> None:
 def test_every_ablation_changes_something_that_exists() -> None:
     for label, changes, constants in ranking.VARIANTS:
         assert (dataclasses.replace(PRESETS["best"], **changes) != PRESETS["best"]) == bool(changes)
-        assert set(constants) <= set(vars(warm_start)), label
+        assert set(constants) <= set(vars(fitted_start)), label
         assert bool(changes) + bool(constants) == (label != "best")

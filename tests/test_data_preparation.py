@@ -21,8 +21,8 @@ from data_preparation import (
     load_movie_data,
     normalised_adjacency,
 )
-from movielens_files import DataError
-from tag_cleaning import normalise_tag
+from sources.movielens_files import DataError
+from sources.tag_cleaning import normalise_tag
 from tests.conftest import (
     HEADERS,
     TOY_LINKS,

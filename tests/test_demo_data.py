@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from data_download import DEMO_DIR
 from data_preparation import load_movie_data
 from demo_data.make_demo_data import build, csv_bytes, load_films
-from evaluation import evaluate, popularity, random_80_10_10
+from model.baselines import popularity
+from model.config import TrainingConfig
+from model.evaluation import evaluate
+from model.splits import random_80_10_10
 from model_training import train
-from training_config import TrainingConfig
+from settings import DEMO_DIR
 
 
 def test_the_committed_files_are_what_the_script_writes() -> None:

@@ -18,24 +18,25 @@ from typing import Any
 
 import pytest
 
-from data_download import MEMBERS
+from sources.download import MEMBERS
 from tests.conftest import REPOSITORY, write_planted
+from tests.test_layers import CODE_FOLDERS
 
-# Runs in the copy, in a process of its own: PROJECT_DIR is where the module lies.
+# Runs in the copy, in a process of its own: PROJECT_DIR is where settings.py lies.
 VISIT = """
 import json, os, sys
 from pathlib import Path
-import data_download
+from sources import download
 from streamlit.testing.v1 import AppTest
 
-url, data_download.MOVIELENS_SHA256, *wishes = sys.argv[1:]
-data_download.MOVIELENS_URL = "http://127.0.0.1:9/nothing-listens" if "later" in wishes else url
+url, download.MOVIELENS_SHA256, *wishes = sys.argv[1:]
+download.MOVIELENS_URL = "http://127.0.0.1:9/nothing-listens" if "later" in wishes else url
 app = AppTest.from_file(str(Path.cwd() / "app.py"), default_timeout=120)
 app.query_params["tab"] = "Train Model"  # has no model to wait for
 app.run()
 if "later" in wishes:
     assert "cannot be reached" in app.warning[0].value
-    data_download.MOVIELENS_URL = url
+    download.MOVIELENS_URL = url
     next(b for b in app.button if b.label.startswith("Download MovieLens")).click().run()
 print(json.dumps({
     "exceptions": [e.value for e in app.exception],
@@ -47,7 +48,6 @@ sys.stdout.flush()
 os._exit(0)  # the first training goes on in the background
 """
 
-
 _EMPTY = {"tags.csv": "userId,movieId,tag,timestamp\n", "links.csv": "movieId,imdbId,tmdbId\n"}
 
 
@@ -56,7 +56,7 @@ def project(tmp_path: Path) -> Path:
     """The program without tests, data or checkpoint, and nothing beside it."""
     folder = tmp_path / "workplace" / "project"
     ignore = shutil.ignore_patterns("__pycache__")
-    for name in ("tabs", "demo_data", ".streamlit"):
+    for name in (*CODE_FOLDERS, "demo_data", ".streamlit"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=ignore)
     for file in (*REPOSITORY.glob("*.py"), REPOSITORY / "default.png"):
         shutil.copy(file, folder)

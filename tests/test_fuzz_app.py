@@ -17,25 +17,25 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from checkpoints import save_checkpoint
-from data_overview import ratings_per_year
+from analysis.data_overview import ratings_per_year
+from analysis.film_map import movie_map
+from analysis.neighbourhood import neighbourhood
+from charts.film_map import colouring, map_figure
+from charts.teaching import neighbourhood_figure
 from data_preparation import MovieData, load_movie_data
-from evaluation import temporal_leave_one_out
-from explanation import neighbourhood
-from insights import movie_map
-from lightgcn import TrainedModel
+from model.checkpoints import save_checkpoint
+from model.config import TrainingConfig
+from model.runs import save_run
+from model.splits import temporal_leave_one_out
+from model.trained import TrainedModel
 from model_training import train
-from plots_map import colouring, map_figure
-from plots_teaching import neighbourhood_figure
-from runs import runs_folder, save_run
-from tabs.insights import SECTIONS
-from tabs.lesson import CHAPTERS, LEVELS
+from settings import runs_folder
+from tabs.links import CHAPTERS, LEVELS, SECTIONS
 from tabs.shared import escape
 from tests.browser import CHROMIUM, running_app, running_chromium, settle, visit
 from tests.conftest import REPOSITORY, write_dataset
 from tests.fuzzing import ODD
-from tests.test_runs import RUN
-from training_config import TrainingConfig
+from tests.model.test_runs import RUN
 
 APP = str(REPOSITORY / "app.py")
 MARK = "Zq:"  # begins every payload; escaped, a backslash stands between

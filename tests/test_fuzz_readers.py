@@ -21,17 +21,17 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-import data_download
-import posters
-from data_download import MEMBERS, download_movielens
 from data_preparation import MovieData, load_movie_data
-from movielens_files import DataError, read_tables
-from posters import Film, PosterService
-from ratings_import import MATCHED, RatingsFileError, TitleIndex, read_ratings_file
-from runs import curves_table, load_runs, run_label, runs_table, save_run
+from lookup import posters
+from lookup.posters import Film, PosterService
+from lookup.ratings_import import MATCHED, RatingsFileError, TitleIndex, read_ratings_file
+from model.runs import curves_table, load_runs, run_label, runs_table, save_run
+from sources import download
+from sources.download import MEMBERS, download_movielens
+from sources.movielens_files import DataError, read_tables
 from tabs.links import read_link
 from tabs.shared import escape
-from tabs.train_links import PARAMETERS, from_query, to_query
+from tabs.train_model.links import PARAMETERS, from_query, to_query
 from tests.conftest import (
     REPOSITORY,
     TOY_LINKS,
@@ -43,7 +43,7 @@ from tests.conftest import (
     write_dataset,
 )
 from tests.fuzzing import ODD, any_json, damaged, flipped, places, replaced
-from tests.test_runs import RUN
+from tests.model.test_runs import RUN
 
 FILES = {
     "ratings": as_csv("ratings", TOY_RATINGS).encode(),
@@ -399,9 +399,9 @@ def unpack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def run(archive: bytes, target: Path) -> Path:
         monkeypatch.setattr(
-            data_download, "_fetch", lambda _url, file, _progress: file.write_bytes(archive)
+            download, "_fetch", lambda _url, file, _progress: file.write_bytes(archive)
         )
-        monkeypatch.setattr(data_download, "_verify", lambda *_: None)
+        monkeypatch.setattr(download, "_verify", lambda *_: None)
         return download_movielens(target)
 
     return run

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.load import Visitor, keep_training
-from data_download import DEMO_DIR
+from settings import DEMO_DIR
 from tests.server import Server, running_server
 from tests.session import Session
 

@@ -8,26 +8,23 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import sparse
 
 from data_preparation import MovieData
-from evaluation import random_80_10_10, temporal_leave_one_out
-from lightgcn import TrainedModel
+from model.config import TrainingConfig
+from model.splits import random_80_10_10, temporal_leave_one_out
+from model.trained import TrainedModel
+from model.viewers import fold_in, user_viewer
 from model_training import train
 from prediction import (
     Scores,
     blend,
     film_filter,
-    fold_in,
     recommend,
     score_all,
     similar_movies,
     suggest_tags,
-    tag_profiles,
     tagged_neighbours,
-    user_viewer,
 )
-from training_config import TrainingConfig
 
 UNUSED_MODEL = None
 """Without diversity, `recommend` never looks at the model."""
@@ -61,14 +58,6 @@ def test_a_film_without_ratings_has_graph_score_0(
 ) -> None:
     unrated = toy_data.inner_movie(200)
     assert scores_of(toy_data, toy_model, 0).graph[unrated] == 0
-
-
-def test_tag_profile_weighs_films_by_stars_above_the_middle() -> None:
-    # stars 4.5, 3.5 and 1.0 weigh 2, 1 and 0: the profile is (2, 1)/√5, the disliked film is out
-    stars = sparse.csr_array(np.array([[4.5, 3.5, 1.0]], np.float32))
-    tags = sparse.csr_array(np.array([[1, 0], [0, 1], [0, 1]], np.float32))
-    profile = tag_profiles(stars, tags).toarray()
-    np.testing.assert_allclose(profile, [[2 / 5**0.5, 1 / 5**0.5]], rtol=1e-6)
 
 
 def test_tag_similarity_is_the_cosine_of_profile_and_film(

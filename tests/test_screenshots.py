@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from PIL import Image
 
+from tests.conftest import REPOSITORY
+
 PICTURES = ("start_here", "recommendations", "train_model", "insights")
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+DOCS = REPOSITORY / "docs"
 
 
 @pytest.mark.parametrize("name", PICTURES)

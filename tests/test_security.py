@@ -17,13 +17,14 @@ from streamlit import config
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-import posters
-from data_download import DEMO_DIR
-from tests.server import PROJECT, Server, running_server
+from lookup import posters
+from settings import DEMO_DIR, TMDB_VARIABLE, tmdb_token
+from tests.conftest import REPOSITORY
+from tests.server import Server, running_server
 from tests.session import PageError, Session
 
-CONFIG = tomllib.loads((PROJECT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
-SECRETS_EXAMPLE = PROJECT / ".streamlit" / "secrets.toml.example"
+CONFIG = tomllib.loads((REPOSITORY / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+SECRETS_EXAMPLE = REPOSITORY / ".streamlit" / "secrets.toml.example"
 BROKEN_APP = 'import streamlit as st\nst.title("Broken")\nraise RuntimeError("/a/secret/path")\n'
 
 
@@ -65,18 +66,19 @@ def test_the_defaults_are_safe() -> None:
 
 @pytest.mark.parametrize("name", ["Makefile", "README.md", ".ci/run", "pyproject.toml"])
 def test_no_start_overrides_them(name: str) -> None:
-    text = (PROJECT / name).read_text(encoding="utf-8")
+    text = (REPOSITORY / name).read_text(encoding="utf-8")
     assert not re.search(r"--(server|browser|client|global)\.|STREAMLIT_[A-Z]", text)
 
 
 def test_the_example_of_secrets_holds_no_secret_and_the_name_that_is_read() -> None:
     text = SECRETS_EXAMPLE.read_text(encoding="utf-8")
-    assert tomllib.loads(text) == {"TMDB_API_KEY": ""}
-    assert f'get("{next(iter(tomllib.loads(text)))}")' in (
-        PROJECT / "tabs" / "recommendations.py"
-    ).read_text(encoding="utf-8")
+    assert tomllib.loads(text) == {"TMDB_API_KEY": ""} == {TMDB_VARIABLE: ""}
+    assert tmdb_token({"TMDB_API_KEY": "a token"}) == "a token"
+    reader = REPOSITORY / "tabs" / "recommendations" / "tab.py"
+    assert "secrets.get(TMDB_VARIABLE)" in reader.read_text(encoding="utf-8")
     assert not posters.PosterService("", DEMO_DIR, "", "").enabled
-    assert ".streamlit/secrets.toml" in (PROJECT / ".gitignore").read_text(encoding="utf-8").split()
+    ignored = (REPOSITORY / ".gitignore").read_text(encoding="utf-8")
+    assert ".streamlit/secrets.toml" in ignored.split()
 
 
 # --- the server -----------------------------------------------------------------------------------
@@ -185,7 +187,7 @@ def test_another_site_may_not_connect(server: Server) -> None:
 
 
 def test_an_error_shows_nothing_of_the_code(tmp_path: Path) -> None:
-    shutil.copytree(PROJECT / ".streamlit", tmp_path / ".streamlit")
+    shutil.copytree(REPOSITORY / ".streamlit", tmp_path / ".streamlit")
     (tmp_path / "app.py").write_text(BROKEN_APP)
     log = tmp_path / "server.log"
 

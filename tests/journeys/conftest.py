@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from data_download import DEMO_DIR
+from settings import DEMO_DIR
 from tests.browser import (
     CHROMIUM,
     INSTALL_CHROMIUM,

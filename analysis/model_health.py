@@ -1,0 +1,266 @@
+"""What the model does well and badly: popularity bias, norms, similarities, users served badly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+from sklearn.preprocessing import normalize
+
+from data_preparation import MovieData, normalised_adjacency
+from model.baselines import popularity
+from model.evaluation import RankingReport, evaluate
+from model.lightgcn import to_torch, train_scorer
+from model.splits import PROTOCOLS, Split
+from model.trained import TrainedModel
+from model.viewers import tag_profiles
+from model_training import train
+from prediction import DEFAULT_TAG_WEIGHT, blend
+
+_USERS_PER_BATCH = 256  # bounds the dense score block to some tens of MiB
+
+
+# --- popularity bias ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Exposure:
+    """Which films the top-K lists of all users show.
+
+    Attributes:
+        shown: in how many lists each rated film is, int64 [n_rated]; `movies` are its inner ids.
+        by_graph_alone: the same without the tag part.
+        ratings: the ratings of the same films.
+    """
+
+    k: int
+    movies: NDArray[np.int64]
+    shown: NDArray[np.int64]
+    by_graph_alone: NDArray[np.int64]
+    ratings: NDArray[np.int64]
+
+
+def exposure(data: MovieData, model: TrainedModel, k: int = 10) -> Exposure:
+    """The top-K lists of every user, as the tab Recommendations makes them without filters."""
+    movies = np.flatnonzero(data.movie_degree)
+    features = data.content_features
+    profiles = tag_profiles(data.ratings, features)
+    hybrid = np.zeros(data.n_movies, np.int64)
+    graph_only = np.zeros(data.n_movies, np.int64)
+    for begin in range(0, data.n_users, _USERS_PER_BATCH):
+        users = np.arange(begin, min(begin + _USERS_PER_BATCH, data.n_users))
+        graph = model.user_factors[users] @ model.movie_factors.T  # [batch, n_movies]
+        tags = (profiles[users] @ features.T).toarray().astype(np.float32)
+        rated = data.ratings[users].toarray() > 0
+        graph_part, tag_part = blend(graph, tags, rated, DEFAULT_TAG_WEIGHT)
+        _count_top(graph_part + tag_part, rated, k, hybrid)
+        _count_top(graph, rated, k, graph_only)
+    return Exposure(k, movies, hybrid[movies], graph_only[movies], data.movie_degree[movies])
+
+
+def _count_top(
+    scores: NDArray[np.float32], rated: NDArray[np.bool_], k: int, counts: NDArray[np.int64]
+) -> None:
+    """Add the films of each row's top K to `counts`; rated films are no candidates."""
+    best = torch.from_numpy(np.where(rated, -np.inf, scores)).topk(min(k, scores.shape[1]))
+    possible = np.isfinite(best.values.numpy())
+    np.add.at(counts, best.indices.numpy()[possible], 1)
+
+
+def lorenz(counts: NDArray[np.integer]) -> pd.DataFrame:
+    """The Lorenz curve: films (share of films, least counted first), share (of all counts).
+
+    Both run from 0 to 1; n + 1 rows.
+    """
+    ordered = np.sort(counts)
+    share = np.concatenate([[0], ordered.cumsum()]) / max(ordered.sum(), 1)
+    return pd.DataFrame({"films": np.linspace(0, 1, len(ordered) + 1), "share": share})
+
+
+def gini(counts: NDArray[np.integer]) -> float:
+    """Gini coefficient: 0 when all counts are equal, near 1 when one film has them all.
+
+    Half the mean absolute difference between two films over the mean; 0 without any count.
+    """
+    ordered, n = np.sort(counts).astype(float), len(counts)
+    if ordered.sum() == 0:
+        return 0.0
+    rank = np.arange(1, n + 1)
+    return float(((2 * rank - n - 1) @ ordered) / (n * ordered.sum()))
+
+
+# --- norms and similarities -----------------------------------------------------------------------
+
+
+def norms(data: MovieData, model: TrainedModel) -> pd.DataFrame:
+    """Length of each rated film's embedding beside its ratings: movie, name, ratings, norm."""
+    movies = np.flatnonzero(data.movie_degree)
+    return pd.DataFrame(
+        {
+            "movie": movies,
+            "name": [data.labels[movie] for movie in movies],
+            "ratings": data.movie_degree[movies],
+            "norm": np.linalg.norm(model.movie_factors[movies], axis=1),
+        }
+    )
+
+
+def norm_groups(table: pd.DataFrame, bins: int = 60) -> pd.DataFrame:
+    """Films with about as many ratings and as long an embedding as one: a picture without overlap.
+
+    Args:
+        table: from `norms`.
+        bins: even steps of the logarithm along either axis.
+
+    Returns:
+        ratings and norm (geometric means), films, who (the most rated film, and how many more).
+    """
+
+    def step(values: pd.Series) -> pd.Series:
+        place = np.log(values) - np.log(values.min())
+        return (place / (place.max() or 1.0) * bins).round()
+
+    logs = table.assign(ratings=np.log(table["ratings"]), norm=np.log(table["norm"]))
+    logs = logs.loc[table["ratings"].sort_values(ascending=False, kind="stable").index]
+    groups = logs.groupby([step(table["ratings"]), step(table["norm"])])
+    found = groups.agg(
+        log_ratings=("ratings", "mean"),
+        log_norm=("norm", "mean"),
+        films=("name", "size"),
+        first=("name", "first"),
+    )
+    more = [f" and {n - 1:,} more" if n > 1 else "" for n in found["films"]]
+    return pd.DataFrame(
+        {
+            "ratings": np.exp(found["log_ratings"]),
+            "norm": np.exp(found["log_norm"]),
+            "films": found["films"],
+            "who": found["first"] + more,
+        }
+    ).reset_index(drop=True)
+
+
+def rank_correlation(first: pd.Series, second: pd.Series) -> float:
+    """Spearman's ρ, −1 to 1; NaN when either is constant."""
+    if first.nunique() < 2 or second.nunique() < 2:
+        return float("nan")
+    return float(spearmanr(first, second).statistic)
+
+
+def similarities(
+    model: TrainedModel, sample: int = 2000, bins: int = 50, seed: int = 0
+) -> pd.DataFrame:
+    """How cosines between films are spread: kind, low, high (of the bin), share (of the kind).
+
+    kind "random pairs" or "nearest pairs" (a film with its nearest), mean (of the kind); both from
+    a sample of the films. Empty with fewer than three films.
+    """
+    directions = normalize(model.movie_factors[model.movie_factors.any(axis=1)])
+    n = len(directions)
+    if n < 3:
+        return pd.DataFrame(columns=["kind", "low", "high", "share"])
+    rng = np.random.default_rng(seed)
+    chosen = rng.choice(n, min(sample, n), replace=False)
+    cosine = directions[chosen] @ directions.T  # [sample, n]
+    cosine[np.arange(len(chosen)), chosen] = -np.inf
+    other = (chosen[:, None] + rng.integers(1, n, size=(len(chosen), 10))) % n  # never itself
+    values = {
+        "random pairs": np.take_along_axis(cosine, other, axis=1).ravel(),
+        "nearest pairs": cosine.max(axis=1),
+    }
+    edges = np.linspace(min(v.min() for v in values.values()), 1.0, bins + 1)
+    tables = []
+    for kind, cosines in values.items():
+        count, _ = np.histogram(cosines.clip(max=1.0), edges)
+        table = pd.DataFrame({"low": edges[:-1], "high": edges[1:], "share": count / count.sum()})
+        tables.append(table.assign(kind=kind, mean=float(cosines.mean())))
+    return pd.concat(tables, ignore_index=True)
+
+
+# --- users ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class UserQuality:
+    """Held-out quality per user, from E(0) over the training part of the model's own protocol.
+
+    Attributes:
+        per_user: index inner user; model and popularity (NDCG@20 on test), ratings (in train),
+            mainstream (mean of log10 ratings of the films rated in train).
+        protocol: a key of `model.splits.PROTOCOLS`.
+    """
+
+    per_user: pd.DataFrame
+    protocol: str
+
+
+def without_held_out(data: MovieData, model: TrainedModel) -> TrainedModel:
+    """The model that was measured before `model` was refitted: the same training once more."""
+    return train(data, PROTOCOLS[model.protocol](data), model.config)
+
+
+def user_quality(data: MovieData, model: TrainedModel) -> UserQuality:
+    """NDCG@20 of each user's test ratings, which neither training nor epoch choice saw.
+
+    Raises:
+        ValueError: the model was refitted on all ratings, so it has seen them; or the protocol
+            holds nothing out, because every user has too few ratings.
+    """
+    if model.refitted:
+        raise ValueError(
+            "The model was fitted to all ratings, so none is left to measure its users with."
+        )
+    split = PROTOCOLS[model.protocol](data)
+    by_model, by_popularity = held_out_reports(data, model, split)
+    users = by_model.per_user.index.to_numpy()
+    train = split.train.astype(bool).astype(np.float64)
+    ratings = np.asarray(train.sum(axis=1)).ravel()
+    popular = np.log10(np.maximum(np.asarray(train.sum(axis=0)).ravel(), 1))
+    table = pd.DataFrame(
+        {
+            "model": by_model.per_user["NDCG@20"],
+            "popularity": by_popularity.per_user["NDCG@20"],
+            "ratings": ratings[users].astype(np.int64),
+            "mainstream": (train @ popular / np.maximum(ratings, 1))[users],
+        },
+        index=users,
+    )
+    return UserQuality(table, model.protocol)
+
+
+def held_out_reports(
+    data: MovieData, model: TrainedModel, split: Split
+) -> tuple[RankingReport, RankingReport]:
+    """The model's and the popularity baseline's test reports; the means of the first are
+    `model.test_metrics`."""
+    adjacency = to_torch(normalised_adjacency(split.train))
+    scorer = train_scorer(adjacency, torch.tensor(model.e0), model.config.layers, data.n_users)
+    return evaluate(scorer, split, "test"), evaluate(popularity(split.train), split, "test")
+
+
+def by_group(quality: UserQuality, column: str, n_groups: int = 5) -> pd.DataFrame:
+    """Mean NDCG@20 of groups of equal size, by a column of `per_user` ("ratings", …).
+
+    Returns:
+        group (from 1, lowest values first), low, high (of the column), users, scorer ("LightGCN"
+        or "popularity"), ndcg, error (standard error of the mean; NaN for one user).
+    """
+    users = quality.per_user
+    n_groups = min(n_groups, len(users))
+    rank = users[column].rank(method="first")
+    group = pd.qcut(rank, n_groups, labels=False) + 1 if n_groups > 1 else rank * 0 + 1
+    tables = []
+    for name, scorer in (("model", "LightGCN"), ("popularity", "popularity")):
+        table = users.groupby(group.astype(int).rename("group")).agg(
+            low=(column, "min"),
+            high=(column, "max"),
+            users=(column, "size"),
+            ndcg=(name, "mean"),
+            error=(name, "sem"),
+        )
+        tables.append(table.reset_index().assign(scorer=scorer))
+    return pd.concat(tables, ignore_index=True)

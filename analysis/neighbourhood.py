@@ -1,0 +1,60 @@
+"""The piece of the graph around a user or a film."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import networkx as nx
+import numpy as np
+
+from data_preparation import MovieData
+
+Kind = Literal["user", "movie"]
+
+Node = tuple[Kind, int]
+"""A node of the graph: its kind and its inner id."""
+
+
+def subgraph(data: MovieData, user: int, n_movies: int = 8, n_users: int = 12) -> nx.Graph:
+    """The neighbourhood of a user: some rated films (1 hop) and some of their viewers (2 hops)."""
+    return neighbourhood(data, ("user", user), n_movies, n_users)
+
+
+def neighbourhood(data: MovieData, centre: Node, n_near: int = 8, n_far: int = 12) -> nx.Graph:
+    """What is 1 hop from a user or film, and 2 hops: films and their viewers, or the reverse.
+
+    Near are the highest rated, those with fewer ratings first among equals (they carry the largest
+    weights); far are the nodes that share most of the near ones. No far ones: 1 hop.
+
+    Returns:
+        Nodes ("user", inner id) and ("movie", inner id) with the attributes `hop` and `degree`
+        (in the whole graph); edges with `stars` and `weight` = 1/√(d_u·d_i).
+    """
+    kind, inner = centre
+    other: Kind = "movie" if kind == "user" else "user"
+    degree = {"user": data.user_degree, "movie": data.movie_degree}
+    # Rows are nodes like the centre, columns nodes of the other kind.
+    stars = data.ratings if kind == "user" else data.ratings.T.tocsr()
+    row = stars[[inner]]
+    order = np.lexsort((degree[other][row.indices], -row.data))[:n_near]
+    near = row.indices[order]
+    block = stars[:, near].toarray()  # [like the centre, n_near]
+    shared = (block > 0).sum(axis=1)
+    shared[inner] = -1
+    far = [int(v) for v in np.argsort(-shared, kind="stable")[:n_far] if shared[v] > 0]
+
+    graph = nx.Graph()
+    for hop, of_kind, nodes in ((0, kind, [inner]), (1, other, near.tolist()), (2, kind, far)):
+        for node in nodes:
+            graph.add_node((of_kind, node), hop=hop, degree=int(degree[of_kind][node]))
+    for node in [inner, *far]:
+        for column, neighbour in enumerate(near.tolist()):
+            if block[node, column]:
+                degrees = int(degree[kind][node]) * int(degree[other][neighbour])
+                graph.add_edge(
+                    (kind, node),
+                    (other, neighbour),
+                    stars=float(block[node, column]),
+                    weight=degrees**-0.5,
+                )
+    return graph

@@ -1,0 +1,251 @@
+"""What the embeddings know of tags, on held-out data: predicting tags, and suggesting them.
+
+The embeddings never see a tag (they come from ratings alone), so a tag that can be told from them
+is evidence that people who rate alike also see alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.stats import rankdata
+from sklearn.preprocessing import normalize
+
+from analysis.tags import film_tags
+from data_preparation import MovieData
+from model.trained import TrainedModel
+
+_RIDGE = 10.0
+_FOLDS = 5
+_COLUMNS = (
+    *("tag", "films", "auc", "average_precision", "popularity_auc"),
+    *("popularity_precision", "prevalence"),
+)
+
+
+# --- can the embeddings tell a tag? ---------------------------------------------------------------
+
+
+def tag_predictability(
+    data: MovieData, model: TrainedModel, min_films: int = 8, seed: int = 0
+) -> pd.DataFrame:
+    """How well a film's direction tells its tags, on films that the predictor has not seen.
+
+    For each tag on at least `min_films` films, ridge regression (λ = 10) on the directions of the
+    tagged films ranks the films of each of five folds from the other four. The AUC is the chance
+    that a film with the tag ranks above a film without it, 0.5 being a guess. Only tagged, rated
+    films take part: of the others nobody knows whether the tag fits.
+
+    Returns:
+        tag, films, auc, average_precision, popularity_auc and popularity_precision (films ranked
+        by their number of ratings), prevalence (what a guess's average precision is); best AUC
+        first.
+    """
+    carries = film_tags(data)
+    rated = model.movie_factors.any(axis=1)
+    movies = np.flatnonzero((np.diff(carries.indptr) > 0) & rated)
+    films_with = np.asarray(carries[movies].sum(axis=0)).ravel()
+    tags = np.flatnonzero((films_with >= min_films) & (films_with < len(movies)))
+    if not len(tags) or len(movies) < 2 * _FOLDS:
+        return pd.DataFrame(columns=list(_COLUMNS))
+    truth = carries[movies][:, tags].toarray() > 0  # [n_films, n_tags]
+    directions = normalize(model.movie_factors[movies].astype(np.float64))
+    scores = _held_out_scores(directions, truth, seed)
+    popular = np.repeat(data.movie_degree[movies][:, None].astype(float), len(tags), axis=1)
+    table = pd.DataFrame(
+        {
+            "tag": [data.tag_names[tag] for tag in tags],
+            "films": films_with[tags],
+            "auc": auc(truth, scores),
+            "average_precision": average_precision(truth, scores),
+            "popularity_auc": auc(truth, popular),
+            "popularity_precision": average_precision(truth, popular),
+            "prevalence": truth.mean(axis=0),
+        },
+        columns=list(_COLUMNS),
+    )
+    return table.sort_values(["auc", "tag"], ascending=[False, True], ignore_index=True)
+
+
+def _held_out_scores(
+    rows: NDArray[np.float64], truth: NDArray[np.bool_], seed: int
+) -> NDArray[np.float64]:
+    """Out-of-fold ridge predictions, float [n_rows, n_targets]; the mean is not penalised."""
+    fold = np.random.default_rng(seed).permutation(len(rows)) % _FOLDS
+    scores = np.empty(truth.shape)
+    for number in range(_FOLDS):
+        known, held_out = rows[fold != number], rows[fold == number]
+        target = truth[fold != number].astype(float)
+        centre, base = known.mean(axis=0), target.mean(axis=0)
+        centred = known - centre
+        gram = centred.T @ centred + _RIDGE * np.eye(rows.shape[1])
+        weights = np.linalg.solve(gram, centred.T @ (target - base))  # [dim, n_targets]
+        scores[fold == number] = (held_out - centre) @ weights + base
+    return scores
+
+
+def auc(truth: NDArray[np.bool_], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Area under the ROC curve of each column by ranks (ties count half), float [n_columns].
+
+    Every column needs a True and a False.
+    """
+    positives = truth.sum(axis=0)
+    ranks = (rankdata(scores, axis=0) * truth).sum(axis=0)
+    return (ranks - positives * (positives + 1) / 2) / (positives * (len(truth) - positives))
+
+
+def average_precision(truth: NDArray[np.bool_], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean precision at the rank of each True, per column; equal scores stay in row order."""
+    order = np.argsort(-scores, axis=0, kind="stable")
+    hit = np.take_along_axis(truth, order, axis=0)
+    precision = hit.cumsum(axis=0) / np.arange(1, len(truth) + 1)[:, None]
+    return (precision * hit).sum(axis=0) / hit.sum(axis=0)
+
+
+# --- are the suggestions right? -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SuggestionReport:
+    """Precision@K of tag suggestions on hidden tags; each 0 to 1, a mean over films.
+
+    Attributes:
+        precision: of the K suggested tags, the share that was hidden.
+        baseline: the same for the K most common tags that the film does not visibly have.
+        ceiling: the best possible: most films hide fewer than K tags.
+        recall, baseline_recall: of all hidden pairs, the share that was found.
+        films: films with a hidden tag, counted once per fold.
+        hidden: (film, tag) pairs, each hidden once.
+        without: share of `films` for which nothing is suggested.
+    """
+
+    k: int
+    precision: float
+    baseline: float
+    ceiling: float
+    recall: float
+    baseline_recall: float
+    films: int
+    hidden: int
+    without: float
+
+
+def measure_suggestions(
+    data: MovieData, model: TrainedModel, k: int = 5, n_neighbours: int = 30, seed: int = 0
+) -> SuggestionReport | None:
+    """Hide every tag once, a fifth at a time, and ask `prediction.suggest_tags`'s rule for it.
+
+    A hidden (film, tag) pair is hidden whole: nobody's assignment of it remains visible. None when
+    fewer than five pairs on rated films exist.
+    """
+    carries = film_tags(data)
+    rows, columns = carries.nonzero()
+    rated = np.any(model.movie_factors != 0, axis=1)[rows]
+    rows, columns = rows[rated], columns[rated]
+    if len(rows) < _FOLDS:
+        return None
+    films = np.unique(rows)
+    cosine = film_cosines(model, films)  # [n_films, n_movies]
+    place = np.searchsorted(films, rows)
+    fold = np.random.default_rng(seed).permutation(len(rows)) % _FOLDS
+    parts = []
+    for number in range(_FOLDS):
+        hidden = fold == number
+        visible = sparse.coo_array(
+            (np.ones((~hidden).sum()), (rows[~hidden], columns[~hidden])), shape=carries.shape
+        ).tocsr()
+        wanted = np.zeros((len(films), carries.shape[1]), bool)
+        wanted[place[hidden], columns[hidden]] = True
+        weights = neighbour_weights(cosine, np.diff(visible.indptr) > 0, n_neighbours)
+        parts.append(_fold_precision(visible, wanted, weights, films, k))
+    precision, baseline, ceiling, nothing = np.concatenate(parts, axis=1)
+    return SuggestionReport(
+        k=k,
+        precision=float(precision.mean()),
+        baseline=float(baseline.mean()),
+        ceiling=float(ceiling.mean()),
+        recall=float(precision.sum() * k / len(rows)),
+        baseline_recall=float(baseline.sum() * k / len(rows)),
+        films=len(precision),
+        hidden=len(rows),
+        without=float(nothing.mean()),
+    )
+
+
+def _fold_precision(
+    visible: sparse.csr_array,
+    wanted: NDArray[np.bool_],
+    weights: sparse.csr_array,
+    films: NDArray[np.int64],
+    k: int,
+) -> NDArray[np.float64]:
+    """Precision, baseline, ceiling and "nothing suggested" of the films with a hidden tag, [4, n].
+
+    Args:
+        visible: csr [n_movies, n_tags], 1 where the film has the tag.
+        wanted: bool [n_films, n_tags], the hidden tags.
+        weights: csr [n_films, n_movies], `neighbour_weights`.
+        films: the inner ids of the rows of `wanted`.
+    """
+    scores = suggestion_scores(visible, weights)  # [n_films, n_tags]
+    common = np.asarray(visible.sum(axis=0)).ravel()
+    popular = np.repeat(common[None, :], len(films), axis=0)
+    own = visible[films].toarray() > 0
+    asked = wanted.any(axis=1)
+
+    def precision(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        values = np.where(own, 0.0, values)[asked]
+        best = np.argsort(-values, axis=1, kind="stable")[:, :k]
+        hit = np.take_along_axis(wanted[asked], best, axis=1)
+        return (hit & (np.take_along_axis(values, best, axis=1) > 0)).sum(axis=1) / k
+
+    ceiling = np.minimum(wanted[asked].sum(axis=1), k) / k
+    nothing = ~(np.where(own, 0.0, scores)[asked] > 0).any(axis=1)
+    return np.stack([precision(scores), precision(popular), ceiling, nothing.astype(float)])
+
+
+def film_cosines(model: TrainedModel, films: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Cosines to every film, [n_films, n_movies]; −1 to itself and to films without ratings."""
+    directions = normalize(model.movie_factors)
+    cosine = directions[films] @ directions.T
+    cosine[np.arange(len(films)), films] = -1
+    cosine[:, ~directions.any(axis=1)] = -1
+    return cosine
+
+
+def neighbour_weights(
+    cosine: NDArray[np.float32], tagged: NDArray[np.bool_], n_neighbours: int
+) -> sparse.csr_array:
+    """What the nearest tagged films count: squared cosines, 0 where the cosine is negative.
+
+    Thirty neighbours and the square were chosen on the tags of a random half of the films.
+
+    Args:
+        cosine: `film_cosines`, [n_films, n_movies].
+        tagged: the films that may be neighbours, bool [n_movies].
+
+    Returns:
+        csr float64 [n_films, n_movies].
+    """
+    candidates = np.flatnonzero(tagged)
+    near = cosine[:, candidates]
+    n_neighbours = min(n_neighbours, len(candidates))
+    nearest = np.argpartition(-near, n_neighbours - 1, axis=1)[:, :n_neighbours]
+    weight = np.take_along_axis(near, nearest, axis=1).clip(min=0).astype(np.float64) ** 2
+    rows = np.repeat(np.arange(len(near)), n_neighbours)
+    place = (rows, candidates[nearest].ravel())
+    return sparse.coo_array((weight.ravel(), place), cosine.shape).tocsr()
+
+
+def suggestion_scores(visible: sparse.csr_array, weights: sparse.csr_array) -> NDArray[np.float64]:
+    """`prediction.suggest_tags` for many films at once, float [n_films, n_tags].
+
+    The share of the neighbours' weight that carries the tag; 0 without neighbours. The film's own
+    tags are not taken out.
+    """
+    total = np.asarray(weights.sum(axis=1)).ravel()
+    return (weights @ visible).toarray() / np.where(total > 0, total, 1.0)[:, None]

@@ -1,0 +1,86 @@
+"""Training runs → charts: loss, held-out metrics with the line to beat, runs overlaid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import altair as alt
+import pandas as pd
+
+from charts.basics import BLUE, ORANGE, PALETTE, VERMILLION
+from model.runs import Run, curves_table
+from model.splits import Part
+from model.trained import EpochRecord
+
+_HEIGHT = 240
+_EPOCH = alt.X("epoch:Q", axis=alt.Axis(tickMinStep=1, format="d"))
+
+
+def loss_chart(records: Sequence[EpochRecord]) -> alt.Chart:
+    """Training loss by epoch."""
+    table = pd.DataFrame([{"epoch": r.epoch, "loss": r.loss} for r in records if r.epoch])
+    return _curve(table, "loss", "BPR training loss", VERMILLION).properties(height=_HEIGHT)
+
+
+def metric_chart(
+    records: Sequence[EpochRecord], metric: str, baseline: float | None, part: Part = "validation"
+) -> alt.LayerChart:
+    """A held-out metric by epoch, with the popularity baseline as a line to beat."""
+    table = pd.DataFrame([{"epoch": r.epoch, metric: r.metrics[metric]} for r in records])
+    chart = _curve(table, metric, f"{metric} on {part}", BLUE)
+    if baseline is None:
+        return alt.LayerChart(layer=[chart]).properties(height=_HEIGHT)
+    line = pd.DataFrame({"value": [baseline], "name": [f"popularity {baseline:.4f}"]})
+    rule = alt.Chart(line).mark_rule(color=ORANGE, strokeDash=[5, 4]).encode(y=alt.Y("value:Q"))
+    text = (
+        alt.Chart(line)
+        .mark_text(align="left", dy=-8, color=ORANGE)
+        .encode(x=alt.value(4), y=alt.Y("value:Q"), text=alt.Text("name:N"))
+    )
+    return (chart + rule + text).properties(height=_HEIGHT)
+
+
+def runs_chart(runs: Sequence[Run], column: str, title: str) -> alt.Chart:
+    """One curve per run over the epochs; `column` is "loss" or the name of a metric.
+
+    A run that was not measured at that metric has no curve.
+    """
+    table = curves_table(runs).dropna(subset=[column])
+    order = list(dict.fromkeys(table["label"]))
+    return (
+        alt.Chart(table)
+        .mark_line(point=True)
+        .encode(
+            x=_EPOCH,
+            y=alt.Y(_field(column), title=title, scale=alt.Scale(zero=False)),
+            color=alt.Color(
+                "label:N",
+                title=None,
+                sort=order,
+                scale=alt.Scale(range=PALETTE),
+                legend=alt.Legend(orient="bottom", columns=1, labelLimit=320),
+            ),
+            tooltip=[
+                alt.Tooltip("label:N"),
+                alt.Tooltip("epoch:Q"),
+                alt.Tooltip(_field(column), title=title, format=".4f"),
+            ],
+        )
+        .properties(height=_HEIGHT + 60)
+    )
+
+
+def _curve(table: pd.DataFrame, column: str, title: str, colour: str) -> alt.Chart:
+    return (
+        alt.Chart(table)
+        .mark_line(point={"color": colour}, color=colour)
+        .encode(
+            x=_EPOCH,
+            y=alt.Y(_field(column), title=title, scale=alt.Scale(zero=False)),
+            tooltip=[alt.Tooltip("epoch:Q"), alt.Tooltip(_field(column), format=".4f")],
+        )
+    )
+
+
+def _field(column: str) -> str:
+    return f"{column}:Q"

@@ -1,0 +1,1 @@
+"""What someone types, uploads or sees, brought together with a film."""

@@ -1,0 +1,1 @@
+"""The network: how it learns, is measured, kept and explained."""

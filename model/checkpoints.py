@@ -1,0 +1,209 @@
+"""Trained models on disk: written atomically with a checksum, read without executing anything."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import math
+import os
+import platform
+import shutil
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy
+import torch
+
+from data_preparation import MovieData
+from model.config import TrainingConfig
+from model.splits import PROTOCOLS
+from model.trained import EpochRecord, TrainedModel, assemble
+
+log = logging.getLogger(__name__)
+
+CHECKPOINT_VERSION = 2
+
+
+class CheckpointError(ValueError):
+    """A checkpoint cannot be written or used; the message is one sentence to show to the user."""
+
+
+def save_checkpoint(model: TrainedModel, path: Path) -> None:
+    """Write the checkpoint atomically: a crash leaves the old file or the new one, whole.
+
+    The file that was there is kept beside it as `previous_checkpoint(path)`.
+
+    Raises:
+        CheckpointError: the folder cannot be written.
+    """
+    content = {
+        "config": asdict(model.config),
+        "protocol": model.protocol,
+        "fingerprint": model.fingerprint,
+        "e0": torch.tensor(model.e0),
+        "history": [asdict(record) for record in model.history],
+        "best_epoch": model.best_epoch,
+        "test_metrics": model.test_metrics,
+        "test_intervals": {name: list(ends) for name, ends in model.test_intervals.items()},
+        "refitted": model.refitted,
+        "stop_reason": model.stop_reason,
+        "versions": library_versions(),
+        "saved_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    content |= {"version": CHECKPOINT_VERSION, "digest": _digest(content)}
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            kept = temporary.with_suffix(".previous")
+            shutil.copy2(path, kept)
+            os.replace(kept, previous_checkpoint(path))
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:
+        raise CheckpointError(f"The model cannot be saved to {path}: {error}.") from None
+    finally:
+        for leftover in (temporary, temporary.with_suffix(".previous")):
+            _remove(leftover)
+
+
+def library_versions() -> dict[str, str]:
+    """Of what a result depends on, beyond data and settings."""
+    return {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+    }
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    """SHA-256 of the content; torch does not notice a flipped bit in a stored tensor."""
+    rest = {name: value for name, value in content.items() if name not in ("e0", "digest")}
+    rest.pop("version", None)
+    text = json.dumps(rest, sort_keys=True, ensure_ascii=False)
+    digest = hashlib.sha256(text.encode())  # which refuses half a surrogate pair: none can be shown
+    digest.update(content["e0"].numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _remove(path: Path) -> None:
+    """Away with a leftover; where that fails too, the first fault is the one to report."""
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def previous_checkpoint(path: Path) -> Path:
+    """Where `save_checkpoint` keeps the file that it replaces."""
+    return path.with_name(f"{path.stem}.previous{path.suffix}")
+
+
+def restore_previous(data: MovieData, path: Path) -> TrainedModel:
+    """Swap the checkpoint and the one before it; the model that is now in its place.
+
+    At any moment `path` is one of the two files, whole. No two threads may do this at once.
+
+    Raises:
+        FileNotFoundError: there is no previous checkpoint.
+        CheckpointError: it does not fit the data, or the folder cannot be written.
+    """
+    previous = previous_checkpoint(path)
+    model = load_checkpoint(data, previous)  # what does not load must not get into use
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        if path.exists():
+            shutil.copy2(path, temporary)
+        os.replace(previous, path)
+        if temporary.exists():
+            os.replace(temporary, previous)
+    except OSError as error:
+        raise CheckpointError(f"The previous model cannot be put back: {error}.") from None
+    finally:
+        _remove(temporary)
+    return model
+
+
+def load_checkpoint(data: MovieData, path: Path) -> TrainedModel:
+    """Read a checkpoint without executing anything in it, and check that it fits the data.
+
+    Raises:
+        FileNotFoundError: there is none.
+        CheckpointError: it is damaged, from another version, or was trained on other data.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # torch raises many types for damaged or hostile files
+        log.warning("checkpoint %s refused: %s", path, error)
+        raise CheckpointError(
+            f"{path.name} is damaged or not a LightGCN checkpoint; train a new model."
+        ) from None
+    if not isinstance(content, dict) or type(content.get("version")) is not int:
+        raise CheckpointError(f"{path.name} is not a LightGCN checkpoint; train a new model.")
+    if content["version"] != CHECKPOINT_VERSION:
+        raise CheckpointError(
+            f"{path.name} has format {str(content['version'])[:20]}, this program reads format "
+            f"{CHECKPOINT_VERSION}; train a new model or use the matching program version."
+        )
+    if content.get("fingerprint") != data.fingerprint:
+        raise CheckpointError(
+            f"{path.name} was trained on other data than {data.directory.name}; train a new model."
+        )
+    try:
+        config = TrainingConfig(**content["config"])
+        shape, kind = content["e0"].shape, content["e0"].dtype
+        # First of all: a tensor of a few bytes may claim any size, and the checksum copies it.
+        if shape != (data.n_users + data.n_movies, config.dim) or kind != torch.float32:
+            raise ValueError(f"E(0) has the shape {tuple(shape)}")
+        if content["digest"] != _digest(content):
+            raise ValueError("its checksum differs")
+        return _restore(data, content, config)
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
+        log.warning("checkpoint %s refused: %s", path, error)
+        raise CheckpointError(f"{path.name} is incomplete or damaged; train a new model.") from None
+
+
+def _restore(data: MovieData, content: Mapping[str, Any], config: TrainingConfig) -> TrainedModel:
+    """The model of a checkpoint whose checksum is right; raises many types for wrong content."""
+    history = tuple(EpochRecord(**record) for record in content["history"])
+    numbers = [number for record in history for number in (record.loss, record.seconds)]
+    if not all(type(number) in (int, float) for number in numbers) or math.inf in map(abs, numbers):
+        raise ValueError("a loss or a time is no number")
+    metrics = [content["test_metrics"], *(record.metrics for record in history)]
+    for values in metrics:
+        if "NDCG@20" not in values or not all(0 <= value <= 1 for value in values.values()):
+            raise ValueError("a metric is missing or out of range")
+    if [record.epoch for record in history] != list(range(len(history))):
+        raise ValueError("the history is not complete")
+    if type(content["best_epoch"]) is not int or content["best_epoch"] not in range(len(history)):
+        raise ValueError("the best epoch is unknown")
+    if content["protocol"] not in PROTOCOLS:
+        raise ValueError("the protocol is unknown")
+    model = assemble(
+        data,
+        content["e0"].numpy(),
+        config=config,
+        protocol=content["protocol"],
+        history=history,
+        best_epoch=content["best_epoch"],
+        test_metrics=content["test_metrics"],
+        stop_reason=str(content["stop_reason"]),
+        test_intervals={
+            name: (float(low), float(high))
+            for name, (low, high) in content.get("test_intervals", {}).items()
+        },
+        refitted=content.get("refitted", False) is True,
+    )
+    if not (np.isfinite(model.user_factors).all() and np.isfinite(model.movie_factors).all()):
+        raise ValueError("E(0) gives factors that are not finite")
+    return model

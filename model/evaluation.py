@@ -1,0 +1,151 @@
+"""Honest measurement: full ranking, Hit/Recall/NDCG@K, bootstrap intervals.
+
+Every film that has a rating anywhere competes; films that the user is already known to have rated
+are taken out of the ranking; ties are broken at random, never by id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+
+from model.splits import Part, Split
+
+Scorer = Callable[[NDArray[np.int64]], NDArray[np.float32]]
+"""Inner user ids [batch] → scores float [batch, n_movies]; higher ranks first."""
+
+_RESAMPLES = 2000
+_USERS_PER_BATCH = 512  # bounds the dense score block to a few tens of MiB
+
+
+@dataclass(frozen=True, eq=False)
+class RankingReport:
+    """Metrics per user.
+
+    Attributes:
+        per_user: one row per measured (inner) user, columns such as "Hit@10", "NDCG@20".
+        top: int32 [n_measured, max K], the ranked films, best first; −1 where a user has no
+            candidate left.
+    """
+
+    protocol: str
+    part: Part
+    per_user: pd.DataFrame
+    top: NDArray[np.int32]
+
+    def mean(self) -> dict[str, float]:
+        """Mean over the measured users, by metric name."""
+        return {name: float(value) for name, value in self.per_user.mean().items()}
+
+    def interval(self, metric: str, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
+        """Bootstrap percentile interval of the mean, resampling users (Efron 1979)."""
+        values = self.per_user[metric].to_numpy()
+        rng = np.random.default_rng(seed)
+        chosen = rng.integers(len(values), size=(_RESAMPLES, len(values)))
+        means = values[chosen].mean(axis=1)
+        low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+        return float(low), float(high)
+
+    def coverage(self, k: int, n_candidates: int) -> float:
+        """Share of the candidate films that appear in anybody's top K, 0 to 1."""
+        shown = self.top[:, :k]
+        return len(np.unique(shown[shown >= 0])) / n_candidates
+
+    def mean_popularity(self, k: int, train: sparse.csr_array) -> float:
+        """Mean number of training ratings of the films in the top K lists."""
+        counts = np.bincount(train.indices, minlength=train.shape[1])
+        shown = self.top[:, :k]
+        return float(counts[shown[shown >= 0]].mean())
+
+
+def evaluate(
+    scorer: Scorer,
+    split: Split,
+    part: Part,
+    ks: Sequence[int] = (10, 20),
+    sample_users: int | None = None,
+    seed: int = 0,
+    films: NDArray[np.bool_] | None = None,
+) -> RankingReport:
+    """Rank all films for every user who has held-out films, and measure the top K.
+
+    Hit@K: 1 if any held-out film is in the top K. Recall@K: hits / number of held-out films.
+    NDCG@K: Σ hit/log2(rank+1) over the ideal, which has min(K, number of held-out films) hits
+    (Järvelin & Kekäläinen 2002).
+
+    Args:
+        scorer: scores for a batch of users; must be finite.
+        ks: the cut-offs K, each at least 1.
+        sample_users: measure a random sample of that many users instead of all.
+        seed: of the sample and of the random tie-breaking.
+        films: bool [n_movies]; only these held-out films count (all films still compete). None
+            counts all.
+
+    Raises:
+        ValueError: nothing is held out in `part`, a K or the sample is below 1, or a score is not
+            finite.
+    """
+    if min(ks) < 1:
+        raise ValueError(f"K must be at least 1; got {min(ks)}.")
+    if sample_users is not None and sample_users < 1:
+        raise ValueError(f"The sample must hold at least 1 user; got {sample_users}.")
+    held_out, known = split.held_out(part), split.known(part)
+    rankable = split.rated_movies()
+    if films is not None:
+        held_out = (held_out @ sparse.diags_array(films.astype(np.float32))).tocsr()
+        held_out.eliminate_zeros()
+    users = np.flatnonzero(np.diff(held_out.indptr))
+    if not len(users):
+        raise ValueError(f"The {part} part of the split holds no rating to measure on.")
+    rng = np.random.default_rng(seed)
+    if sample_users is not None and sample_users < len(users):
+        users = np.sort(rng.choice(users, sample_users, replace=False))
+
+    depth = min(max(ks), known.shape[1])
+    order = rng.permutation(known.shape[1])  # equal scores end up in random order
+    tops, hits = [], []
+    for begin in range(0, len(users), _USERS_PER_BATCH):
+        batch = users[begin : begin + _USERS_PER_BATCH]
+        scores = np.array(scorer(batch), dtype=np.float32)  # [batch, n_movies], our own copy
+        if not np.isfinite(scores).all():
+            raise ValueError("The model gives scores that are not finite; train it again.")
+        scores[known[batch].nonzero()] = -np.inf
+        scores[:, ~rankable] = -np.inf
+        best = torch.from_numpy(scores[:, order]).topk(depth)
+        movies = order[best.indices.numpy()]  # [batch, depth]
+        is_held_out = held_out[batch].toarray() > 0
+        hits.append(np.take_along_axis(is_held_out, movies, axis=1))
+        tops.append(np.where(np.isfinite(best.values.numpy()), movies, -1).astype(np.int32))
+    top, hit = np.concatenate(tops), np.concatenate(hits)
+    n_held_out = np.diff(held_out.indptr)[users]
+    columns = ranking_metrics(hit, n_held_out, ks)
+    return RankingReport(split.protocol, part, pd.DataFrame(columns, index=users), top)
+
+
+def ranking_metrics(
+    hit: NDArray[np.bool_], n_held_out: NDArray[np.integer], ks: Sequence[int]
+) -> dict[str, NDArray[np.float64]]:
+    """Hit@K, Recall@K and NDCG@K per user from the hits by rank.
+
+    Args:
+        hit: bool [n_users, depth]; column 0 is rank 1.
+        n_held_out: int [n_users], at least 1 each.
+    """
+    depth = hit.shape[1]
+    discount = 1.0 / np.log2(np.arange(2, max(*ks, depth) + 2))  # rank 1 → 1/log2(2)
+    found = hit.cumsum(axis=1)
+    gain = (hit * discount[:depth]).cumsum(axis=1)
+    ideal = discount.cumsum()
+    metrics = {}
+    for k in ks:
+        last = min(k, depth) - 1
+        metrics[f"Hit@{k}"] = (found[:, last] > 0).astype(np.float64)
+        metrics[f"Recall@{k}"] = found[:, last] / n_held_out
+        metrics[f"NDCG@{k}"] = gain[:, last] / ideal[np.minimum(k, n_held_out) - 1]
+    return metrics

@@ -1,0 +1,109 @@
+"""Splits of the ratings whose parts cannot overlap, and the protocols that make them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from data_preparation import MovieData
+
+Part = Literal["validation", "test"]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Interactions in three disjoint parts, each csr [n_users, n_movies] with stars as values.
+
+    Raises:
+        ValueError: on construction, if the shapes differ or a rating is in two parts.
+    """
+
+    protocol: str
+    train: sparse.csr_array
+    validation: sparse.csr_array
+    test: sparse.csr_array
+
+    def __post_init__(self) -> None:
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        if len({part.shape for part in parts.values()}) != 1:
+            raise ValueError("The parts of a split must have the same users and movies.")
+        for first, second in (("train", "validation"), ("train", "test"), ("validation", "test")):
+            shared = parts[first].astype(bool).multiply(parts[second].astype(bool)).nnz
+            if shared:
+                raise ValueError(
+                    f"{shared} ratings are in both {first} and {second}; "
+                    "a metric on them would be worthless."
+                )
+
+    def known(self, part: Part) -> sparse.csr_array:
+        """What a model may know, and the ranking leaves out, when `part` is measured."""
+        return self.train if part == "validation" else (self.train + self.validation).tocsr()
+
+    def held_out(self, part: Part) -> sparse.csr_array:
+        return self.validation if part == "validation" else self.test
+
+    def rated_movies(self) -> NDArray[np.bool_]:
+        """The films with a rating in any part, bool [n_movies]: the ones that compete."""
+        rated = np.zeros(self.train.shape[1], bool)
+        for part in (self.train, self.validation, self.test):
+            rated[part.indices] = True
+        return rated
+
+
+def temporal_leave_one_out(data: MovieData) -> Split:
+    """Each user's last rating is test, the one before it validation, the rest train.
+
+    Order: timestamp, then movieId. Users with fewer than three ratings stay in train whole.
+    """
+    order, users = _by_user_and_time(data)
+    from_end = data.ratings.indptr[users + 1] - 1 - np.arange(len(users))  # 0 = the user's last
+    enough = data.user_degree[users] >= 3
+    part = np.zeros(len(users), np.int8)
+    part[order] = np.where(enough & (from_end == 0), 2, np.where(enough & (from_end == 1), 1, 0))
+    return _split_by_part("temporal_leave_one_out", data, part)
+
+
+def random_80_10_10(data: MovieData, seed: int = 42) -> Split:
+    """Of each user's ratings a random 10 % are test, another 10 % validation (rounded)."""
+    order, users = _by_user_and_time(data)
+    rng = np.random.default_rng(seed)
+    part = np.zeros(len(users), np.int8)
+    # One permutation per user, in user order: reproduces the published split number for number.
+    for begin, end in zip(data.ratings.indptr[:-1], data.ratings.indptr[1:], strict=True):
+        shuffled = order[begin:end][rng.permutation(end - begin)]
+        held_out = round(0.1 * (end - begin))
+        part[shuffled[:held_out]] = 2
+        part[shuffled[held_out : 2 * held_out]] = 1
+    return _split_by_part("random_80_10_10", data, part)
+
+
+PROTOCOLS: dict[str, Callable[[MovieData], Split]] = {
+    "random_80_10_10": random_80_10_10,
+    "temporal_leave_one_out": temporal_leave_one_out,
+}
+
+DEFAULT_PROTOCOL = "random_80_10_10"  # one held-out film per user is too noisy to choose an epoch
+
+
+def _by_user_and_time(data: MovieData) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions of the ratings by user, time, movie, and the user at each place of that order."""
+    users = np.repeat(np.arange(data.n_users), data.user_degree)
+    return np.lexsort((data.ratings.indices, data.timestamps, users)), users
+
+
+def _split_by_part(protocol: str, data: MovieData, part: NDArray[np.int8]) -> Split:
+    users = np.repeat(np.arange(data.n_users), data.user_degree)
+
+    def where(number: int) -> sparse.csr_array:
+        chosen = part == number
+        return sparse.coo_array(
+            (data.ratings.data[chosen], (users[chosen], data.ratings.indices[chosen])),
+            shape=data.ratings.shape,
+        ).tocsr()
+
+    return Split(protocol, where(0), where(1), where(2))

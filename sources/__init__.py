@@ -1,0 +1,1 @@
+"""Outside files and sites, read into checked tables."""

@@ -1,0 +1,1 @@
+"""The tab Insights: what the model learned, section by section."""

@@ -1,0 +1,120 @@
+"""Insights, the data at a glance: ratings over time, long tails, and how empty the matrix is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from analysis.data_overview import (
+    density_grid,
+    long_tail,
+    ratings_by_stars,
+    ratings_per_year,
+    top_share,
+)
+from charts.insights import bar_chart, density_chart, tail_chart
+from data_preparation import MovieData
+from tabs.insights.shared import Figure, make_figure, show
+
+
+@dataclass(frozen=True, eq=False)
+class _Overview:
+    """The figures of the section, in the order of the page."""
+
+    years: Figure
+    stars: Figure
+    users: Figure
+    films: Figure
+    matrix: Figure
+
+
+@st.cache_resource(max_entries=2, show_spinner="Counting the ratings …")
+def _overview(_data: MovieData, fingerprint: str) -> _Overview:
+    return _Overview(
+        _by_year(_data), _by_stars(_data), _by_user(_data), _by_film(_data), _matrix(_data)
+    )
+
+
+def render(data: MovieData) -> None:
+    st.subheader("The ratings at a glance")
+    figures = {
+        "Users": f"{data.n_users:,}",
+        "Films with ratings": f"{_n_rated(data):,}",
+        "Ratings": f"{data.n_ratings:,}",
+        "Empty cells": f"{_empty(data):.1%}",
+    }
+    for column, (name, value) in zip(st.columns(4), figures.items(), strict=True):
+        column.metric(name, value, border=True)
+    overview = _overview(data, data.fingerprint)
+    for pair in ((overview.years, overview.stars), (overview.users, overview.films)):
+        for column, drawn in zip(st.columns(2), pair, strict=True):
+            with column:
+                show(drawn)
+    show(overview.matrix)
+
+
+def _n_rated(data: MovieData) -> int:
+    return int((data.movie_degree > 0).sum())
+
+
+def _empty(data: MovieData) -> float:
+    """The share of the pairs of a user and a rated film that hold no rating, 0 to 1."""
+    return 1 - data.n_ratings / (data.n_users * _n_rated(data))
+
+
+def _by_year(data: MovieData) -> Figure:
+    table = ratings_per_year(data)
+    busiest = table.loc[table["ratings"].idxmax()]
+    return make_figure(
+        bar_chart(table, "year", "ratings", ("year of the rating", "ratings")),
+        "Ratings per year",
+        f"Ratings by the year they were given; {busiest['year']} had most, {busiest['ratings']:,}.",
+        table,
+    )
+
+
+def _by_stars(data: MovieData) -> Figure:
+    table = ratings_by_stars(data)
+    usual = table.loc[table["ratings"].idxmax(), "stars"]
+    return make_figure(
+        bar_chart(table, "stars", "ratings", ("stars", "ratings")),
+        "Ratings by stars",
+        f"{usual:g} stars are given most; the model counts every rating as an interaction, "
+        "whatever its stars.",
+        table,
+    )
+
+
+def _by_user(data: MovieData) -> Figure:
+    table = long_tail(data.user_degree)
+    return make_figure(
+        tail_chart(table, "user"),
+        "Ratings of each user by rank",
+        f"The most active tenth of the users gave {top_share(data.user_degree):.0%} of the "
+        f"ratings; the least active gave {table['ratings'].iloc[-1]:,}.",
+        table,
+    )
+
+
+def _by_film(data: MovieData) -> Figure:
+    table = long_tail(data.movie_degree)
+    once = int((data.movie_degree == 1).sum())
+    return make_figure(
+        tail_chart(table, "film"),
+        "Ratings of each film by rank",
+        f"The most rated tenth of the films holds {top_share(data.movie_degree):.0%} of the "
+        f"ratings; {once:,} films have a single one, and the model can say little about those.",
+        table,
+    )
+
+
+def _matrix(data: MovieData) -> Figure:
+    grid = density_grid(data)
+    return make_figure(
+        density_chart(grid),
+        "How full the matrix of users and films is",
+        f"Users and films cut into equal groups, most ratings first: {_empty(data):.1%} of all "
+        "pairs of a user and a rated film are empty, and what is known crowds into one corner.",
+        grid,
+    )

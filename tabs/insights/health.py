@@ -1,0 +1,248 @@
+"""Insights, model health: popularity bias, norms, similarities, and users served badly."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from analysis.model_health import (
+    Exposure,
+    UserQuality,
+    by_group,
+    exposure,
+    gini,
+    lorenz,
+    norm_groups,
+    norms,
+    rank_correlation,
+    similarities,
+    user_quality,
+    without_held_out,
+)
+from charts.insights import group_chart, lorenz_chart, norm_chart, similarity_chart
+from data_preparation import MovieData
+from model.trained import TrainedModel
+from settings import training_allowed
+from tabs.insights.shared import Figure, make_figure, show
+from tabs.shared import no_model_yet
+
+
+@dataclass(frozen=True, eq=False)
+class _Health:
+    """What the section says of any model; `cosines` is None where there are too few films."""
+
+    metrics: tuple[_Metric, ...]
+    lorenz: Figure
+    norms: Figure
+    cosines: Figure | None
+
+
+@dataclass(frozen=True)
+class _Metric:
+    name: str
+    value: str
+    meaning: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Users:
+    """How well users are served: a summary in Markdown, and the charts of groups of them."""
+
+    summary: str
+    by_ratings: Figure
+    by_taste: Figure
+
+
+@st.cache_resource(max_entries=2, show_spinner="Recommending to everybody …")
+def _health(_data: MovieData, _model: TrainedModel, key: str) -> _Health:
+    exposed = exposure(_data, _model)
+    return _Health(
+        _metrics(exposed), _lorenz(exposed), _norms(norms(_data, _model)), _cosines(_model)
+    )
+
+
+@st.cache_resource(max_entries=2, show_spinner="Measuring every user …")
+def _users(_data: MovieData, _model: TrainedModel, key: str) -> _Users | str:
+    """The quality per user, or the sentence that says why there is none."""
+    try:
+        quality = user_quality(_data, _model)
+    except ValueError as error:
+        return str(error)
+    return _Users(_summary(quality), _by_ratings(quality), _by_taste(quality))
+
+
+@st.cache_resource(max_entries=2, show_spinner="Training without the held-out ratings …")
+def _measurable(_data: MovieData, _model: TrainedModel, key: str) -> TrainedModel:
+    return without_held_out(_data, _model)
+
+
+@st.cache_resource
+def _retrained() -> set[str]:
+    """The models that were trained again on this server to measure their users."""
+    return set()
+
+
+def render(data: MovieData, model: TrainedModel | None) -> None:
+    if model is None:
+        no_model_yet("Popularity bias, similarities and the quality per user")
+        return
+    st.subheader("Which films does it recommend?")
+    health = _health(data, model, model.key)
+    for column, metric in zip(st.columns(len(health.metrics)), health.metrics, strict=True):
+        column.metric(metric.name, metric.value, border=True, help=metric.meaning)
+    show(health.lorenz)
+    lengths, cosines = st.columns(2)
+    with lengths:
+        st.markdown("**Length of the embedding against ratings**")
+        show(health.norms)
+    with cosines:
+        st.markdown("**How similar are films?**")
+        if health.cosines is None:
+            st.info("Fewer than three films have ratings, so there are no pairs to compare.")
+        else:
+            show(health.cosines)
+    st.subheader("Which users does it serve badly?")
+    measurable = _with_held_out_ratings(data, model)
+    if measurable is not None:
+        _show_users(_users(data, measurable, measurable.key))
+
+
+def _with_held_out_ratings(data: MovieData, model: TrainedModel) -> TrainedModel | None:
+    """A model that has not seen the test ratings; None while that waits for its button."""
+    if not model.refitted:
+        return model
+    key = model.key
+    if key not in _retrained():
+        st.info(
+            "This model was fitted to all ratings in the end, the held-out ones included, so they "
+            "cannot measure it. Training it once more without them takes as long as the first "
+            "time.",
+            icon=":material/model_training:",
+        )
+        if not training_allowed() or not st.button(
+            "Train without them and measure", key="measure_users"
+        ):
+            return None
+        _measurable(data, model, key)
+        _retrained().add(key)
+        st.rerun()  # without the button
+    return _measurable(data, model, key)
+
+
+def _show_users(users: _Users | str) -> None:
+    if isinstance(users, str):
+        st.info(users, icon=":material/person_off:")
+        return
+    st.markdown(users.summary)
+    by_ratings, by_taste = st.columns(2)
+    with by_ratings:
+        st.markdown("**By how much they rated**")
+        show(users.by_ratings)
+    with by_taste:
+        st.markdown("**By how mainstream their taste is**")
+        show(users.by_taste)
+
+
+# --- what is computed once per model --------------------------------------------------------------
+
+
+def _metrics(exposed: Exposure) -> tuple[_Metric, ...]:
+    k, films, shown = exposed.k, len(exposed.movies), int((exposed.shown > 0).sum())
+    return (
+        _Metric(
+            f"Films in anybody's top {k}",
+            f"{shown / films:.1%}",
+            f"Coverage: {shown:,} of {films:,} rated films.",
+        ),
+        _Metric(
+            "Gini of the recommendations",
+            f"{gini(exposed.shown):.3f}",
+            "0: every film is shown equally often; 1: a single film is shown to all.",
+        ),
+        _Metric("Gini of the ratings", f"{gini(exposed.ratings):.3f}"),
+    )
+
+
+def _lorenz(exposed: Exposure) -> Figure:
+    """Lorenz curves of the lists and of the ratings they were learned from."""
+    k = exposed.k
+    curves = {
+        "recommendations": lorenz(exposed.shown),
+        "recommendations, graph alone": lorenz(exposed.by_graph_alone),
+        "ratings in the data": lorenz(exposed.ratings),
+    }
+    return make_figure(
+        lorenz_chart(curves),
+        f"Lorenz curves of top {k} recommendations and of ratings",
+        f"The further a curve sags below the diagonal, the fewer films share the {k} places in "
+        "everybody's list; below the ratings' own curve, the model favours popular films more than "
+        "people do.",
+        pd.concat([curve.assign(curve=name) for name, curve in curves.items()]),
+    )
+
+
+def _norms(table: pd.DataFrame) -> Figure:
+    correlation = rank_correlation(table["ratings"], table["norm"])
+    how = "" if math.isnan(correlation) else f" (rank correlation {correlation:+.2f})"
+    return make_figure(
+        norm_chart(norm_groups(table)),
+        "Length of each film's embedding against its ratings",
+        "Each circle is the films with about that many ratings and that length. A score is the "
+        f"cosine times both lengths, so a rise{how} is popularity built into the score; a film "
+        "far above the trend is pushed, one far below is held back.",
+        table.drop(columns="movie"),
+    )
+
+
+def _cosines(model: TrainedModel) -> Figure | None:
+    table = similarities(model)
+    if table.empty:
+        return None
+    means = table.groupby("kind", sort=False)["mean"].first()
+    random, nearest = means.iloc[0], means.iloc[1]
+    return make_figure(
+        similarity_chart(table.drop(columns="mean")),
+        "Cosines of films at random and of nearest films",
+        f"Two films at random should be near 0 (mean {random:.2f}) and a film and its nearest well "
+        f"to the right (mean {nearest:.2f}); if the two overlap, neighbours mean little.",
+        table,
+    )
+
+
+def _summary(quality: UserQuality) -> str:
+    users = quality.per_user
+    missed = float((users["model"] == 0).mean())
+    return (
+        f"Measured on the {len(users):,} users' test ratings ({quality.protocol}), which neither "
+        f"training nor the choice of the epoch saw: mean NDCG@20 **{users['model'].mean():.4f}**, "
+        f"popularity {users['popularity'].mean():.4f}. For **{missed:.0%}** of the users no test "
+        "film is among the 20 best."
+    )
+
+
+def _by_ratings(quality: UserQuality) -> Figure:
+    return _group(by_group(quality, "ratings"), "training ratings", "number of training ratings")
+
+
+def _by_taste(quality: UserQuality) -> Figure:
+    mainstream = by_group(quality, "mainstream")
+    for bound in ("low", "high"):  # from the mean logarithm back to a number of ratings
+        mainstream[bound] = 10 ** mainstream[bound]
+    return _group(mainstream, "typical ratings of their films", "popularity of their films")
+
+
+def _group(table: pd.DataFrame, title: str, what: str) -> Figure:
+    model = table[table["scorer"] == "LightGCN"]
+    worst = model.loc[model["ndcg"].idxmin()]
+    return make_figure(
+        group_chart(table, title),
+        f"NDCG@20 of five equal groups of users by {what}",
+        "Five groups of equal size; thin lines are one standard error. The group with "
+        f"{worst['low']:,.0f} to {worst['high']:,.0f} is served worst (NDCG@20 "
+        f"{worst['ndcg']:.3f}); where the blue bar does not clear the orange one, the model adds "
+        "nothing to popularity.",
+        table,
+    )

@@ -1,0 +1,97 @@
+"""What the sections of Insights share: the film in question, cached results, a chart with words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from analysis.film_map import MovieMap, movie_map
+from charts.spec import Spec, finished_spec
+from data_preparation import MovieData
+from model.trained import TrainedModel
+from serving.csv_export import to_csv
+from tabs.film_search import search_film
+
+# Session keys.
+FILM = "insights_film"  # inner id of the film that the map and the suggestions follow
+ZOOM = "map_zoom"  # whether the map shows a piece around a film
+_PLACE = "map_place"  # what `map_place` returns
+
+
+@st.cache_resource(max_entries=2, show_spinner="Drawing the map …")
+def cached_map(_data: MovieData, _model: TrainedModel, key: str) -> MovieMap:
+    return movie_map(_data, _model)
+
+
+def pick_film(data: MovieData) -> int:
+    """The film in question, after a box to search another; the inner id."""
+    if not 0 <= st.session_state.get(FILM, -1) < data.n_movies:  # new, or left from other data
+        st.session_state[FILM] = int(data.movie_degree.argmax())
+    search_film(data, lambda movie: movie == st.session_state[FILM], _fly, key=FILM)
+    return st.session_state[FILM]
+
+
+def _fly(movie: int) -> None:
+    """Searching a film moves the map to it."""
+    st.session_state[FILM], st.session_state[ZOOM] = movie, True
+    move_map()
+
+
+def move_map() -> None:
+    """To the film, or back to the whole map; what the reader did to the view is forgotten."""
+    moves, _ = map_place()
+    film = st.session_state[FILM] if st.session_state[ZOOM] else None
+    st.session_state[_PLACE] = (moves + 1, film)
+
+
+def map_place() -> tuple[int, int | None]:
+    """How often the map was moved, and the film in its middle; None is the whole map."""
+    return st.session_state.get(_PLACE, (0, None))
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """A chart with its words and numbers, made once and shown many times.
+
+    Attributes:
+        spec: from `finished_spec`.
+        alt_text: what the chart shows, for those who cannot see it; unique on the page.
+        reading: how to read it, in Markdown; what comes from files is escaped.
+        table: the numbers behind the chart.
+    """
+
+    spec: Spec
+    alt_text: str
+    reading: str
+    table: pd.DataFrame
+
+
+def make_figure(
+    chart: alt.Chart | alt.LayerChart, alt_text: str, reading: str, table: pd.DataFrame
+) -> Figure:
+    return Figure(finished_spec(chart), alt_text, reading, table)
+
+
+def show(figure: Figure) -> None:
+    """The chart, the sentence that says how to read it, and its numbers to download."""
+    st.vega_lite_chart(figure.spec, alt=figure.alt_text)
+    st.caption(figure.reading)
+    csv_button(figure.table, figure.alt_text)
+
+
+def csv_button(table: pd.DataFrame, name: str) -> None:
+    """A download that is made only when it is wanted."""
+    slug = "_".join("".join(c if c.isalnum() else " " for c in name.lower()).split())[:60]
+    st.download_button(
+        "Numbers as CSV",
+        lambda: to_csv(table),
+        f"{slug}.csv",
+        "text/csv",
+        key=f"csv_{slug}",
+        on_click="ignore",
+        type="tertiary",
+        icon=":material/download:",
+    )

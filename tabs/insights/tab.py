@@ -1,0 +1,51 @@
+"""Insights: what the model learned, in sections of which only the open one is computed."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from data_preparation import MovieData
+from model.trained import TrainedModel
+from tabs.insights import data as at_a_glance
+from tabs.insights import film_map, health, suggestions, tags
+from tabs.links import SECTIONS
+from tabs.shared import count
+
+
+def render(data: MovieData, model: TrainedModel | None) -> None:
+    st.header("What the model learned")
+    st.markdown(_summary(data, model))
+    section = st.segmented_control(
+        "Section",
+        SECTIONS,
+        default=SECTIONS[0],
+        required=True,
+        key="section",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    if section == SECTIONS[0]:
+        film_map.render(data, model)
+    elif section == SECTIONS[1]:
+        tags.render(data, model)
+    elif section == SECTIONS[2]:
+        suggestions.render(data, model)
+    elif section == SECTIONS[3]:
+        health.render(data, model)
+    else:
+        at_a_glance.render(data)
+
+
+def _summary(data: MovieData, model: TrainedModel | None) -> str:
+    """One line on what there is to look at."""
+    rated = int((data.movie_degree > 0).sum())
+    tagged = int(np.count_nonzero(np.diff(data.tag_counts.indptr)))
+    size = f" as points in **{model.config.dim}** dimensions" if model else ""
+    tags = (
+        f"**{len(data.tag_names):,}** distinct tags describe {count(tagged, 'film')}; the model "
+        "never saw them, so they are a check on what it learned."
+        if data.tag_names
+        else "These data hold no tag to compare it with."
+    )
+    return f"The model knows **{rated:,}** rated films{size}. {tags}"

@@ -1,0 +1,1 @@
+"""The tab Recommendations: films for a user or a visitor, with reasons."""

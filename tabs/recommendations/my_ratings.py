@@ -1,0 +1,179 @@
+"""A visitor's own ratings and watchlist: kept in the session, for each dataset apart."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from charts.basics import label
+from data_preparation import MovieData
+from lookup.ratings_import import (
+    MATCHED,
+    MAX_BYTES,
+    RatingsFileError,
+    TitleIndex,
+    read_ratings_file,
+)
+from prediction import Recommendation
+from serving.csv_export import to_csv
+from sources.movielens_files import MAX_STARS, MIN_STARS
+from tabs.film_search import search_film
+from tabs.shared import count, escape, kept, my_stars
+
+_STARS = [half / 2 for half in range(int(MIN_STARS * 2), int(MAX_STARS * 2) + 1)]
+_LIKED = 4.5
+_OFFERED = 10  # films to click at once
+
+
+def watchlist(data: MovieData) -> dict[int, bool]:
+    """Inner ids of the films to watch, oldest first."""
+    return kept("watchlist", data)
+
+
+def toggle_watchlist(data: MovieData, movie: int) -> None:
+    if watchlist(data).pop(movie, None) is None:
+        watchlist(data)[movie] = True
+
+
+def rank_changes(recommendations: list[Recommendation], stars: dict[int, float]) -> dict[int, str]:
+    """How each film moved since the ratings last changed: "▲ 3", "▼ 1", "new" or nothing."""
+    ranks = {item.movie: rank for rank, item in enumerate(recommendations, 1)}
+    last = st.session_state.get("my_list")
+    if last is None or not last["ranks"]:
+        moves: dict[int, str] = {}
+    elif last["stars"] == stars:
+        moves = last["moves"]
+    else:
+        moves = {movie: _move(last["ranks"].get(movie), rank) for movie, rank in ranks.items()}
+    st.session_state["my_list"] = {"stars": dict(stars), "ranks": ranks, "moves": moves}
+    return moves
+
+
+def _move(before: int | None, now: int) -> str:
+    if before is None:
+        return "new"
+    if before == now:
+        return ""
+    return f"▲ {before - now}" if now < before else f"▼ {now - before}"
+
+
+def edit_my_ratings(data: MovieData) -> None:
+    """Search and rate, upload a file; change and remove what is there."""
+    rate, upload = st.tabs(["Rate films", "Upload my ratings"])
+    with rate:
+        _rate(data)
+    with upload:
+        _upload(data)
+    _table(data)
+
+
+@st.fragment  # typing a title need not run the page
+def _rate(data: MovieData) -> None:
+    how, which = st.columns([1, 2], gap="medium")
+    how.select_slider(
+        "Stars",
+        _STARS,
+        _LIKED,
+        format_func=lambda s: f"{s:g} ★",
+        key="stars_to_give",
+        persist_state="session",
+    )
+    how.caption("Click a film to give it these stars, or to take them back.")
+
+    def click(movie: int) -> None:
+        mine, stars = my_stars(data), st.session_state["stars_to_give"]
+        if mine.get(movie) == stars:
+            del mine[movie]
+        else:
+            mine[movie] = stars
+        st.session_state["my_ratings_changed"] = True
+
+    with which:
+        search_film(data, my_stars(data).__contains__, click, key="my_film", shown=_OFFERED)
+    if st.session_state.pop("my_ratings_changed", False):
+        st.rerun()  # the recommendations are outside of this fragment
+
+
+def _upload(data: MovieData) -> None:
+    st.caption(
+        "A CSV export of MovieLens, Letterboxd (ratings.csv) or IMDb. It is read in this session "
+        "only and not stored."
+    )
+    file = st.file_uploader("Ratings file", type="csv", max_upload_size=MAX_BYTES // 2**20)
+    if file is None:
+        return
+    try:
+        found = read_ratings_file(file.getvalue(), _title_index(data, data.fingerprint))
+    except RatingsFileError as error:
+        st.error(escape(str(error)))
+        return
+    st.success(escape(found.summary))
+    if found.stars and st.button(
+        f"Use {'this' if len(found.stars) == 1 else 'these'} {count(len(found.stars), 'rating')}",
+        type="primary",
+    ):
+        my_stars(data).update(found.stars)
+        st.rerun()
+    rest = found.rows[found.rows["status"] != MATCHED]
+    if len(rest):
+        with st.expander(f"{count(len(rest), 'line')} not used"):
+            st.dataframe(rest, hide_index=True, alt="Lines of the file that were not used")
+            st.download_button(
+                "Download this report", to_csv(found.rows), "import_report.csv", on_click="ignore"
+            )
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _title_index(_data: MovieData, fingerprint: str) -> TitleIndex:
+    return TitleIndex.of(_data)
+
+
+def _table(data: MovieData) -> None:
+    stars = my_stars(data)
+    if not stars:
+        return
+    movies = list(stars)
+    key = f"my_table_{hash(tuple(stars.items()))}"  # other ratings, other table
+
+    def apply() -> None:
+        edits = st.session_state[key]
+        for row, cells in edits["edited_rows"].items():
+            if cells.get("stars") in _STARS:
+                stars[movies[row]] = cells["stars"]
+        for row in edits["deleted_rows"]:
+            stars.pop(movies[row], None)
+
+    with st.expander(
+        f"My {count(len(stars), 'rating')}: change or delete", expanded=len(stars) <= 5
+    ):
+        st.data_editor(
+            {"film": [label(data, movie) for movie in movies], "stars": list(stars.values())},
+            column_config={
+                "film": st.column_config.TextColumn(disabled=True, width="large"),
+                "stars": st.column_config.SelectboxColumn(options=_STARS, required=True),
+            },
+            num_rows="delete",
+            hide_index=True,
+            key=key,
+            on_change=apply,
+            alt="My ratings; stars can be changed, rows deleted",
+        )
+        if st.button("Remove all my ratings"):
+            stars.clear()
+            st.rerun()
+
+
+def show_watchlist(data: MovieData) -> None:
+    movies = list(watchlist(data))
+    st.subheader("My watchlist")
+    if not movies:
+        st.caption("Empty. Press **+ Watchlist** under a film to keep it here for this session.")
+        return
+    table = data.movies.iloc[movies][["movie_id", "name", "year"]]
+    st.dataframe(table, hide_index=True, alt="Films on the watchlist")
+    clear, download = st.columns(2)
+    download.download_button(
+        "Download as CSV", to_csv(table), "watchlist.csv", "text/csv", on_click="ignore"
+    )
+    if clear.button("Clear the watchlist"):
+        watchlist(data).clear()
+        st.rerun()

@@ -1,0 +1,1 @@
+"""The tab Start Here: the story of one user, chapter by chapter."""

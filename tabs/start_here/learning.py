@@ -1,0 +1,221 @@
+"""Start Here: what BPR pulls and pushes, in one real gradient step."""
+
+from __future__ import annotations
+
+from html import escape
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+import torch
+
+import tabs.start_here.chapter as shared
+from analysis.layers import BprStep, bpr_step
+from charts.basics import GREY, VERMILLION, label
+from charts.html import Bar, bars
+from model.bpr import NegativeSampler
+from tabs.shared import count
+from tabs.start_here.chapter import Lesson, needs_model, quiz
+
+_STEPS = (0.01, 0.03, 0.1, 0.3, 1.0)
+SAMPLED, POPULAR, OBSCURE, HARDEST = NEGATIVES = (
+    "drawn at random",
+    "popular",
+    "obscure",
+    "highest score",
+)
+
+
+def render(lesson: Lesson) -> None:
+    """Chapter: a positive, a negative, and the scores before and after one step."""
+    st.subheader("Learning: one step of BPR")
+    lesson.say(
+        "Training is a game of pairs. Take a film the person rated (the **positive**) and one they "
+        "did not (the **negative**). The rated one should score higher. If it does already, little "
+        "happens; if not, its embedding is **pulled** towards the person and the other is "
+        "**pushed** away.",
+        r"$L = -\ln \sigma(x)$ with $x = f_u \cdot f_i - f_u \cdot f_j$ (Rendle et al. 2009). Only "
+        r"$E^{(0)}$ is learned: $E^{(0)} \leftarrow E^{(0)} - \eta\, P\, \partial L/\partial F$ "
+        r"with $F = P E^{(0)}$, $P = \frac{1}{K+1}\sum_k \hat{E}^k$ symmetric. The step below is "
+        "exact.",
+    )
+    if needs_model(lesson):
+        return
+    candidates = np.flatnonzero(~shared.served(lesson)[1].rated)
+    if not len(candidates):
+        st.info(f"{lesson.name} rated every film, so there is no negative to learn from.")
+        return
+    positive, chosen, size = _choose(lesson)
+    negatives = negatives_of(lesson, st.session_state.get("draw", 0))
+    steps = {
+        name: bpr_step(
+            shared.adjacency(lesson),
+            lesson.trained,
+            (lesson.user, lesson.data.n_users + positive, lesson.data.n_users + film),
+            size,
+        )
+        for name, film in negatives.items()
+    }
+    _one_step(lesson, positive, negatives[chosen], steps[chosen], size)
+    _guess_then_compare(lesson, positive, negatives, steps)
+
+
+def _guess_then_compare(
+    lesson: Lesson, positive: int, negatives: dict[str, int], steps: dict[str, BprStep]
+) -> None:
+    easy, hard = steps[OBSCURE].pull, steps[POPULAR].pull
+    revealed = quiz(
+        f"quiz_negative_{lesson.user}_{positive}",
+        f"Which negative teaches more against *{lesson.film(positive)}*?",
+        [
+            f"popular: {_named(lesson, negatives, POPULAR)}",
+            f"obscure: {_named(lesson, negatives, OBSCURE)}",
+        ],
+        int(easy > hard),
+        f"The pull σ(−x) is {_short(hard)} for the popular one and {_short(easy)} for the obscure "
+        "one. A negative teaches as much as it was mistaken for a good film.",
+    )
+    if revealed:
+        _compare(lesson, negatives, steps)
+
+
+def _short(value: float) -> str:
+    """Four decimals, or two digits of what is smaller."""
+    return f"{value:.4f}" if value >= 0.001 else f"{value:.1e}"
+
+
+def _named(lesson: Lesson, negatives: dict[str, int], kind: str) -> str:
+    film = negatives[kind]
+    return f"{lesson.film(film)}, {count(int(lesson.data.movie_degree[film]), 'rating')}"
+
+
+def negatives_of(lesson: Lesson, draw: int) -> dict[str, int]:
+    """The four negatives on offer, inner film ids; `draw` numbers the random ones."""
+    data, scores = lesson.data, shared.served(lesson)[1]
+    sampler = NegativeSampler(data.ratings, torch.Generator().manual_seed(draw))
+    free = np.flatnonzero(~scores.rated)
+    rated = free[data.movie_degree[free] > 0]
+    known = rated if len(rated) else free
+    return {
+        SAMPLED: int(sampler.sample(torch.tensor([lesson.user]), 1)[0, 0]),
+        POPULAR: int(free[np.argmax(data.movie_degree[free])]),
+        OBSCURE: int(known[np.argmin(data.movie_degree[known])]),
+        HARDEST: int(free[np.argmax(scores.graph[free])]),
+    }
+
+
+def _choose(lesson: Lesson) -> tuple[int, str, float]:
+    """The positive film, the kind of negative, and the step size."""
+    viewer, scores, _ = shared.served(lesson)
+    order = viewer.movies[np.argsort(scores.graph[viewer.movies], kind="stable")]
+    positive = st.selectbox(
+        "Positive: a film this user rated (lowest score first)",
+        order.tolist(),
+        format_func=lambda m: f"{label(lesson.data, m)} · score {scores.graph[m]:.2f}",
+        key=f"positive_{lesson.user}",
+    )
+    kind, again, size = st.columns([4, 1.4, 3], vertical_alignment="bottom")
+    chosen = kind.segmented_control(
+        "Negative: a film this user did not rate",
+        NEGATIVES,
+        default=POPULAR,
+        required=True,
+        key="negative",
+        wrap=True,
+        persist_state="session",
+    )
+    again.button(
+        "Draw again",
+        icon=":material/casino:",
+        width="stretch",
+        disabled=chosen != SAMPLED,
+        on_click=_draw_again,
+    )
+    step = size.select_slider("Step size η", _STEPS, 0.1, key="step_size", persist_state="session")
+    return positive, chosen, step
+
+
+def _draw_again() -> None:
+    st.session_state["draw"] = st.session_state.get("draw", 0) + 1
+
+
+def _one_step(lesson: Lesson, positive: int, negative: int, step: BprStep, size: float) -> None:
+    data = lesson.data
+    films = (
+        (f"{label(data, positive)} (+)", step.positive),
+        (f"{label(data, negative)} (−)", step.negative),
+    )
+    scores = [*step.positive, *step.negative, 0.0]
+    drawn = "".join(
+        f"<b>{escape(name)}</b>"
+        + bars(
+            [
+                Bar(when, value, f"{value:.4f}", colour)
+                for when, value, colour in zip(
+                    ("before", "after"), pair, (GREY, VERMILLION), strict=True
+                )
+            ],
+            f"Score of {name} before and after the step",
+            (min(scores), max(scores)),
+        )
+        for name, pair in films
+    )
+    st.html(drawn)
+    _step_in_numbers(lesson, step, size)
+
+
+def _step_in_numbers(lesson: Lesson, step: BprStep, size: float) -> None:
+    margins = [good - bad for good, bad in zip(step.positive, step.negative, strict=True)]
+    rows = {
+        "positive score": [f"{value:.4f}" for value in step.positive],
+        "negative score": [f"{value:.4f}" for value in step.negative],
+        "difference x": [f"{value:.4f}" for value in margins],
+        "loss −ln σ(x)": [_short(value) for value in step.loss],
+    }
+    st.table(
+        pd.DataFrame(rows, index=["before", "after"]).T,
+        alt="Scores, difference and loss before and after the step",
+    )
+    lesson.say(
+        f"The model scored the two {abs(margins[0]):.2f} apart"
+        f"{', the wrong way round' if margins[0] < 0 else ''}. The pull on this pair is "
+        f"**{_short(step.pull)}** (0 = nothing left to learn, 1 = completely wrong).",
+        rf"$\sigma(-x) = \frac{{1}}{{1 + e^{{{margins[0]:.3f}}}}} = {_short(step.pull)}$; "
+        r"$\partial L/\partial f_i = -\sigma(-x) f_u$, "
+        r"$\partial L/\partial f_j = +\sigma(-x) f_u$, "
+        r"$\partial L/\partial f_u = -\sigma(-x)(f_i - f_j)$. Neighbours move too: a push on "
+        rf"the positive film moves the negative {step.coupling[1, 2] / step.coupling[1, 1]:.1%} "
+        rf"as far ($P^2_{{ij}} / P^2_{{ii}}$), $\eta = {size:g}$.",
+    )
+    st.caption(
+        "One plain step, on this pair alone. Training takes thousands of pairs at a time with the "
+        "Adam optimiser, adds a small penalty on large embeddings"
+        + (
+            ", and hides the pair's edge while it is predicted."
+            if lesson.trained.config.hide_batch
+            else "."
+        )
+    )
+
+
+def _compare(lesson: Lesson, negatives: dict[str, int], steps: dict[str, BprStep]) -> None:
+    st.markdown("**The same positive against four negatives**")
+    films = negatives.values()
+    table = pd.DataFrame(
+        {
+            "score before": [f"{steps[name].negative[0]:.4f}" for name in negatives],
+            "pull σ(−x)": [_short(steps[name].pull) for name in negatives],
+            "loss before": [_short(steps[name].loss[0]) for name in negatives],
+            "loss after": [_short(steps[name].loss[1]) for name in negatives],
+            "film": [label(lesson.data, film) for film in films],
+            "ratings": [f"{lesson.data.movie_degree[film]:,}" for film in films],
+        },
+        index=pd.Index(negatives, name="negative"),
+    )
+    st.table(table, alt="Four negatives with score, pull and loss before and after one step")
+    st.caption(
+        "Most films are obscure, so most random negatives are easy and teach almost nothing. That "
+        "is why several are drawn for each positive."
+        if lesson.trained.config.negatives > 1
+        else "Most films are obscure, so most random negatives are easy and teach almost nothing."
+    )

@@ -1,0 +1,98 @@
+"""Start Here: the story of one user, from rows of ratings to an explained recommendation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from data_preparation import MovieData
+from model.trained import TrainedModel
+from tabs.links import CHAPTERS, FORMULAS, LEVELS, PLAIN
+from tabs.shared import pick_user
+from tabs.start_here import graph, layers, learning, use, words
+from tabs.start_here.chapter import Lesson, go_to
+
+_CHAPTERS: dict[str, Callable[[Lesson], None]] = dict(
+    zip(
+        CHAPTERS,
+        (
+            words.tour,
+            graph.rows,
+            graph.neighbours,
+            layers.messages,
+            layers.reach,
+            learning.render,
+            use.recommendation,
+            use.what_if,
+            words.glossary,
+        ),
+        strict=True,
+    )
+)
+# On a phone the chapter begins on the first screen: the user beside the voice, and the chapters in
+# one row that scrolls, with the open one always in sight.
+_NARROW = """<style>
+@media (max-width:640px){
+.st-key-chapter [role=radiogroup]{mask-image:none!important}
+.st-key-chapter [aria-checked=true]{position:sticky;left:0;right:0;z-index:1;
+background:linear-gradient(#3b8bd026,#3b8bd026),Canvas!important}
+.st-key-worked{flex-wrap:nowrap;gap:.5rem}
+.st-key-person{min-width:0;flex:1}
+.st-key-worked [role=radio]{padding:0 .45rem}
+.st-key-worked [role=radio] p,.st-key-worked input{font-size:.8rem}
+}</style>"""
+
+
+def render(data: MovieData, model: TrainedModel | None) -> None:
+    st.header("How a graph neural network recommends films")
+    st.html(_NARROW)
+    st.caption(
+        "Follow one person through the whole model. Every number is real and can be recomputed "
+        "by hand."
+    )
+    with st.container(key="worked", horizontal=True, vertical_alignment="bottom"):
+        with st.container(key="person"):
+            user = pick_user(data)
+        level = st.segmented_control(
+            "Told in",
+            LEVELS,
+            default=PLAIN,
+            required=True,
+            key="level",
+            bind="query-params",
+            persist_state="session",
+            help="Plain words and pictures, or formulas and shapes. The numbers are the same.",
+        )
+    _chapter(Lesson(data, model, user, level == FORMULAS))
+
+
+@st.fragment
+def _chapter(lesson: Lesson) -> None:
+    """The open chapter; only it is computed, and only it redraws when something in it moves."""
+    chapter = st.segmented_control(
+        "Chapter",
+        CHAPTERS,
+        default=CHAPTERS[0],
+        required=True,
+        key="chapter",
+        wrap=False,
+        bind="query-params",
+        persist_state="session",
+        label_visibility="collapsed",
+    )
+    _CHAPTERS[chapter](lesson)
+    place = CHAPTERS.index(chapter)
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        for step, icon in ((-1, "arrow_back"), (1, "arrow_forward")):
+            if 0 <= place + step < len(CHAPTERS):
+                other = CHAPTERS[place + step]
+                st.button(
+                    other,
+                    key=f"turn_{step}",
+                    icon=f":material/{icon}:",
+                    icon_position="left" if step < 0 else "right",
+                    on_click=go_to,
+                    args=(other,),
+                    help="Previous chapter" if step < 0 else "Next chapter",
+                )

@@ -1,0 +1,208 @@
+"""Start Here: the two-minute tour, and the glossary."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+import tabs.start_here.chapter as shared
+from analysis.neighbourhood import subgraph
+from charts.basics import GREY, VERMILLION, label
+from charts.html import Bar, Strip, bars, strips
+from charts.linked_views import drawing
+from model.explanation import explain
+from tabs.shared import count
+from tabs.start_here.chapter import Lesson, go_to
+from tabs.start_here.layers import arriving, message_strips
+
+_GLOSSARY = {
+    "Adjacency matrix (A)": (
+        "a table with one row and one column per person and film; 1 where they are linked.",
+        r"$A_{ui} = A_{iu} = 1$ if $u$ rated $i$; square, symmetric, sparse.",
+    ),
+    "BPR": (
+        "the training game: a film you rated should score above one you did not.",
+        r"$-\ln\sigma(f_u \cdot f_i - f_u \cdot f_j)$, averaged over sampled pairs.",
+    ),
+    "Bipartite": (
+        "edges only run between two kinds of node, never within one.",
+        "users and films; $R$ holds all of $A$.",
+    ),
+    "Cold start": (
+        "nobody rated the film, or the person rated nothing: the graph has no edge to use.",
+        "degree 0; the tag part still scores the film.",
+    ),
+    "Cosine": (
+        "how much two lists of numbers point the same way: 1 the same, 0 unrelated.",
+        r"$\cos(a, b) = a \cdot b \,/\, (\lVert a \rVert \lVert b \rVert)$",
+    ),
+    "Degree (d)": ("how many ratings a person gave or a film got.", "a row sum of $A$."),
+    "Dot product": (
+        "multiply two lists number by number and add up.",
+        r"$f_u \cdot f_i = \sum_n f_{u,n} f_{i,n}$",
+    ),
+    "Edge": ("one rating, seen as a line.", "a non-zero entry of $R$."),
+    "Embedding": (
+        "a list of numbers that stands for a taste or for a film.",
+        r"a row of $E \in \mathbb{R}^{(n + m) \times d}$.",
+    ),
+    "Fold-in": (
+        "recommending for someone new without training again.",
+        "their films' messages, mapped by ridge regression.",
+    ),
+    "Hop": ("one step along an edge.", r"$\hat{E}^k$ reaches $k$ hops."),
+    "Layer": (
+        "how often messages were passed.",
+        r"$E^{(k)} = \hat{E}^k E^{(0)}$; the final $F$ is their mean.",
+    ),
+    "Message": (
+        "a neighbour's embedding, turned down or up by the weight of the edge.",
+        r"$e_i^{(k)} / \sqrt{d_u d_i}$",
+    ),
+    "NDCG@20": (
+        "how high the held-out films rank among the first 20: 1 is perfect.",
+        r"$\sum \mathrm{hit}_r / \log_2(r + 1)$ over the best possible.",
+    ),
+    "Over-smoothing": (
+        "after too many steps everybody has the same profile.",
+        r"$\hat{E}^k E^{(0)}$ tends to the leading eigenvector.",
+    ),
+}
+
+
+def tour(lesson: Lesson) -> None:
+    """Chapter: the whole model in five short stops, for someone in a hurry."""
+    stops = (
+        ("Ratings are lines in a graph", "Rows to graph", _first_stop),
+        ("Rare films speak louder", "Neighbourhood", _second_stop),
+        ("Neighbours send messages", "Messages", _third_stop),
+        ("Training compares pairs", "Learning", _fourth_stop),
+        ("The best matches are recommended", "Recommendation", _fifth_stop),
+    )
+    for number, (title, chapter, tell) in enumerate(stops, 1):
+        text, picture = tell(lesson)
+        with st.container(border=True):
+            words, shown = st.columns([2, 3], vertical_alignment="center", gap="medium")
+            with words:
+                st.markdown(f"**{number} · {title}.** {text}")
+                st.button(
+                    f"Chapter “{chapter}”",
+                    key=f"stop_{number}",
+                    icon=":material/arrow_forward:",
+                    icon_position="right",
+                    type="tertiary",
+                    on_click=go_to,
+                    args=(chapter,),
+                )
+            if picture:
+                shown.html(picture)
+
+
+_Stop = tuple[str, str]  # what a stop says, and its picture as HTML, empty where there is none
+_WAITS = "The numbers appear as soon as a model is trained."
+
+
+def _first_stop(lesson: Lesson) -> _Stop:
+    data = lesson.data
+    rated = int((data.movie_degree > 0).sum())
+    text = (
+        f"{lesson.name} rated {count(int(data.user_degree[lesson.user]), 'film')}; here are some, "
+        f"and who else rated them. In all: **{data.n_users:,}** users, **{rated:,}** films, "
+        f"**{data.n_ratings:,}** ratings."
+    )
+    return text, drawing(data, subgraph(data, lesson.user, 4, 2))
+
+
+def _second_stop(lesson: Lesson) -> _Stop:
+    data, degree = lesson.data, int(lesson.data.user_degree[lesson.user])
+    movies, weights = data.rated_by(lesson.user), data.edge_weights(lesson.user)
+    order = np.argsort(-weights, kind="stable")
+    chosen = order if len(order) <= 4 else order[[0, 1, -2, -1]]
+    picture = bars(
+        [
+            Bar(
+                label(data, movies[n]),
+                weights[n],
+                f"{weights[n]:.4f}",
+                VERMILLION,
+                f"1/√({degree:,} · {data.movie_degree[movies[n]]:,})",
+            )
+            for n in chosen
+        ],
+        f"The heaviest and the lightest lines of {lesson.name}",
+    )
+    return "A line weighs 1/√(d_u · d_i), d counting ratings. Few viewers, a heavy line.", picture
+
+
+def _third_stop(lesson: Lesson) -> _Stop:
+    text = (
+        "Everyone holds a list of numbers, an **embedding**. Each neighbour sends theirs along the "
+        "line, times its weight; the sum is the next embedding."
+    )
+    if lesson.model is None:
+        return f"{text} {_WAITS}", ""
+    k = lesson.trained.config.layers
+    rows = []
+    if k:
+        found = arriving(lesson, ("user", lesson.user), 0)
+        rows = message_strips(found, 0, 3)
+        text += f" This model does it {count(k, 'time')} and takes the mean."
+    final = lesson.trained.user_factors[lesson.user]
+    rows.append(Strip("final embedding", final, apart=True))
+    return text, strips(rows, f"The messages to {lesson.name} and their sum", stagger=True)
+
+
+def _fourth_stop(lesson: Lesson) -> _Stop:
+    text = "A rated film should score above one that was not rated; each mistake moves the numbers."
+    if lesson.model is None:
+        return f"{text} {_WAITS}", ""
+    _, scores, _ = shared.served(lesson)
+    rated, other = scores.graph[lesson.data.rated_by(lesson.user)], scores.graph[~scores.rated]
+    if not len(other):
+        return text, ""
+    picture = bars(
+        [
+            Bar(f"rated by {lesson.name}", rated.mean(), f"{rated.mean():.2f}", VERMILLION),
+            Bar("all other films", other.mean(), f"{other.mean():.2f}", GREY),
+        ],
+        "Mean score of the rated films and of all others",
+    )
+    return f"{text} The mean scores now:", picture
+
+
+def _fifth_stop(lesson: Lesson) -> _Stop:
+    if lesson.model is None:
+        return _WAITS, ""
+    viewer, _, best = shared.served(lesson)
+    if not best:
+        return "This user rated every film.", ""
+    reasons = explain(lesson.data, lesson.trained, viewer, best[0].movie)
+    because = reasons.rated[reasons.contributions.argmax()]
+    picture = bars(
+        [
+            Bar(f"{n}. {label(lesson.data, item.movie)}", item.score, f"{item.score:.4f}")
+            for n, item in enumerate(best[:5], 1)
+        ],
+        f"The five best films for {lesson.name} and their scores",
+    )
+    text = (
+        f"*{lesson.film(best[0].movie)}* is first, most of all because of "
+        f"*{lesson.film(because)}*, and that reason is exact arithmetic."
+    )
+    return text, picture
+
+
+def glossary(lesson: Lesson) -> None:
+    """Chapter: the words, in the reader's language."""
+    st.subheader("Glossary")
+    wanted = st.text_input("Search", key="glossary", placeholder="layer, cosine, BPR …").casefold()
+    entries = [
+        f"**{word}:** {text[lesson.formulas]}"
+        for word, text in _GLOSSARY.items()
+        if wanted in f"{word} {text[0]}".casefold()
+    ]
+    st.markdown("\n\n".join(entries) or "No such word here.")
+    st.caption(
+        "Read on: He et al. 2020, *LightGCN* (arXiv:2002.02126); Rendle et al. 2009, *BPR*; "
+        "Harper & Konstan 2015, *The MovieLens Datasets*."
+    )

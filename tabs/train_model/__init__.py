@@ -1,0 +1,1 @@
+"""The tab Train Model: settings, a run in the background, all runs so far."""

@@ -1,0 +1,195 @@
+"""Train Model: settings, a run in the background, the model in use, and all runs so far."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from data_preparation import MovieData
+from model.checkpoints import CheckpointError, previous_checkpoint
+from model.runs import OURS, PREVIOUS, Run, RunHistory, load_runs
+from model.trained import TrainedModel, kept_epoch
+from serving.training_job import JobBoard, JobRefusedError, TrainingJob
+from settings import TRAINING_COMMAND, checkpoint_path, runs_folder, training_allowed
+from tabs.shared import escape
+from tabs.train_model.controls import PROTOCOL_NAMES, settings, show_estimate
+from tabs.train_model.links import DEFAULT_K
+from tabs.train_model.progress import curves, metric_names, session_id, watch
+from tabs.train_model.runs import show_runs
+
+_INTERVAL = "95 % interval"
+
+
+def render(data: MovieData, model: TrainedModel | None, board: JobBoard) -> None:
+    st.header("Train LightGCN from scratch")
+    history = _history(runs_folder(checkpoint_path()))
+    if not training_allowed():
+        _only_look(data, model, history)
+        return
+    choice = settings()
+    fits = show_estimate(data, choice, history.runs)
+    running = board.running
+    if st.button("Train", type="primary", key="train", disabled=running or not fits, width=160):
+        try:
+            board.start(
+                data,
+                choice.protocol,
+                choice.config,
+                checkpoint_path(),
+                refit=choice.refit,
+                owner=session_id(),
+            )
+        except JobRefusedError as error:
+            st.warning(str(error))
+        else:
+            st.rerun()
+    if running:
+        watch(data, board, choice.k)
+    else:
+        runs = _with_last(history.runs, board.job)
+        if board.job:
+            _outcome(board.job)
+        if model:
+            _in_use(data, model, runs, choice.k)
+            _bring_back(data, board)
+    show_runs(data, history, choice.k)
+
+
+def _only_look(data: MovieData, model: TrainedModel | None, history: RunHistory) -> None:
+    """The tab on a server that does not train: the model in use and the runs, nothing to press."""
+    st.info(
+        "Training is switched off on this server: you can look at the model in use and at the "
+        f"runs, and its operator trains with `{TRAINING_COMMAND}`.",
+        icon=":material/lock:",
+    )
+    if model:
+        _in_use(data, model, history.runs, DEFAULT_K)
+    show_runs(data, history, DEFAULT_K, reusable=False)
+
+
+def _history(folder: Path) -> RunHistory:
+    files = sorted(folder.glob("*.json"))
+    return _cached_history(folder, tuple((f.name, f.stat().st_mtime_ns) for f in files))
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _cached_history(folder: Path, files: tuple[tuple[str, int], ...]) -> RunHistory:
+    """`files`: names and modification times, so that new runs are read."""
+    return load_runs(folder)
+
+
+def _with_last(runs: tuple[Run, ...], job: TrainingJob | None) -> tuple[Run, ...]:
+    """The runs and the last one of this server, which may not be on disk."""
+    if job is None or job.id in (run.id for run in runs):
+        return runs
+    return (job.as_run(), *runs)
+
+
+def _outcome(job: TrainingJob) -> None:
+    """What went wrong in the last run, if anything did, or that it was no progress."""
+    if job.status == "failed":
+        st.error(escape(job.problem or "The training failed."))
+    elif job.problem:
+        unsaved = "" if job.saved else " The new model stays in use until the app is restarted."
+        st.warning(escape(f"{job.problem}{unsaved}"))
+    before = job.test.get(PREVIOUS, {}).get("NDCG@20", 0.0)
+    if job.saved and before > (now := job.test[OURS]["NDCG@20"]):
+        st.warning(
+            f"The model before was better on test: NDCG@20 {before:.4f} against {now:.4f}. "
+            "It can be brought back below."
+        )
+
+
+def _in_use(data: MovieData, model: TrainedModel, runs: tuple[Run, ...], k: int) -> None:
+    """The model in use: what it is, its test metrics beside others, its curves."""
+    config = model.config
+    st.subheader("The model in use")
+    st.success(
+        f"Now in use: embedding size {config.dim}, K = {config.layers}, {kept_epoch(model)} "
+        f"chosen on validation. {model.stop_reason}",
+        icon=":material/check_circle:",
+    )
+    run = _run_of(model, runs)
+    st.markdown(f"**On test, lists of {k}**")
+    table = _test_table(model, run, k)
+    st.dataframe(table, width="content", alt=f"Test metrics of the lists of {k}")
+    st.caption(_measured_on(data, model, run))
+    curves(model.history, run.to_beat if run else {}, k)
+
+
+def _run_of(model: TrainedModel, runs: tuple[Run, ...]) -> Run | None:
+    """The run that the model came from, if it is known."""
+    same = (
+        run
+        for run in runs
+        if run.fingerprint == model.fingerprint
+        and run.config == model.config
+        and run.test.get(OURS) == model.test_metrics
+    )
+    return next(same, None)
+
+
+def _test_table(model: TrainedModel, run: Run | None, k: int) -> pd.DataFrame:
+    """Rows: the metrics at K. Columns: our model, its interval, the others; as text."""
+    names = metric_names(k)
+    columns = {OURS: [_number(model.test_metrics.get(name)) for name in names]}
+    if model.test_intervals:
+        columns[_INTERVAL] = [_interval(model.test_intervals.get(name)) for name in names]
+    for other, values in (run.test if run else {}).items():
+        if other != OURS:
+            columns[other] = [_number(values.get(name)) for name in names]
+    return pd.DataFrame(columns, index=list(names))
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+def _interval(ends: tuple[float, float] | None) -> str:
+    return "–" if ends is None else f"{ends[0]:.4f} – {ends[1]:.4f}"
+
+
+def _measured_on(data: MovieData, model: TrainedModel, run: Run | None) -> str:
+    """Which ratings each number was measured on, and which ones the model in use learned from."""
+    sentences = [
+        f"Test: held-out ratings ({PROTOCOL_NAMES[model.protocol]}) that neither the training nor "
+        "the choice of the epoch saw; ranked among all films.",
+        "The curves below: other held-out ratings (validation), which chose the epoch.",
+        "Interval: bootstrap over users.",
+    ]
+    if run and PREVIOUS not in run.test:
+        sentences.append("No previous model was measured on the same test ratings.")
+    if model.refitted:
+        sentences.append(
+            f"Then E(0) was learned again on all {data.n_ratings:,} ratings for serving; no rating "
+            "is left to measure that, so the numbers are of the model before."
+        )
+    else:
+        sentences.append(
+            "E(0) was learned on the training ratings alone; for serving it is propagated over all "
+            f"{data.n_ratings:,}."
+        )
+    return " ".join(sentences)
+
+
+def _bring_back(data: MovieData, board: JobBoard) -> None:
+    """Swap the model in use with the one before it."""
+    previous = previous_checkpoint(checkpoint_path())
+    try:
+        saved = datetime.fromtimestamp(previous.stat().st_mtime, UTC)
+    except FileNotFoundError:
+        return
+    if st.button(
+        "Bring back the previous model",
+        icon=":material/undo:",
+        help=f"Saved {saved:%d %b %Y %H:%M} UTC. The two change places, so this can be undone.",
+    ):
+        try:
+            board.restore_previous(data, checkpoint_path())
+        except (JobRefusedError, CheckpointError, FileNotFoundError) as error:
+            st.error(escape(str(error)))
+        else:
+            st.rerun()

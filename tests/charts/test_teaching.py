@@ -1,0 +1,40 @@
+"""The neighbourhood drawn: every node once, every edge with its weight."""
+
+from __future__ import annotations
+
+import pytest
+
+from analysis.neighbourhood import subgraph
+from charts.teaching import layout, neighbourhood_chart, neighbourhood_figure
+from data_preparation import MovieData
+
+
+def test_the_layout_places_every_node_once_by_hop(planted_data: MovieData) -> None:
+    graph = subgraph(planted_data, 3, 10, 20)
+    place = layout(graph)
+    assert len(set(place.values())) == len(graph)
+    assert all(place[node][0] == hop for node, hop in graph.nodes(data="hop"))
+    assert len(neighbourhood_figure(planted_data, graph).axes[0].texts) == len(graph)
+
+
+def test_the_chart_of_the_neighbourhood_tells_each_edge_its_weight_or_none_at_all(
+    toy_data: MovieData,
+) -> None:
+    graph = subgraph(toy_data, toy_data.inner_user(3), 3, 2)
+    for weighted in (True, False):
+        lines, dots, *names = neighbourhood_chart(toy_data, graph, weighted)["layer"]
+        edges, nodes = lines["data"]["values"], dots["data"]["values"]
+        assert {node["id"] for node in nodes} == {f"{kind} {inner}" for kind, inner in graph}
+        assert len(edges) == graph.number_of_edges()
+        assert sum(len(name["data"]["values"]) for name in names) == len(graph)
+        told = {field["field"] for field in lines["encoding"]["tooltip"]}
+        assert ("arithmetic" in told) == weighted
+        for edge in edges:
+            assert ("weight" in edge) == weighted
+            user, film = (tuple(edge[end].split()) for end in ("a", "b"))
+            if user[0] == "movie":
+                user, film = film, user
+            assert toy_data.ratings[int(user[1]), int(film[1])] == edge["stars"]
+            if weighted:
+                degrees = toy_data.user_degree[int(user[1])] * toy_data.movie_degree[int(film[1])]
+                assert edge["weight"] == pytest.approx(degrees**-0.5)

@@ -1,0 +1,354 @@
+"""Checkpoints: whole after any fault, and never believed where they are damaged."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import pickle
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from data_preparation import MovieData
+from model import checkpoints
+from model.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from model.trained import TrainedModel
+from tests.conftest import (
+    assert_one_sentence,
+    planted_ratings,
+    snapshot,
+)
+from tests.small_training import SMALL
+
+
+@pytest.fixture
+def saved(model: TrainedModel, tmp_path: Path) -> Path:
+    """A checkpoint of `model`, alone in its folder."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    save_checkpoint(model, folder / "model.pth")
+    return folder / "model.pth"
+
+
+def assert_same_model(first: TrainedModel, second: TrainedModel) -> None:
+    for field in fields(TrainedModel):
+        one, other = getattr(first, field.name), getattr(second, field.name)
+        if isinstance(one, np.ndarray):
+            assert one.dtype == other.dtype
+            np.testing.assert_array_equal(one, other)
+        else:
+            assert repr(one) == repr(other)  # the loss of epoch 0 is NaN, unequal to itself
+
+
+def test_a_checkpoint_gives_back_the_identical_model(
+    planted_data: MovieData, model: TrainedModel, saved: Path
+) -> None:
+    assert_same_model(load_checkpoint(planted_data, saved), model)
+
+
+def test_a_loaded_model_is_read_only_and_can_be_saved_again(
+    planted_data: MovieData, saved: Path
+) -> None:
+    loaded = load_checkpoint(planted_data, saved)
+    with pytest.raises(ValueError, match="read-only"):
+        loaded.e0[0, 0] = 1.0
+    save_checkpoint(loaded, saved)
+    assert_same_model(load_checkpoint(planted_data, saved), loaded)
+
+
+def test_saving_leaves_no_temporary_file(saved: Path) -> None:
+    assert [path.name for path in saved.parent.iterdir()] == [saved.name]
+
+
+def test_saving_again_keeps_the_file_before_as_the_previous_one(
+    model: TrainedModel, saved: Path
+) -> None:
+    before = saved.read_bytes()
+    save_checkpoint(replace(model, stop_reason="It was another run."), saved)
+    assert checkpoints.previous_checkpoint(saved).read_bytes() == before
+    assert saved.read_bytes() != before
+    assert len(list(saved.parent.iterdir())) == 2
+
+
+@pytest.mark.parametrize("error", [OSError("No space left on device"), RuntimeError("broken")])
+def test_a_failed_save_leaves_the_old_file_and_nothing_else(
+    model: TrainedModel, saved: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    before = snapshot(saved.parent)
+
+    def fails_midway(content: object, file: Any) -> None:
+        file.write(b"half a file")
+        raise error
+
+    monkeypatch.setattr(torch, "save", fails_midway)
+    with pytest.raises(CheckpointError, match=r"model\.pth") as refusal:
+        save_checkpoint(model, saved)
+    assert_one_sentence(str(refusal.value))
+    assert snapshot(saved.parent) == before
+
+
+def test_a_save_takes_its_place_in_one_step_or_not_at_all(
+    model: TrainedModel, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = saved.read_bytes()
+
+    def refuse(*_: object) -> None:
+        raise OSError("Permission denied")
+
+    monkeypatch.setattr(checkpoints.os, "replace", refuse)
+    with pytest.raises(CheckpointError, match="Permission denied"):
+        save_checkpoint(replace(model, stop_reason="It was another run."), saved)
+    assert saved.read_bytes() == before
+    assert not list(saved.parent.glob("*.tmp"))
+
+
+def test_an_interrupted_save_leaves_the_old_file_and_nothing_else(
+    model: TrainedModel, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = snapshot(saved.parent)
+
+    def interrupted(content: object, file: Any) -> None:
+        file.write(b"half a file")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(model, saved)
+    assert snapshot(saved.parent) == before
+
+
+def test_saving_into_a_missing_folder_is_refused(model: TrainedModel, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="cannot be saved") as refusal:
+        save_checkpoint(model, tmp_path / "nowhere" / "model.pth")
+    assert_one_sentence(str(refusal.value))
+
+
+def test_saving_in_the_place_of_a_folder_is_refused_and_leaves_it(
+    model: TrainedModel, tmp_path: Path
+) -> None:
+    (tmp_path / "model.pth").mkdir()
+    with pytest.raises(CheckpointError, match="cannot be saved"):
+        save_checkpoint(model, tmp_path / "model.pth")
+    assert snapshot(tmp_path) == {"model.pth": None}
+
+
+def test_no_checkpoint_is_a_file_not_found(planted_data: MovieData, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        load_checkpoint(planted_data, tmp_path / "none.pth")
+
+
+def cannot_load(data: MovieData, path: Path, words: str) -> None:
+    """The file is refused with one sentence that names it, and is not touched."""
+    before = path.read_bytes()
+    with pytest.raises(CheckpointError, match=words) as refusal:
+        load_checkpoint(data, path)
+    assert path.name in str(refusal.value)
+    assert_one_sentence(str(refusal.value))
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.1, 0.5, 0.9, 0.99, 0.9999])
+def test_a_truncated_checkpoint_is_refused(
+    planted_data: MovieData, saved: Path, share: float
+) -> None:
+    content = saved.read_bytes()
+    saved.write_bytes(content[: int(share * len(content))])
+    cannot_load(planted_data, saved, "train a new model")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_bytes_are_refused(planted_data: MovieData, saved: Path, seed: int) -> None:
+    saved.write_bytes(np.random.default_rng(seed).bytes(5000))
+    cannot_load(planted_data, saved, "train a new model")
+
+
+def test_zeros_of_the_right_length_are_refused(planted_data: MovieData, saved: Path) -> None:
+    saved.write_bytes(bytes(len(saved.read_bytes())))  # what a crashed file system leaves
+    cannot_load(planted_data, saved, "train a new model")
+
+
+def test_any_flipped_bit_loads_or_is_refused_and_never_ends_otherwise(
+    planted_data: MovieData, saved: Path
+) -> None:
+    content = saved.read_bytes()
+    refusals = 0
+    for at in range(0, len(content), 61):
+        flipped = bytearray(content)
+        flipped[at] ^= 1 << at % 8
+        saved.write_bytes(flipped)
+        try:
+            load_checkpoint(planted_data, saved)
+        except CheckpointError as error:
+            refusals += 1
+            assert_one_sentence(str(error))
+    assert refusals > 10
+
+
+def test_a_flipped_bit_in_the_weights_is_refused(
+    planted_data: MovieData, model: TrainedModel, saved: Path
+) -> None:
+    content = bytearray(saved.read_bytes())
+    begin = content.find(model.e0.tobytes())
+    assert begin > 0  # the weights lie in the file as they are
+    content[begin + 401] ^= 0x40
+    saved.write_bytes(content)
+    cannot_load(planted_data, saved, "train a new model")
+
+
+class Hostile:
+    """Unpickling this creates a file."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.marker,)
+
+
+@pytest.mark.parametrize("wrapped", ["bare pickle", "saved by torch", "within a checkpoint"])
+def test_code_in_a_checkpoint_is_never_executed(
+    planted_data: MovieData, saved: Path, tmp_path: Path, wrapped: str
+) -> None:
+    marker = tmp_path / "marker"
+    if wrapped == "bare pickle":
+        saved.write_bytes(pickle.dumps(Hostile(marker), protocol=2))
+        pickle.loads(saved.read_bytes())
+    else:
+        content: Any = Hostile(marker)
+        if wrapped == "within a checkpoint":
+            content = torch.load(saved, weights_only=True) | {"stop_reason": Hostile(marker)}
+        torch.save(content, saved)
+        torch.load(saved, weights_only=False)
+    assert marker.exists()  # the trap works …
+    marker.unlink()
+    cannot_load(planted_data, saved, "train a new model")
+    assert not marker.exists()  # … and was not sprung
+
+
+def test_a_checkpoint_of_other_data_is_refused(
+    load: Callable[..., MovieData], planted_data: MovieData, saved: Path
+) -> None:
+    rows = planted_ratings()
+    user, film, stars, at = rows[0]
+    films = [(5 + 7 * i, f"Film {i} (1999)", "Drama") for i in range(48)]
+    same = load(ratings=rows, movies=films, tags=None, links=None)
+    load_checkpoint(same, saved)  # the same data in another folder are welcome
+    other = load(
+        ratings=[(user, film, 5.5 - stars, at), *rows[1:]], movies=films, tags=None, links=None
+    )
+    cannot_load(other, saved, "other data")
+
+
+def rewrite(path: Path, **changes: Any) -> None:
+    """Change entries of a checkpoint; `...` removes one."""
+    content = torch.load(path, weights_only=True) | changes
+    if "digest" not in changes:  # so that the checks behind the checksum are reached
+        with contextlib.suppress(Exception):
+            content["digest"] = checkpoints._digest(content)
+    torch.save({key: value for key, value in content.items() if value is not ...}, path)
+
+
+def test_an_unchanged_rewrite_still_loads(
+    planted_data: MovieData, model: TrainedModel, saved: Path
+) -> None:
+    rewrite(saved)  # so the refusals below are due to their change
+    assert_same_model(load_checkpoint(planted_data, saved), model)
+
+
+@pytest.mark.parametrize("version", [0, 999])
+def test_another_version_is_refused(planted_data: MovieData, saved: Path, version: int) -> None:
+    rewrite(saved, version=version)
+    cannot_load(planted_data, saved, "format")
+
+
+@pytest.mark.parametrize("version", ["1", None, True, 1.0])
+def test_a_version_that_is_no_number_is_refused(
+    planted_data: MovieData, saved: Path, version: Any
+) -> None:
+    rewrite(saved, version=version)
+    cannot_load(planted_data, saved, "not a LightGCN checkpoint")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "version",
+        "config",
+        "protocol",
+        "fingerprint",
+        "e0",
+        "history",
+        "best_epoch",
+        "test_metrics",
+        "stop_reason",
+    ],
+)
+def test_a_checkpoint_that_lacks_an_entry_is_refused(
+    planted_data: MovieData, saved: Path, key: str
+) -> None:
+    assert key in torch.load(saved, weights_only=True)
+    rewrite(saved, **{key: ...})
+    cannot_load(planted_data, saved, "train a new model")
+
+
+@pytest.mark.parametrize("content", [[1, 2], {}, {"state_dict": {}}, torch.zeros(3), "text", None])
+def test_a_file_of_torch_that_is_no_checkpoint_is_refused(
+    planted_data: MovieData, saved: Path, content: Any
+) -> None:
+    torch.save(content, saved)
+    cannot_load(planted_data, saved, "not a LightGCN checkpoint")
+
+
+def good_e0() -> torch.Tensor:
+    return torch.ones(30 + 48, 8)
+
+
+def without_finite_factors() -> torch.Tensor:
+    return torch.full((30 + 48, 8), 3e38)
+
+
+WRONG_ENTRIES: dict[str, dict[str, Any]] = {
+    "e0 lacks a row": {"e0": good_e0()[1:]},
+    "e0 lacks a column": {"e0": good_e0()[:, 1:]},
+    "e0 is flat": {"e0": good_e0().flatten()},
+    "e0 is float64": {"e0": good_e0().double()},
+    "e0 is bfloat16": {"e0": good_e0().bfloat16()},
+    "e0 is sparse": {"e0": good_e0().to_sparse()},
+    "e0 is a list": {"e0": [1.0, 2.0]},
+    "e0 holds NaN": {"e0": good_e0() * math.nan},
+    "e0 holds infinity": {"e0": good_e0() * math.inf},
+    "config is no dict": {"config": [1, 2]},
+    "config has an unknown field": {"config": SMALL | {"magic": 1}},
+    "config is out of range": {"config": SMALL | {"layers": 1000}},
+    "config has a wrong type": {"config": SMALL | {"dim": "8"}},
+    "history is no list": {"history": 5},
+    "history lacks fields": {"history": [{"epoch": 0}]},
+    "test metrics are no dict": {"test_metrics": [0.5]},
+    "best epoch is a word": {"best_epoch": "last"},
+    "e0 needs a gradient": {"e0": good_e0().requires_grad_()},
+    "version is a tensor": {"version": torch.tensor([1, 2])},
+    "best epoch is infinite": {"best_epoch": math.inf},
+    "factors overflow": {"e0": without_finite_factors()},
+    "best epoch is not in the history": {"best_epoch": 999},
+    "history holds words": {
+        "history": [{"epoch": "one", "loss": None, "seconds": "?", "metrics": 3}]
+    },
+    "test metrics are empty": {"test_metrics": {}},
+    "protocol is unknown": {"protocol": "nonsense"},
+}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [pytest.param(entry, id=name) for name, entry in WRONG_ENTRIES.items()],
+)
+def test_a_wrong_entry_is_refused(
+    planted_data: MovieData, saved: Path, entry: dict[str, Any]
+) -> None:
+    rewrite(saved, **entry)
+    cannot_load(planted_data, saved, "train a new model")

@@ -1,0 +1,109 @@
+"""Splits against the published ones and by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from data_preparation import MovieData
+from model.splits import PROTOCOLS, Split, random_80_10_10, temporal_leave_one_out
+
+PARTS = ("train", "validation", "test")
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_protocol_reproduces_the_published_split(
+    real_data: MovieData, shared_splits: Path, protocol: str
+) -> None:
+    split = PROTOCOLS[protocol](real_data)
+    assert split.protocol == protocol
+    published = np.load(shared_splits / f"{protocol}.npz")
+    for part, prefix in zip(PARTS, ("train", "valid", "test"), strict=True):
+        raw_users = published["user_ids"][published[f"{prefix}_u"]]
+        raw_films = published["movie_ids"][published[f"{prefix}_i"]]
+        expected = set(zip(raw_users.tolist(), raw_films.tolist(), strict=True))
+        assert raw_pairs(real_data, getattr(split, part)) == expected
+        assert getattr(split, part).nnz == len(expected)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_parts_add_up_to_all_ratings_with_their_stars(
+    toy_data: MovieData, protocol: str
+) -> None:
+    split = PROTOCOLS[protocol](toy_data)
+    together = (split.train + split.validation + split.test).toarray()
+    np.testing.assert_array_equal(together, toy_data.ratings.toarray())
+
+
+def raw_pairs(data: MovieData, part: sparse.csr_array) -> set[tuple[int, int]]:
+    users, films = part.nonzero()
+    raw_users, raw_films = data.user_ids[users].tolist(), data.movie_ids[films].tolist()
+    return set(zip(raw_users, raw_films, strict=True))
+
+
+def test_temporal_takes_the_last_two_by_time_and_leaves_short_histories_in_train(
+    toy_data: MovieData,
+) -> None:
+    split = temporal_leave_one_out(toy_data)
+    # User 105 rated film 90 first (500), then 20 (510), then 110 (520); user 21 has one rating.
+    assert raw_pairs(toy_data, split.test) == {(3, 70), (7, 50), (20, 90), (105, 110)}
+    assert raw_pairs(toy_data, split.validation) == {(3, 35), (7, 20), (20, 70), (105, 20)}
+    assert (21, 10) in raw_pairs(toy_data, split.train)
+
+
+def test_temporal_breaks_equal_times_by_film_id(load: Callable[..., MovieData]) -> None:
+    data = load(ratings=[(1, film, 4.0, 7) for film in (90, 20, 50)], tags=None)
+    split = temporal_leave_one_out(data)
+    assert raw_pairs(data, split.test) == {(1, 90)}
+    assert raw_pairs(data, split.validation) == {(1, 50)}
+
+
+@pytest.mark.parametrize(("ratings", "held_out"), [(1, 0), (2, 0), (3, 1), (8, 1)])
+def test_temporal_holds_out_only_from_users_with_three_ratings(
+    load: Callable[..., MovieData], ratings: int, held_out: int
+) -> None:
+    films = (10, 20, 35, 50, 70, 90, 110, 200)[:ratings]
+    data = load(ratings=[(1, film, 4.0, film) for film in films], tags=None)
+    split = temporal_leave_one_out(data)
+    assert (split.validation.nnz, split.test.nnz) == (held_out, held_out)
+
+
+def test_random_holds_out_a_tenth_of_each_user_twice(planted_data: MovieData) -> None:
+    split = random_80_10_10(planted_data)
+    tenth = [round(0.1 * degree) for degree in planted_data.user_degree.tolist()]
+    assert np.diff(split.test.indptr).tolist() == tenth
+    assert np.diff(split.validation.indptr).tolist() == tenth
+
+
+def test_random_split_depends_on_its_seed_and_on_nothing_else(planted_data: MovieData) -> None:
+    one, again = random_80_10_10(planted_data, seed=1), random_80_10_10(planted_data, seed=1)
+    other = random_80_10_10(planted_data, seed=2)
+    assert raw_pairs(planted_data, one.test) == raw_pairs(planted_data, again.test)
+    assert raw_pairs(planted_data, one.test) != raw_pairs(planted_data, other.test)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("train", "validation"), ("train", "test"), ("validation", "test")]
+)
+def test_a_rating_in_two_parts_is_refused(first: str, second: str) -> None:
+    rated = sparse.csr_array(np.array([[1.0, 0.0, 0.0]], np.float32))
+    parts = dict.fromkeys(PARTS, sparse.csr_array((1, 3), dtype=np.float32))
+    with pytest.raises(ValueError, match=f"1 ratings are in both {first} and {second}"):
+        Split("overlapping", **parts | {first: rated, second: rated})
+
+
+def test_the_same_rating_with_other_stars_is_still_in_two_parts() -> None:
+    four = sparse.csr_array(np.array([[4.0, 0.0]], np.float32))
+    half = sparse.csr_array(np.array([[0.5, 1.0]], np.float32))
+    with pytest.raises(ValueError, match="train and test"):
+        Split("overlapping", four, sparse.csr_array((1, 2), dtype=np.float32), half)
+
+
+def test_parts_of_different_shapes_are_refused() -> None:
+    narrow, wide = (sparse.csr_array((2, films), dtype=np.float32) for films in (3, 4))
+    with pytest.raises(ValueError, match="same users and movies"):
+        Split("ragged", narrow, narrow, wide)

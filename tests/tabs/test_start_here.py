@@ -1,0 +1,562 @@
+"""Start Here under AppTest: what the page shows is what the model computes, recomputed densely."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from html import unescape
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import streamlit as st
+from numpy.typing import NDArray
+from streamlit.testing.v1 import AppTest
+
+from charts.basics import label
+from data_preparation import MovieData, load_movie_data
+from model.checkpoints import save_checkpoint
+from model.config import TrainingConfig
+from model.splits import random_80_10_10
+from model.trained import TrainedModel
+from model_training import train
+from prediction import DEFAULT_TAG_WEIGHT
+from settings import DEMO_DIR
+from tabs.links import CHAPTERS, LEVELS
+from tabs.shared import escape
+from tests.conftest import REPOSITORY
+
+APP = str(REPOSITORY / "app.py")
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="module")
+def data() -> MovieData:
+    return load_movie_data(DEMO_DIR)
+
+
+@pytest.fixture(scope="module")
+def model(data: MovieData) -> TrainedModel:
+    return train(data, random_80_10_10(data), TrainingConfig(dim=8, layers=2, epochs=2))
+
+
+@pytest.fixture(scope="module")
+def layers(data: MovieData, model: TrainedModel) -> list[NDArray[np.float64]]:
+    """E(0), E(1), E(2) by dense products."""
+    return dense_layers(data.ratings.toarray() > 0, model)
+
+
+def dense_layers(rated: NDArray[np.bool_], model: TrainedModel) -> list[NDArray[np.float64]]:
+    weights = rated / np.sqrt(
+        np.maximum(np.outer(rated.sum(axis=1), rated.sum(axis=0)), 1)
+    )  # [n_users, n_movies]
+    n_users = len(rated)
+    found = [model.e0.astype(float)]
+    for _ in range(model.config.layers):
+        users, films = found[-1][:n_users], found[-1][n_users:]
+        found.append(np.concatenate([weights @ films, weights.T @ users]))
+    return found
+
+
+@pytest.fixture
+def open_chapter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: TrainedModel
+) -> Iterator[Open]:
+    """Open the app at a chapter, on the demo data, with a trained model in place."""
+    checkpoint = tmp_path / "lightgcn_checkpoint.pth"
+    monkeypatch.setenv("MOVIELENS_DIR", str(DEMO_DIR))
+    monkeypatch.setenv("LIGHTGCN_CHECKPOINT", str(checkpoint))
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    save_checkpoint(model, checkpoint)
+
+    def at(chapter: str, **query: str) -> AppTest:
+        app = AppTest.from_file(APP, default_timeout=60)
+        for name, value in {"tab": "Start Here", "chapter": chapter, **query}.items():
+            app.query_params[name] = value
+        app.run()
+        healthy(app)
+        return app
+
+    yield at
+    assert "training" not in {thread.name for thread in threading.enumerate()}
+
+
+def healthy(app: AppTest) -> None:
+    assert not app.exception, app.exception
+    assert not app.error, [e.value for e in app.error]
+
+
+def texts(app: AppTest) -> str:
+    kinds = ("header", "subheader", "markdown", "caption", "info", "success", "latex")
+    return "\n".join(str(e.value) for kind in kinds for e in app.get(kind))
+
+
+def table(app: AppTest, column: str) -> pd.DataFrame:
+    """The first table that has the column."""
+    return next(t.value for t in [*app.dataframe, *app.table] if column in t.value.columns)
+
+
+def opened(app: AppTest, expander: str) -> AppTest:
+    """After a click on the expander with this key."""
+    app.session_state[expander] = True
+    app.run()
+    healthy(app)
+    return app
+
+
+def pictures(app: AppTest) -> str:
+    return "".join(element.proto.body for element in app.get("html"))
+
+
+def strips_of(app: AppTest, title: str) -> dict[str, list[float]]:
+    """The vectors of a picture of strips as it reads them out, by the names of the rows."""
+    picture = re.search(
+        rf"<figure class='strips[^>]*aria-label='{title}.*?</figure>", pictures(app)
+    )
+    names = re.findall(r"<b title='[^']*'>(.*?)</b>", picture[0])
+    columns = re.findall(r"data-v='\[\d+\]&#10;(.*?)'", picture[0])
+    numbers = [[number(cell) for cell in column.split("&#10;")] for column in columns]
+    return dict(zip(names, map(list, zip(*numbers, strict=True)), strict=True))
+
+
+def bars_of(app: AppTest, title: str) -> dict[str, str]:
+    """The numbers behind the bars of a picture, by the names of the rows."""
+    picture = re.search(rf"<figure class='bars[^>]*aria-label='{title}.*?</figure>", pictures(app))
+    row = r"<b title='[^']*'>(.*?)</b>.*?<span class='v'>(.*?)</span></div>"
+    return {unescape(name): value for name, value in re.findall(row, picture[0])}
+
+
+def number(text: str) -> float:
+    return float(text.replace("−", "-"))
+
+
+def worked_user(app: AppTest, data: MovieData) -> int:
+    return data.inner_user(app.selectbox(key="user").value)
+
+
+def answer(app: AppTest, key: str, option: int) -> AppTest:
+    radio = next(r for r in app.radio if r.key.startswith(key))
+    return radio.set_value(radio.options[option]).run()
+
+
+def press(app: AppTest, name: str) -> AppTest:
+    return next(b for b in app.button if b.label == name).click().run()
+
+
+# --- all chapters ---------------------------------------------------------------------------------
+
+TITLES = dict(
+    zip(
+        CHAPTERS,
+        (
+            "Ratings are lines in a graph",
+            "From rows to a graph",
+            "What an edge weighs",
+            "The final embedding is the mean of all layers",
+            "Over-smoothing lab",
+            "one step of BPR",
+            "From embeddings to a recommendation",
+            "What if one rating were different?",
+            "Over-smoothing:",
+        ),
+        strict=True,
+    )
+)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_chapter_opens_from_a_link_in_both_voices(
+    open_chapter: Open, chapter: str, level: str
+) -> None:
+    app = open_chapter(chapter, level=level)
+    assert TITLES[chapter] in texts(app)
+    assert app.header[0].value == "How a graph neural network recommends films"
+    others = [title for other, title in TITLES.items() if other != chapter]
+    assert not [title for title in others if title in texts(app)]  # only the open one is there
+
+
+def without_model() -> None:
+    from data_preparation import load_movie_data
+    from settings import DEMO_DIR
+    from tabs.start_here import tab as start_here
+
+    start_here.render(load_movie_data(DEMO_DIR), None)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_without_a_model_the_lessons_on_the_graph_work_and_the_rest_say_when(chapter: str) -> None:
+    app = AppTest.from_function(without_model, default_timeout=60)
+    app.session_state["chapter"] = chapter
+    app.run()
+    healthy(app)
+    waits = {"Messages", "Reach", "Learning", "Recommendation", "What if"}
+    assert ("need a trained model" in texts(app)) == (chapter in waits)
+
+
+def without_layers() -> None:
+    from data_preparation import load_movie_data
+    from model.config import TrainingConfig
+    from model.splits import random_80_10_10
+    from model_training import train
+    from settings import DEMO_DIR
+    from tabs.start_here import tab as start_here
+
+    data = load_movie_data(DEMO_DIR)
+    config = TrainingConfig(dim=4, layers=0, epochs=1)
+    start_here.render(data, train(data, random_80_10_10(data), config))
+
+
+def test_without_layers_nothing_is_sent_and_every_chapter_says_so_or_works() -> None:
+    app = AppTest.from_function(without_layers, default_timeout=60)
+    for chapter in ("Messages", "Learning", "Recommendation", "What if"):
+        app.session_state["chapter"] = chapter
+        app.run()
+        healthy(app)
+        assert ("no message is passed" in texts(app)) == (chapter == "Messages")
+
+
+def test_an_unknown_chapter_in_the_link_opens_the_first(open_chapter: Open) -> None:
+    assert TITLES["In two minutes"] in texts(open_chapter("Nonsense"))
+
+
+def test_the_tour_counts_the_graph_and_leads_into_the_chapters(
+    open_chapter: Open, data: MovieData, layers: list[NDArray[np.float64]]
+) -> None:
+    app = open_chapter("In two minutes")
+    n_films = len(np.unique(data.ratings.indices))
+    counts = f"**{data.n_users:,}** users, **{n_films:,}** films, **{data.n_ratings:,}** ratings"
+    assert counts in texts(app)
+    user, final = worked_user(app, data), np.mean(layers, axis=0)
+    scores = final[user] @ final[data.n_users :].T
+    rated = data.ratings.toarray()[user] > 0
+    means = bars_of(app, "Mean score")
+    assert means[f"rated by User {data.user_ids[user]}"] == f"{scores[rated].mean():.2f}"
+    assert means["all other films"] == f"{scores[~rated].mean():.2f}"
+    app.button(key="stop_3").click().run()
+    assert TITLES["Messages"] in texts(app)
+    press(app, "Reach")
+    assert TITLES["Reach"] in texts(app)
+
+
+# --- the graph ------------------------------------------------------------------------------------
+
+
+def test_the_linked_rows_are_ratings_of_the_file(open_chapter: Open, data: MovieData) -> None:
+    app = open_chapter("Rows to graph")
+    body = "".join(element.proto.body for element in app.get("html"))
+    cells = r"<td>(\d+)</td><td>(\d+)</td><td>([\d.]+)</td><td>(\d+)</td><td>(\d+)</td>"
+    found = re.findall(rf"<tr class='e\d+' tabindex='0'>{cells}</tr>", body)
+    file = pd.read_csv(DEMO_DIR / "ratings.csv").set_index(["userId", "movieId"])["rating"]
+    assert len(found) >= 4
+    for user, movie, stars, inner_user, inner_movie in found:
+        assert file[int(user), int(movie)] == float(stars)
+        assert data.user_ids[int(inner_user)] == int(user)
+        assert data.movie_ids[int(inner_movie)] == int(movie)
+
+
+def test_the_tour_shows_the_users_own_weights_messages_and_list(
+    open_chapter: Open, data: MovieData, layers: list[NDArray[np.float64]]
+) -> None:
+    app = open_chapter("In two minutes")
+    user, final = worked_user(app, data), np.mean(layers, axis=0)
+    rated = data.ratings.toarray() > 0
+    weights = 1 / np.sqrt(rated[user].sum() * rated.sum(axis=0)[rated[user]])
+    shown = [number(text) for text in bars_of(app, "The heaviest").values()]
+    assert (shown[0], shown[-1]) == (round(weights.max(), 4), round(weights.min(), 4))
+    strips = strips_of(app, "The messages to")
+    messages = [values for name, values in strips.items() if name[0].isdigit()]
+    assert len(messages) == 4
+    np.testing.assert_allclose(np.sum(messages, axis=0), layers[1][user], atol=5e-4)
+    np.testing.assert_allclose(strips["sum: e(1)"], layers[1][user], atol=1e-4)
+    np.testing.assert_allclose(strips["final embedding"], final[user], atol=1e-4)
+    best = [name.split(". ", 1)[1] for name in bars_of(app, "The five best films")]
+    assert not {label(data, i) for i in np.flatnonzero(rated[user])} & set(best)
+
+
+def test_no_weight_is_told_before_the_guess_and_all_are_after(open_chapter: Open) -> None:
+    app = open_chapter("Neighbourhood")
+    opened(app, "edge_table")
+    assert not {"weight", "arithmetic"} & set(table(app, "stars").columns)
+    assert "1/√(" not in app.get("vega_lite_chart")[0].proto.spec + pictures(app)
+    assert "answered" in texts(app)
+    answer(app, "quiz_weight", 2)
+    healthy(app)
+    assert {"weight", "arithmetic"} <= set(table(app, "stars").columns)
+    assert "1/√(" in pictures(app)
+    other = next(raw for raw in app.selectbox(key="user").options if raw != "User 1")
+    app.selectbox(key="user").set_value(int(other.split()[1])).run()
+    healthy(app)
+    assert "times as much" in texts(app)  # asked once per session, then told
+    assert not [r for r in app.radio if r.key.startswith("quiz_weight")]
+
+
+def test_the_weights_are_one_over_the_root_of_the_degrees(
+    open_chapter: Open, data: MovieData
+) -> None:
+    app = answer(open_chapter("Neighbourhood"), "quiz_weight", 2)
+    assert "film's ratings d_i" not in {c for d in app.dataframe for c in d.value.columns}
+    opened(app, "all_weights")
+    shown = table(app, "film's ratings d_i")
+    rated = data.ratings.toarray() > 0
+    user = worked_user(app, data)
+    assert len(shown) == rated[user].sum()
+    degree = {label(data, i): rated[:, i].sum() for i in np.flatnonzero(rated[user])}
+    assert shown["film's ratings d_i"].tolist() == [degree[film] for film in shown["film"]]
+    expected = 1 / np.sqrt(rated[user].sum() * shown["film's ratings d_i"].to_numpy(float))
+    np.testing.assert_allclose(shown["weight"], expected)
+
+
+def test_walking_moves_the_picture_and_the_worked_user_stays(
+    open_chapter: Open, data: MovieData
+) -> None:
+    app = open_chapter("Neighbourhood")
+    user = worked_user(app, data)
+    here = f"User {data.user_ids[user]} has {data.user_degree[user]:,} edges"
+    assert here in texts(app)
+    film = int(data.rated_by(user)[0])
+    app.slider(key="n_near").set_value(50).run()
+    walk = app.selectbox(key=f"walk_to_{('user', user)}")
+    place = next(n for n, option in enumerate(walk.options) if option.startswith(label(data, film)))
+    walk.select_index(place).run()
+    healthy(app)
+    assert f"{escape(label(data, film))} has {data.movie_degree[film]:,} edges" in texts(app)
+    assert worked_user(app, data) == user
+    press(app, f"Back to User {data.user_ids[user]}")
+    assert here in texts(app)
+
+
+def test_one_hop_shows_no_other_users(open_chapter: Open, data: MovieData) -> None:
+    app = open_chapter("Neighbourhood")
+    app.segmented_control(key="hops").set_value(1).run()
+    healthy(app)
+    assert "shown: 9 nodes, 8 edges" in texts(app)
+
+
+# --- messages and reach ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("k", [0, 1])
+def test_the_messages_shown_add_up_to_the_next_layer(
+    open_chapter: Open, data: MovieData, layers: list[NDArray[np.float64]], k: int
+) -> None:
+    app = open_chapter("Messages")
+    app.segmented_control(key="step_of_2").set_value(k).run()
+    healthy(app)
+    assert not app.dataframe  # there may be thousands of senders: only who asks gets them
+    opened(app, "senders")
+    user, shown = worked_user(app, data), table(app, "arithmetic")
+    assert len(shown) == data.user_degree[user]
+    for n in range(4):
+        sent, its = shown[f"sends [{n}]"], shown[f"its [{n}]"]
+        np.testing.assert_allclose(sent, shown["weight"] * its, rtol=1e-5)
+        assert sent.sum() == pytest.approx(layers[k + 1][user, n], rel=1e-3, abs=1e-5)
+    results = re.findall(r"\\mathbf\{(-?[\d.]+)\}", texts(app))
+    assert float(results[0]) == pytest.approx(layers[k + 1][user, 0], abs=1e-4)
+    strips = strips_of(app, "The messages that reach")
+    np.testing.assert_allclose(strips[f"before: e({k})"], layers[k][user], atol=1e-4)
+    np.testing.assert_allclose(strips[f"sum: e({k + 1})"], layers[k + 1][user], atol=1e-4)
+    messages = [values for name, values in strips.items() if name[0].isdigit()]
+    np.testing.assert_allclose(np.sum(messages, axis=0), layers[k + 1][user], atol=5e-4)
+
+
+def test_next_and_back_step_through_the_layers_and_stop_at_the_ends(open_chapter: Open) -> None:
+    app = open_chapter("Messages")
+    assert app.button(key="step_back").disabled and not app.button(key="step_next").disabled
+    app.button(key="step_next").click().run()
+    healthy(app)
+    assert app.segmented_control(key="step_of_2").value == 1
+    assert "send their layer-1 embedding" in texts(app)
+    assert app.button(key="step_next").disabled
+    app.button(key="step_back").click().run()
+    assert "send their layer-0 embedding" in texts(app)
+
+
+def test_a_film_receives_from_its_viewers(
+    open_chapter: Open, data: MovieData, layers: list[NDArray[np.float64]]
+) -> None:
+    app = open_chapter("Messages")
+    receiver = next(s for s in app.selectbox if s.label == "Who receives")
+    name = receiver.options[1]
+    receiver.select_index(1).run()
+    opened(app, "senders")
+    film = next(i for i in range(data.n_movies) if label(data, i) == name)
+    shown = table(app, "arithmetic")
+    assert len(shown) == data.movie_degree[film]
+    total = shown["sends [0]"].sum()
+    assert total == pytest.approx(layers[1][data.n_users + film, 0], rel=1e-3, abs=1e-5)
+
+
+def test_the_final_embedding_is_the_mean_of_the_rows_above_it(
+    open_chapter: Open, data: MovieData, layers: list[NDArray[np.float64]]
+) -> None:
+    app = open_chapter("Messages")
+    user = worked_user(app, data)
+    shown = next(t.value for t in app.table if "layer 0" in t.value.index).astype(float)
+    strips = strips_of(app, "All layers of")
+    for k in range(3):
+        np.testing.assert_allclose(shown.loc[f"layer {k}"], layers[k][user, :4], atol=1e-4)
+        np.testing.assert_allclose(strips[f"layer {k}"], layers[k][user], atol=1e-4)
+    rows = shown.to_numpy()
+    np.testing.assert_allclose(rows[:3].mean(axis=0), rows[3], atol=1e-4)
+    np.testing.assert_allclose(strips["mean = final"], np.mean(layers, axis=0)[user], atol=1e-4)
+
+
+def test_reach_is_hidden_until_guessed_and_then_counts(open_chapter: Open, data: MovieData) -> None:
+    app = open_chapter("Reach")
+    assert "1 hop" not in pictures(app)
+    answer(app, "quiz_reach", 3)
+    healthy(app)
+    rated = data.ratings.toarray() > 0
+    user = worked_user(app, data)
+    films = rated[user]
+    users = rated[:, films].any(axis=1)
+    far = rated[users].any(axis=0)
+    all_films = rated.any(axis=0).sum()
+    assert list(bars_of(app, "Share of").items())[:3] == [
+        (f"1 hop: {films.sum():,} of {all_films:,} films", f"{films.sum() / all_films:.1%}"),
+        (f"2 hops: {users.sum():,} of {len(users):,} users", f"{users.mean():.1%}"),
+        (f"3 hops: {far.sum():,} of {all_films:,} films", f"{far.sum() / all_films:.1%}"),
+    ]
+
+
+def test_the_lab_shows_the_metric_that_training_recorded(
+    open_chapter: Open, model: TrainedModel
+) -> None:
+    app = open_chapter("Reach")
+    app.toggle(key="lab").set_value(True).run()
+    healthy(app)
+    recorded = model.history[model.best_epoch].metrics["NDCG@20"]
+    assert f"against **{recorded:.4f}** for the mean up to layer 2" in texts(app)
+    shown = table(app, "ndcg")
+    assert len(shown) == 18
+    last = shown[shown["kind"].str.startswith("last")].set_index("layer")["users"]
+    assert last[8] > last[2] > last[0]
+
+
+# --- learning, recommendation, what if ------------------------------------------------------------
+
+
+def test_the_bpr_step_starts_from_the_models_scores_and_lowers_the_loss(
+    open_chapter: Open, data: MovieData, layers: list[NDArray[np.float64]]
+) -> None:
+    app = open_chapter("Learning")
+    user, final = worked_user(app, data), np.mean(layers, axis=0)
+    scores = final[data.n_users :] @ final[user]
+    rated = data.ratings.toarray()[user] > 0
+    positive = int(np.flatnonzero(rated)[scores[rated].argmin()])
+    free = np.flatnonzero(~rated)
+    popular = free[np.argmax(data.movie_degree[free])]
+    shown = table(app, "before").astype(float)
+    before, after = shown["before"], shown["after"]
+    assert before["positive score"] == pytest.approx(scores[positive], rel=1e-3)
+    assert before["negative score"] == pytest.approx(scores[popular], rel=1e-3)
+    for row in (before, after):
+        x = row["positive score"] - row["negative score"]
+        # The scores are shown with four decimals, so their difference may be off by one more.
+        assert row["difference x"] == pytest.approx(x, abs=2e-4)
+        assert row["loss −ln σ(x)"] == pytest.approx(np.log1p(np.exp(-x)), abs=2e-4)
+    assert after["loss −ln σ(x)"] < before["loss −ln σ(x)"]
+    assert "pull σ(−x)" not in {c for t in app.table for c in t.value.columns}
+    answer(app, "quiz_negative", 2)
+    healthy(app)
+    four = table(app, "pull σ(−x)")
+    assert float(four.loc["popular", "score before"]) == pytest.approx(scores[popular], rel=1e-3)
+    assert not set(four["film"]) & {label(data, i) for i in np.flatnonzero(rated)}
+
+
+def test_a_larger_step_moves_further_and_the_draw_changes_the_negative(
+    open_chapter: Open,
+) -> None:
+    app = open_chapter("Learning")
+    small = float(table(app, "before").loc["difference x", "after"])
+    app.select_slider(key="step_size").set_value(0.3).run()
+    assert float(table(app, "before").loc["difference x", "after"]) > small
+    app.segmented_control(key="negative").set_value("drawn at random").run()
+    answer(app, "quiz_negative", 2)
+    drawn = {table(app, "pull σ(−x)")["film"].iloc[0]}
+    for _ in range(3):
+        press(app, "Draw again")
+        healthy(app)
+        drawn.add(table(app, "pull σ(−x)")["film"].iloc[0])
+    assert len(drawn) > 1
+
+
+def test_the_recommendation_is_dot_product_and_blend(
+    open_chapter: Open, data: MovieData, layers: list[NDArray[np.float64]]
+) -> None:
+    app = open_chapter("Recommendation")
+    user, final = worked_user(app, data), np.mean(layers, axis=0)
+    scores = final[data.n_users :] @ final[user]
+    rated = data.ratings.toarray()[user] > 0
+    choice = app.selectbox(key=f"followed_{user}")
+    film = next(i for i in range(data.n_movies) if f"1. {label(data, i)}" == choice.options[0])
+    assert not rated[film]
+    shown = table(app, "÷ best").astype(float)
+    assert shown.loc["graph", "score"] == pytest.approx(scores[film], rel=1e-3)
+    assert shown.loc["graph", "÷ best"] == pytest.approx(scores[~rated].max(), rel=1e-3)
+    assert shown["× weight"].tolist() == [1 - DEFAULT_TAG_WEIGHT, DEFAULT_TAG_WEIGHT]
+    parts = shown["score"] / shown["÷ best"] * shown["× weight"]
+    np.testing.assert_allclose(parts, shown["= part"], rtol=1e-3, atol=1e-4)
+    final_score = re.search(r"Final score = .* = \*\*([\d.]+)\*\*", texts(app))[1]
+    assert float(final_score) == pytest.approx(shown["= part"].sum(), abs=2e-4)
+    assert rf"\mathbf{{{shown.loc['graph', 'score']:.4f}}}" in texts(app)
+
+
+def test_the_recommendation_leads_to_its_tab(open_chapter: Open) -> None:
+    app = open_chapter("Recommendation")
+    press(app, "Open the Recommendations tab: Why? on every card")
+    healthy(app)
+    assert app.header[0].value == "Recommendations"
+
+
+@pytest.mark.parametrize("change", ["remove", "add"])
+def test_what_if_shows_the_scores_of_the_changed_graph(
+    open_chapter: Open, data: MovieData, model: TrainedModel, change: str
+) -> None:
+    app = open_chapter("What if")
+    app.segmented_control(key="change").set_value(change).run()
+    healthy(app)
+    user = worked_user(app, data)
+    movie = app.selectbox(key=f"change_{change}_{user}").value
+    rated = data.ratings.toarray() > 0
+    assert rated[user, movie] == (change == "remove")
+    degree = int(rated[user].sum())
+    rated[user, movie] = change == "add"
+    assert f"√({degree}/{rated[user].sum()})" in texts(app)
+    answer(app, "quiz_moved", 3)
+    healthy(app)
+    final = np.mean(dense_layers(rated, model), axis=0)
+    scores = final[data.n_users :] @ final[user]
+    by_name = {label(data, i): i for i in range(data.n_movies)}
+    shown = table(app, "graph score now")
+    films = [by_name[name] for name in shown["film"]]
+    now = shown["graph score now"].astype(float)
+    np.testing.assert_allclose(now, scores[films], rtol=1e-3, atol=1e-4)
+    assert not rated[user, films].any()
+    strips = strips_of(app, "The user&#x27;s final embedding")
+    np.testing.assert_allclose(strips["after"], final[user], atol=1e-4)
+    opened(app, "weights_moved")
+    weights = table(app, "weight after").set_index("film")
+    expected = 1 / np.sqrt(rated[user].sum() * rated[:, rated[user]].sum(axis=0))
+    after = [weights.loc[label(data, i), "weight after"] for i in np.flatnonzero(rated[user])]
+    np.testing.assert_allclose(after, expected)
+
+
+def test_the_glossary_finds_a_word(open_chapter: Open) -> None:
+    app = open_chapter("Glossary")
+    app.text_input(key="glossary").set_value("cosine").run()
+    healthy(app)
+    assert "**Cosine:**" in texts(app)
+    assert "**Bipartite:**" not in texts(app)
+
+
+def test_another_user_tells_another_story(open_chapter: Open, data: MovieData) -> None:
+    app = open_chapter("What if")
+    for raw in data.user_ids[[0, int(np.argmax(data.user_degree))]]:
+        app.selectbox(key="user").set_value(int(raw)).run()
+        healthy(app)
+        assert f"The final embedding of User {raw}" in texts(app)

@@ -1,0 +1,393 @@
+"""The Train Model tab under AppTest on the demo data: settings, link, owner, faults, runs."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import streamlit as st
+import torch
+from streamlit.testing.v1 import AppTest
+
+import model_training
+from data_preparation import MovieData, load_movie_data
+from model import checkpoints
+from model.bpr import StopTraining
+from model.checkpoints import load_checkpoint, save_checkpoint
+from model.config import PRESETS, TrainingConfig
+from model.runs import load_runs, runs_table
+from model.splits import PROTOCOLS
+from model.trained import TrainedModel
+from model_training import train
+from serving.csv_export import to_csv
+from serving.training_job import TrainingJob
+from settings import DEMO_DIR, runs_folder
+from tabs.train_model import progress as train_progress
+from tests.conftest import REPOSITORY, write_planted
+
+APP = str(REPOSITORY / "app.py")
+QUICK = TrainingConfig(dim=8, layers=1, epochs=2)
+PROTOCOL = "random_80_10_10"
+SMALL = {"dim": "8", "layers": "1", "epochs": "2"}
+
+
+@pytest.fixture(scope="module")
+def data() -> MovieData:
+    return load_movie_data(DEMO_DIR)
+
+
+@pytest.fixture(scope="module")
+def model(data: MovieData) -> TrainedModel:
+    return train(data, PROTOCOLS[PROTOCOL](data), QUICK)
+
+
+@pytest.fixture
+def path(tmp_path: Path, model: TrainedModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A checkpoint in its own folder, and no state left from another test's server."""
+    path = tmp_path / "model.pth"
+    save_checkpoint(model, path)
+    monkeypatch.setenv("MOVIELENS_DIR", str(DEMO_DIR))
+    monkeypatch.setenv("LIGHTGCN_CHECKPOINT", str(path))
+    st.cache_resource.clear()
+    yield path
+    finish_training(stop=True)
+
+
+def finish_training(stop: bool = False) -> None:
+    for thread in threading.enumerate():
+        if thread.name == "training":
+            if stop:
+                thread._target.__self__.request_stop()  # type: ignore[attr-defined]
+            thread.join(timeout=60)
+            assert not thread.is_alive(), "the training did not end"
+
+
+def open_tab(**query: str) -> AppTest:
+    app = AppTest.from_file(APP, default_timeout=60)
+    for name, value in {"tab": "Train Model", **query}.items():
+        app.query_params[name] = value
+    return app.run()
+
+
+def healthy(app: AppTest) -> AppTest:
+    assert not app.exception, app.exception
+    return app
+
+
+def texts(app: AppTest) -> str:
+    kinds = ("subheader", "markdown", "caption", "warning", "error", "success")
+    return "\n".join(str(e.value) for kind in kinds for e in app.get(kind)).replace("\\", "")
+
+
+def labels(app: AppTest) -> list[str]:
+    return [button.label for button in app.button]
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    return next(b for b in app.button if b.label == label).click().run()
+
+
+def train_and_wait(app: AppTest) -> AppTest:
+    app.button(key="train").click().run()
+    finish_training()
+    return healthy(app.run())
+
+
+# --- settings and link ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_sets_every_control(path: Path, preset: str) -> None:
+    app = healthy(open_tab(preset=preset))
+    controls = [*app.slider, *app.select_slider, *app.number_input, *app.toggle]
+    shown = {c.key.removesuffix(f"_{preset}"): c.value for c in controls if c.key}
+    shown.pop("refit")
+    assert TrainingConfig(**shown) == PRESETS[preset]
+
+
+def test_the_link_reproduces_settings_and_seed(path: Path, data: MovieData) -> None:
+    link = SMALL | {
+        "preset": "published", "protocol": "temporal_leave_one_out", "batch_size": "777",
+        "learning_rate": "0.005", "negatives": "3", "l2": "0", "seed": "12", "warm_start": "1",
+        "metrics_k": "10",
+    }  # fmt: skip
+    app = healthy(open_tab(**link))
+    assert not app.warning[1:]  # the first one is about the demo data
+    train_and_wait(app)
+    model = load_checkpoint(data, path)
+    assert model.protocol == "temporal_leave_one_out"
+    assert (model.config.batch_size, model.config.learning_rate) == (777, 0.005)
+    assert (model.config.negatives, model.config.l2, model.config.seed) == (3, 0.0, 12)
+    assert model.config.warm_start
+    assert list(app.dataframe[0].value.index) == ["Hit@10", "Recall@10", "NDCG@10"]
+    address = {name: app.query_params[name] for name in link}
+    assert address == link | {"l2": "0.0"}
+    again = train_and_wait(open_tab(**address))
+    assert healthy(again)
+    assert (load_checkpoint(data, path).e0 == model.e0).all()
+
+
+def test_out_of_range_settings_in_a_link_fall_back_and_are_named(path: Path) -> None:
+    app = healthy(open_tab(dim="0", layers="99", epochs="many", warm_start="maybe", seed="nan"))
+    notices = [w.value for w in app.warning if "The link asks for" in w.value]
+    assert {notice.replace("\\", "").split()[4] for notice in notices} == {
+        "dim", "layers", "epochs", "warm_start", "seed",
+    }  # fmt: skip
+    assert app.select_slider(key="dim_best").value == PRESETS["best"].dim
+    assert not [w for w in app.run().warning if "The link asks for" in w.value]  # said once
+
+
+def test_the_address_follows_the_controls(path: Path) -> None:
+    app = open_tab()
+    assert "dim" not in app.query_params
+    app.select_slider(key="dim_best").set_value(64).run()
+    assert app.query_params["dim"] == "64"
+    app.select_slider(key="dim_best").set_value(PRESETS["best"].dim).run()
+    assert "dim" not in app.query_params
+
+
+def test_the_cost_is_estimated_and_grows_with_the_settings(path: Path) -> None:
+    def memory(**query: str) -> float:
+        (line,) = [c.value for c in open_tab(**query).caption if "Estimate" in c.value]
+        return float(line.split(" MiB")[0].split()[-1].replace(",", ""))
+
+    assert memory(dim="8") < memory(dim="256") < memory(dim="1024", negatives="200")
+
+
+def test_settings_that_no_memory_can_hold_are_refused_before_the_start(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tabs.train_model.controls.physical_memory", lambda: 2**20)
+    app = healthy(open_tab())
+    assert app.button(key="train").disabled
+    assert "Lower the embedding size" in app.error[0].value
+
+
+# --- who may do what ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs wait before their first step until they are stopped."""
+
+    def wait(job: TrainingJob) -> None:
+        job._stop.wait()
+        raise StopTraining
+
+    monkeypatch.setattr(TrainingJob, "_before_step", wait)
+
+
+def test_the_owner_may_pause_resume_and_stop(path: Path, waiting: None) -> None:
+    app = open_tab(**SMALL)
+    app.button(key="train").click().run()
+    healthy(app)
+    assert app.button(key="train").disabled
+    press(app, "Pause")
+    assert "Resume" in labels(app)
+    press(app, "Resume")
+    assert "Pause" in labels(app)
+    press(app, "Stop and keep the best")
+    finish_training()
+    app.run()
+    assert "Stopped on request" in texts(app)
+    assert not app.button(key="train").disabled
+
+
+def test_another_visitor_watches_but_has_no_buttons_unless_the_owner_is_gone(
+    path: Path, waiting: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_tab(**SMALL)
+    monkeypatch.setattr("tabs.train_model.tab.session_id", lambda: "somebody else")
+    app.button(key="train").click().run()
+    monkeypatch.setattr(train_progress, "_is_connected", lambda session: True)
+    visitor = healthy(open_tab())
+    assert visitor.button(key="train").disabled
+    assert "Another visitor started this run" in texts(visitor)
+    assert not {"Pause", "Stop and keep the best"} & set(labels(visitor))
+    monkeypatch.setattr(train_progress, "_is_connected", lambda session: session != "somebody else")
+    visitor.run()  # the owner closed the browser mid-training; the run went on
+    assert {"Pause", "Stop and keep the best"} <= set(labels(visitor))
+
+
+def test_a_reload_finds_the_running_job_again(path: Path, waiting: None) -> None:
+    open_tab(**SMALL).button(key="train").click().run()
+    again = open_tab()
+    assert again.button(key="train").disabled
+    assert "Stop and keep the best" in labels(again)
+
+
+def test_a_second_press_of_train_starts_nothing(path: Path, waiting: None) -> None:
+    first, second = open_tab(**SMALL), open_tab(**SMALL)
+    first.button(key="train").click().run()
+    # The second page was drawn before the first press, so its button is still live.
+    second.button(key="train").click().run()
+    healthy(second)
+    running = [t for t in threading.enumerate() if t.name == "training"]
+    assert len(running) == 1
+
+
+def test_a_visitor_who_empties_the_caches_loses_nobodys_training(path: Path, waiting: None) -> None:
+    app = open_tab(**SMALL)
+    app.button(key="train").click().run()
+    st.cache_resource.clear()  # what Streamlit does when any page sends it a clear_cache message
+    again = healthy(open_tab())
+    assert again.button(key="train").disabled
+    assert "Stop and keep the best" in labels(again)
+
+
+# --- a server that does not train -----------------------------------------------------------------
+
+
+def test_with_training_off_the_tab_shows_the_model_and_the_runs_and_nothing_to_press(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_and_wait(open_tab(**SMALL | {"dim": "16"}))  # so that there is a run and a previous model
+    monkeypatch.setenv("LIGHTGCN_TRAINING", "off")
+    app = healthy(open_tab())
+    assert "Training is switched off on this server" in app.info[0].value
+    assert "`python model_training.py`" in app.info[0].value
+    assert "The model in use" in texts(app) and "All runs" in texts(app)
+    assert not labels(app)
+    assert not [*app.select_slider, *app.number_input, *app.toggle]
+
+
+def test_with_training_off_a_page_from_before_can_change_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = train_and_wait(open_tab(**SMALL | {"dim": "16"}))
+    before = path.read_bytes()
+    monkeypatch.setenv("LIGHTGCN_TRAINING", "off")
+    press(app, "Bring back the previous model")
+    assert healthy(app) and path.read_bytes() == before
+
+
+# --- the result -----------------------------------------------------------------------------------
+
+
+def test_a_new_model_is_compared_with_the_others_and_the_old_one_can_come_back(
+    path: Path, data: MovieData
+) -> None:
+    app = train_and_wait(open_tab(**SMALL | {"dim": "16"}))
+    table = app.dataframe[0].value
+    assert list(table) == ["LightGCN", "95 % interval", "popularity", "EASE", "previous model"]
+    model = load_checkpoint(data, path)
+    assert table.loc["NDCG@20", "LightGCN"] == f"{model.test_metrics['NDCG@20']:.4f}"
+    assert model.config.dim == 16 and "embedding size 16" in texts(app)
+    other = open_tab()  # another session uses it too
+    assert "embedding size 16" in texts(other)
+    worse = float(table.loc["NDCG@20", "previous model"]) > model.test_metrics["NDCG@20"]
+    assert ("The model before was better on test" in texts(app)) == worse
+    press(app, "Bring back the previous model")
+    healthy(app)
+    assert load_checkpoint(data, path).config.dim == 8
+    assert "embedding size 8" in texts(app) and "embedding size 8" in texts(other.run())
+
+
+def test_a_refitted_model_says_which_ratings_were_measured(path: Path, data: MovieData) -> None:
+    app = open_tab(**SMALL, refit="1")
+    train_and_wait(app)
+    assert load_checkpoint(data, path).refitted
+    assert f"learned again on all {data.n_ratings:,} ratings" in texts(app)
+    assert "the numbers are of the model before" in texts(app)
+
+
+def test_a_model_that_cannot_be_saved_is_used_from_memory(
+    path: Path, data: MovieData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    app = open_tab(**SMALL | {"dim": "16"})
+    monkeypatch.setattr(checkpoints.os, "fsync", full)
+    train_and_wait(app)
+    assert "No space left" in texts(app) and "until the app is restarted" in texts(app)
+    assert "embedding size 16" in texts(app)
+    assert load_checkpoint(data, path).config.dim == 8
+
+
+def test_a_run_that_failed_says_why_and_the_old_model_stays(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: object, **__: object) -> None:
+        raise MemoryError("out of memory")
+
+    monkeypatch.setattr(model_training, "train", crash)
+    app = train_and_wait(open_tab(**SMALL))
+    assert "out of memory" in app.error[0].value.replace("\\", "")
+    assert "embedding size 8" in texts(app)
+
+
+def test_after_the_data_changed_the_model_of_the_old_ones_is_not_used(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waiting: None
+) -> None:
+    app = open_tab(**SMALL | {"dim": "16"})
+    app.button(key="train").click().run()
+    monkeypatch.setenv("MOVIELENS_DIR", str(write_planted(tmp_path / "other")))
+    app.run()
+    assert not app.exception
+    assert "on other data than are open now" in texts(app)
+    monkeypatch.undo()  # let the runs step
+    monkeypatch.setenv("MOVIELENS_DIR", str(tmp_path / "other"))
+    monkeypatch.setenv("LIGHTGCN_CHECKPOINT", str(path))
+    finish_training(stop=True)
+    app.run()
+    assert "was trained on other data" in texts(app)
+    assert "embedding size 16" not in texts(app)
+    finish_training()  # of a model for the new data, which began by itself
+    app.run()
+    assert "The model in use" in texts(app)
+    assert load_checkpoint(load_movie_data(tmp_path / "other"), path).config == PRESETS["fast"]
+
+
+@pytest.mark.parametrize("fault", ["other data", "a newer version"])
+def test_a_checkpoint_that_does_not_fit_is_announced_and_replaced(
+    path: Path, planted_data: MovieData, data: MovieData, fault: str
+) -> None:
+    if fault == "other data":
+        save_checkpoint(train(planted_data, PROTOCOLS[PROTOCOL](planted_data), QUICK), path)
+    else:
+        content = torch.load(path, weights_only=True)
+        torch.save(content | {"version": 999}, path)
+    app = healthy(open_tab())
+    assert ("other data" if fault == "other data" else "format 999") in texts(app)
+    finish_training()
+    assert load_checkpoint(data, path).config == PRESETS["fast"]
+
+
+def test_a_model_worse_than_the_one_before_is_called_so(path: Path) -> None:
+    app = train_and_wait(open_tab(**SMALL, preset="published"))  # two epochs from a random start
+    assert "The model before was better on test" in texts(app)
+
+
+# --- the runs -------------------------------------------------------------------------------------
+
+
+def test_runs_are_listed_overlaid_exported_and_used_again(path: Path) -> None:
+    app = train_and_wait(open_tab(**SMALL, seed="5", negatives="3"))
+    app = train_and_wait(open_tab(**SMALL | {"dim": "16"}))
+    runs = load_runs(runs_folder(path)).runs
+    assert [run.config.dim for run in runs] == [16, 8]
+    table = app.dataframe[-1].value
+    assert list(table["dim"]) == [16, 8] and list(table["seed"]) == [0, 5]
+    assert app.multiselect(key=f"overlaid_{runs[0].id}").value == [run.id for run in runs]
+    csv = pd.read_csv(io.BytesIO(to_csv(runs_table(runs))), encoding="utf-8-sig")
+    assert list(csv["negatives"]) == [PRESETS["best"].negatives, 3]
+    app.selectbox(key="use_again").set_value(runs[1].id).run()
+    press(app, "Use these settings")
+    healthy(app)
+    preset = app.query_params.get("preset", "best")
+    assert app.number_input(key=f"seed_{preset}").value == 5
+    assert app.select_slider(key=f"negatives_{preset}").value == 3
+    assert app.select_slider(key=f"dim_{preset}").value == 8
+
+
+def test_a_damaged_run_is_named_and_the_page_goes_on(path: Path) -> None:
+    train_and_wait(open_tab(**SMALL))
+    (runs_folder(path) / "19990101-000000-bad.json").write_text("{")
+    app = healthy(open_tab())
+    assert "19990101-000000-bad.json" in texts(app)
+    assert "All runs" in texts(app)
