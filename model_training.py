@@ -18,13 +18,18 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from torch import Tensor
+
 from data_preparation import MovieData, load_movie_data
 from model.baselines import ease, popularity
 from model.bpr import Learner, StopTraining
 from model.checkpoints import CheckpointError, library_versions, load_checkpoint, save_checkpoint
-from model.config import CONFIG_RANGES, CONFIG_SWITCHES, PRESETS, TrainingConfig
+from model.config import PRESETS, SETTINGS, TrainingConfig, has_effect
 from model.evaluation import evaluate
+from model.hybrid_graph import content_edges, overall_mean, visible_content
+from model.profiles import DEFAULT_PROFILE, PROFILES
 from model.runs import EASE, OURS, POPULARITY, PREVIOUS, Run, RunError, new_run_id, save_run
+from model.search import Trial, search
 from model.splits import DEFAULT_PROTOCOL, PROTOCOLS, Split
 from model.trained import EpochRecord, TrainedModel, assemble, kept_epoch
 from settings import checkpoint_path, runs_folder
@@ -35,19 +40,6 @@ log = logging.getLogger(__name__)
 
 KS = (5, 10, 20, 50)  # list lengths that every run is measured at
 MAX_EASE_FILMS = 20_000  # its dense tables grow with users × films
-_SETTING_HELP = {
-    "dim": "embedding size: numbers per user and film",
-    "layers": "propagation steps K",
-    "epochs": "at most so many passes over the training ratings",
-    "batch_size": "training ratings per gradient step",
-    "learning_rate": "step size of Adam",
-    "l2": "penalty on the embeddings of each batch",
-    "negatives": "films not rated that are sampled against each rating",
-    "patience": "stop after so many epochs without a better validation NDCG@20",
-    "seed": "of start, shuffling and sampling: the same seed gives the same model",
-    "hide_batch": "take a batch out of the graph while it is predicted",
-    "warm_start": "start from the leading directions of the ratings, not at random",
-}
 
 
 def train(
@@ -57,34 +49,77 @@ def train(
     on_epoch: Callable[[EpochRecord], None] | None = None,
     before_step: Callable[[], None] | None = None,
     ks: Sequence[int] = (10, 20),
+    on_trial: Callable[[Trial], None] | None = None,
 ) -> TrainedModel:
-    """Train on the train part, choose the epoch on validation, measure it once on test.
+    """Fit or learn on the train part, choose on validation, measure once on test.
 
-    The same data, split, config and thread count give the same model. Ctrl-C, `StopTraining`
-    and a loss that is not finite end the training early; the best weights so far are kept.
+    With `config.search_seconds` the settings of the graph are chosen first (`model.search`). The
+    same data, split, config and thread count give the same model, as long as no budget cuts the
+    search short. Ctrl-C, `StopTraining` and a loss that is not finite end the training early; the
+    best so far is kept.
 
     Args:
         on_epoch: called after every epoch, in this thread, and once before the first (epoch 0).
-        before_step: called before every gradient step; may block (a pause, which does not count
-            as training time) or raise `StopTraining`.
-        ks: cut-offs of the metrics; 20 must be among them, because NDCG@20 chooses the epoch.
+        before_step: called before every gradient step and every fit of the search; may block (a
+            pause, which does not count as training time) or raise `StopTraining`.
+        ks: cut-offs of the metrics; 20 must be among them, because NDCG@20 chooses.
+        on_trial: called after every configuration that the search looks at.
 
     Raises:
-        ValueError: the split does not belong to the data, or nobody has a film left unrated.
+        ValueError: the split does not belong to the data, nothing is left to learn from, or nothing
+            is held out to measure on.
     """
     if split.train.shape != data.ratings.shape:
         raise ValueError("The split belongs to other data: its users or movies differ in number.")
-    learner = Learner(split.train, config, before_step)
+    content = visible_content(data, split.hidden()) if config.model == "hybrid" else {}
+    trials: tuple[Trial, ...] = ()
+    if config.search_seconds and has_effect(config, "search_seconds"):
+        found = search(split, content, config, on_trial, before_step)
+        config, trials = found.config, found.trials
+    learner = Learner(split.train, content, config, before_step)
+    history, best, best_epoch, stop_reason = _epochs(learner, split, ks, on_epoch)
+    reports = {
+        profile: evaluate(learner.scorer(profile, best), split, "test", ks)
+        for profile in (PROFILES if config.model == "hybrid" else (DEFAULT_PROFILE,))
+    }
+    report = reports[DEFAULT_PROFILE]
+    return assemble(
+        data,
+        best.numpy(),
+        learner.scale,
+        learner.values,
+        mean_stars=overall_mean(split.train),
+        config=config,
+        protocol=split.protocol,
+        history=history,
+        best_epoch=best_epoch,
+        test_metrics=report.mean(),
+        watch_metrics=reports["watch"].mean() if "watch" in reports else {},
+        test_intervals={name: report.interval(name) for name in report.per_user},
+        trials=trials,
+        stop_reason=stop_reason,
+    )
+
+
+def _epochs(
+    learner: Learner,
+    split: Split,
+    ks: Sequence[int],
+    on_epoch: Callable[[EpochRecord], None] | None,
+) -> tuple[tuple[EpochRecord, ...], Tensor, int, str]:
+    """Run the epochs; the history, the best E(0) with its epoch, and why it ended."""
+    config = learner.config
     history: list[EpochRecord] = []
     best, best_epoch, best_ndcg = learner.weights(), 0, -1.0
-    stop_reason = f"It ran all {config.epochs} epochs."
+    stop_reason = f"It ran all {config.epochs} epochs." if config.epochs else "The fit is exact."
     try:
         for epoch in range(config.epochs + 1):
             loss = learner.run_epoch() if epoch else math.nan
             if epoch and not learner.is_finite(loss):
                 stop_reason = f"The loss was not finite in epoch {epoch}: lower the learning rate."
                 break
-            metrics = evaluate(learner.scorer(), split, "validation", ks).mean()
+            scorer = learner.scorer(DEFAULT_PROFILE)
+            metrics = evaluate(scorer, split, "validation", ks).mean()
             history.append(EpochRecord(epoch, loss, learner.seconds(), metrics))
             if metrics["NDCG@20"] > best_ndcg:
                 best, best_epoch, best_ndcg = learner.weights(), epoch, metrics["NDCG@20"]
@@ -97,18 +132,7 @@ def train(
         stop_reason = f"Interrupted after epoch {len(history) - 1}."
     except StopTraining:
         stop_reason = f"Stopped on request after epoch {len(history) - 1}."
-    report = evaluate(learner.scorer(best), split, "test", ks)
-    return assemble(
-        data,
-        best.numpy(),
-        config=config,
-        protocol=split.protocol,
-        history=tuple(history),
-        best_epoch=best_epoch,
-        test_metrics=report.mean(),
-        test_intervals={name: report.interval(name) for name in report.per_user},
-        stop_reason=stop_reason,
-    )
+    return tuple(history), best, best_epoch, stop_reason
 
 
 def refit(
@@ -117,9 +141,10 @@ def refit(
     on_epoch: Callable[[int], None] | None = None,
     before_step: Callable[[], None] | None = None,
 ) -> TrainedModel:
-    """Learn E(0) again on all ratings, with the epochs that validation chose; for serving.
+    """Fit or learn again on all ratings, with the settings and epochs that validation chose.
 
-    The metrics stay those of `model`: nothing is held out that could measure the new E(0).
+    For serving: the metrics stay those of `model`, because nothing is held out that could measure
+    the new E(0).
 
     Args:
         on_epoch: called after every epoch with its number.
@@ -131,16 +156,25 @@ def refit(
     """
     if model.fingerprint != data.fingerprint:
         raise ValueError("The model belongs to other data, so it cannot be refitted on these.")
-    learner, loss = Learner(data.ratings, model.config, before_step), 0.0
+    content = content_edges(data) if model.is_hybrid else {}
+    learner, loss = Learner(data.ratings, content, model.config, before_step), 0.0
     for epoch in range(1, model.best_epoch + 1):
         loss = learner.run_epoch()
         if on_epoch:
             on_epoch(epoch)
     if not learner.is_finite(loss):
         raise ValueError("Refitting on all ratings gave a loss that is not finite.")
-    kept = ("config", "protocol", "history", "best_epoch", "test_metrics", "test_intervals")
-    rest = {name: getattr(model, name) for name in (*kept, "stop_reason")}
-    return assemble(data, learner.weights().numpy(), refitted=True, **rest)
+    kept = "config protocol history best_epoch test_metrics watch_metrics test_intervals trials"
+    rest = {name: getattr(model, name) for name in (*kept.split(), "stop_reason")}
+    return assemble(
+        data,
+        learner.weights().numpy(),
+        learner.scale,
+        learner.values,
+        mean_stars=overall_mean(data.ratings),
+        refitted=True,
+        **rest,
+    )
 
 
 # --- a whole run ----------------------------------------------------------------------------------
@@ -155,6 +189,7 @@ class RunInProgress:
     Attributes:
         refit: after the training, learn E(0) again on all ratings for serving.
         phase: what it is doing, a few words.
+        trials: what the search looked at so far; replaced as a whole, as `records` are.
         records: one per epoch so far; replaced as a whole, so a reader never sees half a list.
         to_beat: popularity on validation, by metric name.
         test: once finished, by model and metric name (see `Run`).
@@ -171,6 +206,7 @@ class RunInProgress:
     checkpoint: Path
     refit: bool = False
     phase: str = "Preparing"
+    trials: tuple[Trial, ...] = ()
     records: tuple[EpochRecord, ...] = ()
     to_beat: dict[str, float] = field(default_factory=dict)
     test: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -191,7 +227,7 @@ class RunInProgress:
             data_name=self.data.directory.name,
             fingerprint=self.data.fingerprint,
             protocol=self.protocol,
-            config=self.config,
+            config=model.config if model else self.config,
             refit=self.refit,
             history=self.records,
             to_beat=dict(self.to_beat),
@@ -213,20 +249,21 @@ def measured_run(
     run: RunInProgress,
     on_epoch: Callable[[EpochRecord], None] | None = None,
     before_step: Callable[[], None] | None = None,
+    on_trial: Callable[[Trial], None] | None = None,
 ) -> bool:
     """Split, train, refit if asked to, save, measure the baselines, and write the run down.
 
     Args:
         run: reports how far it has come, in the calling thread.
         on_epoch: called after every record.
-        before_step: as in `train`.
+        before_step, on_trial: as in `train`.
 
     Returns:
         Whether it came to its end; faults end in `run.problem`.
     """
     done = False
     try:
-        _carry_out(run, on_epoch, before_step)
+        _carry_out(run, on_epoch, before_step, on_trial)
         done = True
     except ValueError as error:
         run.problem = str(error)
@@ -244,18 +281,24 @@ def _carry_out(
     run: RunInProgress,
     on_epoch: Callable[[EpochRecord], None] | None,
     before_step: Callable[[], None] | None,
+    on_trial: Callable[[Trial], None] | None,
 ) -> None:
     def add(record: EpochRecord) -> None:
-        run.records = (*run.records, record)
+        run.phase, run.records = "Training", (*run.records, record)
         if on_epoch:
             on_epoch(record)
+
+    def looked_at(trial: Trial) -> None:
+        run.phase, run.trials = "Searching for settings", (*run.trials, trial)
+        if on_trial:
+            on_trial(trial)
 
     previous = _previous(run)
     split = PROTOCOLS[run.protocol](run.data)
     scorer = popularity(split.train)
     run.to_beat = evaluate(scorer, split, "validation", KS).mean()
     run.phase = "Training"
-    model = train(run.data, split, run.config, add, before_step=before_step, ks=KS)
+    model = train(run.data, split, run.config, add, before_step, KS, looked_at)
     model = _refitted(run, model, before_step) if run.refit else model
     run.phase = "Saving"
     try:
@@ -313,7 +356,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (DataError, CheckpointError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
-    measured_run(run, on_epoch=_progress_bar(run.config.epochs))
+    measured_run(run, on_epoch=_show_epoch(run.config.epochs), on_trial=_show_trial)
     print(file=sys.stderr)
     if run.problem:
         print(run.problem, file=sys.stderr)
@@ -388,18 +431,16 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         default=False,
         help="learn again on all ratings at the end, for serving (default: no)",
     )
-    for name, (kind, low, high) in CONFIG_RANGES.items():
-        parser.add_argument(
-            f"--{name.replace('_', '-')}",
-            type=kind,
-            help=f"{_SETTING_HELP[name]}; {low} to {high} ({_presets(name)})",
-        )
-    for name in CONFIG_SWITCHES:
-        parser.add_argument(
-            f"--{name.replace('_', '-')}",
-            action=argparse.BooleanOptionalAction,
-            help=f"{_SETTING_HELP[name]} ({_presets(name)})",
-        )
+    for name, setting in SETTINGS.items():
+        text = f"{setting.help} ({_presets(name)})".replace("%", "%%")
+        option = f"--{name.replace('_', '-')}"
+        if setting.kind is bool:
+            parser.add_argument(option, action=argparse.BooleanOptionalAction, help=text)
+        elif setting.choices:
+            parser.add_argument(option, choices=setting.choices, help=text)
+        else:
+            shown = f"{setting.low:g} to {setting.high:g}"
+            parser.add_argument(option, type=setting.kind, help=f"{text} {shown}.")
     return parser.parse_args(arguments)
 
 
@@ -407,25 +448,35 @@ def _presets(name: str) -> str:
     """`best: 256, fast: 64, published: 64`."""
     values = {preset: getattr(config, name) for preset, config in PRESETS.items()}
     shown = {
-        preset: {True: "yes", False: "no"}[value] if isinstance(value, bool) else f"{value:g}"
+        preset: {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
         for preset, value in values.items()
     }
     return ", ".join(f"{preset}: {value}" for preset, value in shown.items())
 
 
-def _progress_bar(epochs: int) -> Callable[[EpochRecord], None]:
+def _show_epoch(epochs: int) -> Callable[[EpochRecord], None]:
     def show(record: EpochRecord) -> None:
-        done = round(30 * record.epoch / epochs)
-        print(
-            f"\r[{'█' * done}{'░' * (30 - done)}] epoch {record.epoch}/{epochs}  "
+        done = round(30 * record.epoch / max(epochs, 1))
+        _show(
+            f"[{'█' * done}{'░' * (30 - done)}] epoch {record.epoch}/{epochs}  "
             f"loss {record.loss:.4f}  validation NDCG@20 {record.metrics['NDCG@20']:.4f}  "
-            f"{record.seconds:.0f} s",
-            end="",
-            file=sys.stderr,
-            flush=True,
+            f"{record.seconds:.0f} s"
         )
 
     return show
+
+
+def _show_trial(trial: Trial) -> None:
+    if trial.better:
+        _show(
+            f"search: {trial.changed} {trial.value:g}  validation {trial.score:.4f}  "
+            f"{trial.seconds:.0f} s"
+        )
+
+
+def _show(line: str) -> None:
+    """Over the line before."""
+    print(f"\r{line:<100}", end="", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

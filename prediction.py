@@ -1,29 +1,45 @@
 """Hybrid scores and what follows from them: top-K, new viewers, similar films, tag suggestions.
 
-Scales. The graph score is the dot product f_u·f_i, 0 meaning "no evidence". The tag similarity is
+Scales. The graph score is the dot product f_u·v_i, 0 meaning "no evidence". The tag similarity is
 the cosine between the viewer's profile and the film's tags and genres (TF-IDF), 0 to 1. To blend
-them, each is divided by its largest value among the viewer's unrated films, so the best has 1:
+them, each is divided by its largest value among the viewer's candidates, so the best has 1:
 
     score = (1 − w) · graph / graph_max + w · tags / tags_max − ν · popularity
 
 with w the tag weight (0 to 1), ν the novelty (−1 to 1) and popularity = log(1 + ratings) on a scale
-from 0 to 1. Every part keeps its zero, so each can be split exactly into reasons.
+from 0 to 1. Every part keeps its zero, so each can be split exactly into reasons. Where no
+candidate scores above 0, the largest size takes the place of the largest value.
+
+Someone who liked nothing yet (`Viewer.only_averse`) gets the films that are least like what they
+disliked, among those that are rated often and well: in the upper tenth by number of ratings, and
+with a mean (shrunk by ten ratings at the overall mean) above the overall mean.
+
+The command `python prediction.py --user 7 -k 10` prints such a list with its parts and reasons.
 """
 
 from __future__ import annotations
 
+import argparse
+import sys
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.preprocessing import normalize
 
-from data_preparation import MovieData
+from data_preparation import MovieData, UnknownIdError, load_movie_data
+from model.checkpoints import CheckpointError, load_checkpoint
+from model.explanation import explain
+from model.profiles import DEFAULT_PROFILE, PROFILES
 from model.trained import TrainedModel
-from model.viewers import Viewer, tag_profile
+from model.viewers import Viewer, tag_profile, user_viewer
+from settings import TRAINING_COMMAND, checkpoint_path
+from sources.download import obtain_data
+from sources.movielens_files import DataError
 
 DEFAULT_TAG_WEIGHT = 0.15  # chosen on validation: benchmarks/run.py hybrid
+_OFTEN, _QUALITY_SHRINKAGE = 0.9, 10.0  # of `often_and_well_rated`
 _MMR_POOL = 200  # diversity picks among so many of the best films
 
 
@@ -33,7 +49,7 @@ class Recommendation:
 
     Attributes:
         movie: inner movie id.
-        graph_score: f_u·f_i.
+        graph_score: f_u·v_i.
         tag_similarity: cosine, 0 to 1.
         graph_part: (1 − w) · graph_score / graph_max.
         tag_part: w · tag_similarity / tags_max.
@@ -54,7 +70,13 @@ class Recommendation:
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """Every film's scores for one viewer, float32 [n_movies] each; `rated` is bool [n_movies]."""
+    """Every film's scores for one viewer, float32 [n_movies] each.
+
+    Attributes:
+        rated: bool [n_movies], the films that the viewer rated.
+        candidates: bool [n_movies], the films that may be listed: not rated, and for someone who
+            liked nothing yet only those that are rated often and well.
+    """
 
     graph: NDArray[np.float32]
     tags: NDArray[np.float32]
@@ -62,6 +84,7 @@ class Scores:
     tag_part: NDArray[np.float32]
     popularity_part: NDArray[np.float32]
     rated: NDArray[np.bool_]
+    candidates: NDArray[np.bool_]
 
     @property
     def final(self) -> NDArray[np.float32]:
@@ -85,14 +108,14 @@ class TagSuggestion:
 def blend(
     graph: NDArray[np.float32],
     tags: NDArray[np.float32],
-    rated: NDArray[np.bool_],
+    candidates: NDArray[np.bool_],
     tag_weight: float,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The graph part and the tag part of the final score, on the scales of the module's docstring.
 
     Args:
         graph, tags: float [..., n_movies].
-        rated: bool [..., n_movies], the films that are no candidates.
+        candidates: bool [..., n_movies], the films that set the scale.
         tag_weight: 0 to 1.
 
     Raises:
@@ -102,8 +125,10 @@ def blend(
         raise ValueError(f"The tag weight must be from 0 to 1; got {tag_weight}.")
 
     def scaled(scores: NDArray[np.float32], weight: float) -> NDArray[np.float32]:
-        best = np.max(scores, axis=-1, keepdims=True, where=~rated, initial=0.0)
-        return scores * np.divide(weight, best, out=np.zeros_like(best), where=best > 0)
+        best = np.max(scores, axis=-1, keepdims=True, where=candidates, initial=0.0)
+        largest = np.max(np.abs(scores), axis=-1, keepdims=True, where=candidates, initial=0.0)
+        unit = np.where(best > 0, best, largest)
+        return scores * np.divide(weight, unit, out=np.zeros_like(unit), where=unit > 0)
 
     return scaled(graph, 1 - tag_weight), scaled(tags, tag_weight)
 
@@ -127,14 +152,25 @@ def score_all(
     tags = (data.content_features @ profile.T).toarray().ravel()  # [n_movies]
     rated = np.zeros(data.n_movies, bool)
     rated[viewer.movies] = True
+    candidates = ~rated & often_and_well_rated(data) if viewer.only_averse else ~rated
     popularity = np.log1p(data.movie_degree) / np.log1p(data.movie_degree.max())
     return Scores(
         graph,
         tags,
-        *blend(graph, tags, rated, tag_weight),
+        *blend(graph, tags, candidates, tag_weight),
         (-novelty * popularity).astype(np.float32),
         rated,
+        candidates,
     )
+
+
+def often_and_well_rated(data: MovieData) -> NDArray[np.bool_]:
+    """The upper tenth of the rated films by number of ratings, with a mean (shrunk by ten ratings
+    at the overall mean) above the overall mean; bool [n_movies]."""
+    degree, overall = data.movie_degree, float(data.ratings.data.mean(dtype=np.float64))
+    often = degree >= max(np.quantile(degree[degree > 0], _OFTEN), 1)
+    excess = np.nan_to_num(data.mean_stars - overall) * degree / (degree + _QUALITY_SHRINKAGE)
+    return often & (excess > 0)
 
 
 def recommend(
@@ -144,7 +180,7 @@ def recommend(
     allowed: NDArray[np.bool_] | None = None,
     diversity: float = 0.0,
 ) -> list[Recommendation]:
-    """The K unrated films with the highest final score, best first; fewer if fewer qualify.
+    """The K candidates with the highest final score, best first; fewer if fewer qualify.
 
     Args:
         k: at least 1.
@@ -160,7 +196,7 @@ def recommend(
         raise ValueError(f"K must be at least 1; got {k}.")
     if not 0 <= diversity <= 1:
         raise ValueError(f"The diversity must be from 0 to 1; got {diversity}.")
-    eligible = ~scores.rated if allowed is None else ~scores.rated & allowed
+    eligible = scores.candidates if allowed is None else scores.candidates & allowed
     candidates = np.flatnonzero(eligible)
     order = candidates[np.argsort(-scores.final[candidates], kind="stable")]
     best = _diverse(model, scores.final, order[: max(_MMR_POOL, k)], k, diversity)
@@ -187,7 +223,7 @@ def _diverse(
     """K films of the pool (best first) by maximal marginal relevance."""
     if diversity == 0 or not len(pool):
         return pool[:k].tolist()
-    directions = normalize(model.movie_factors[pool])
+    directions = model.directions[pool]
     cosine = directions @ directions.T  # [pool, pool]
     closest = np.zeros(len(pool), np.float32)  # highest cosine to a picked film
     left = np.ones(len(pool), bool)
@@ -238,10 +274,9 @@ def similar_movies(
     Returns:
         Inner ids int64 [≤ K] and cosines float32 [≤ K]; both empty if the film has no ratings.
     """
-    factors = normalize(model.movie_factors)
-    cosine = factors @ factors[movie]
+    cosine = model.directions @ model.directions[movie]
     cosine[movie] = -np.inf
-    has_factor = factors.any(axis=1)
+    has_factor = np.asarray(model.directions.any(axis=1))
     if not has_factor[movie]:
         return np.empty(0, np.int64), np.empty(0, np.float32)
     cosine[~has_factor] = -np.inf
@@ -281,3 +316,79 @@ def tagged_neighbours(
     nearest, cosine = similar_movies(model, movie, data.n_movies)
     tagged = np.diff(data.tag_counts.indptr)[nearest] > 0
     return nearest[tagged][:n], cosine[tagged][:n]
+
+
+# --- the command line -----------------------------------------------------------------------------
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print a list with its parts and reasons; the exit status."""
+    options = _parse(arguments)
+    try:
+        folder, failure = obtain_data()
+        if failure:
+            print(f"{failure} Using the built-in demo data.", file=sys.stderr)
+        data = load_movie_data(folder)
+        model = load_checkpoint(data, options.checkpoint)
+        user = data.inner_user(options.user)
+        viewer = user_viewer(data, model, user, options.profile)
+        scores = score_all(data, model, viewer, options.tag_weight)
+        chosen = recommend(model, scores, options.k)
+    except FileNotFoundError:
+        print(
+            f"There is no model at {options.checkpoint}: run {TRAINING_COMMAND}.", file=sys.stderr
+        )
+        return 1
+    except (DataError, CheckpointError, UnknownIdError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(
+        f"User {options.user} rated {len(viewer.movies):,} films; profile “{options.profile}”, tag "
+        f"weight {options.tag_weight:g}."
+    )
+    if not chosen:
+        print("Every film is rated already, so there is nothing to recommend.")
+    for place, item in enumerate(chosen, 1):
+        parts = f"{item.graph_part:.3f} graph + {item.tag_part:.3f} tags"
+        print(f"{place:>3}. {data.labels[item.movie]}: {item.score:.3f} = {parts}")
+        print(f"     {_reasons(data, model, viewer, item.movie)}")
+    return 0
+
+
+def _reasons(data: MovieData, model: TrainedModel, viewer: Viewer, movie: int) -> str:
+    """The films that speak loudest for it, with the share of the graph score that they carry."""
+    reasons = explain(data, model, viewer, movie)
+    loudest = np.argsort(-reasons.contributions, kind="stable")[:3]
+    named = [i for i in loudest.tolist() if reasons.contributions[i] > 0]
+    if not named:
+        return "No rated film speaks for it."
+    films = ", ".join(f"{data.labels[reasons.rated[i]]} ({viewer.stars[i]:g} ★)" for i in named)
+    share = reasons.contributions[named].sum() / reasons.graph_score
+    return f"{share:.0%} of the graph score through {films}"
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="prediction.py",
+        description="Recommend films to a user of the data, with the parts of each score and its "
+        "reasons.",
+    )
+    parser.add_argument("--user", type=int, required=True, help="raw user id, as in ratings.csv")
+    parser.add_argument("-k", type=int, default=10, help="how many films (default: 10)")
+    parser.add_argument(
+        "--profile",
+        choices=PROFILES,
+        default=DEFAULT_PROFILE,
+        help="what they will watch, or what they will like (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--tag-weight", type=float, default=DEFAULT_TAG_WEIGHT, help="0 to 1 (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--checkpoint", type=Path, default=checkpoint_path(), help="default: %(default)s"
+    )
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -23,12 +23,14 @@ import torch
 
 from data_preparation import MovieData
 from model.config import TrainingConfig
+from model.search import Trial
 from model.splits import PROTOCOLS
 from model.trained import EpochRecord, TrainedModel, assemble
 
 log = logging.getLogger(__name__)
 
-CHECKPOINT_VERSION = 2
+CHECKPOINT_VERSION = 3
+_ARRAYS = ("e0", "scale", "values")  # what is stored as tensors
 
 
 class CheckpointError(ValueError):
@@ -47,10 +49,13 @@ def save_checkpoint(model: TrainedModel, path: Path) -> None:
         "config": asdict(model.config),
         "protocol": model.protocol,
         "fingerprint": model.fingerprint,
-        "e0": torch.tensor(model.e0),
+        **{name: torch.tensor(getattr(model, name)) for name in _ARRAYS},
+        "mean_stars": model.mean_stars,
         "history": [asdict(record) for record in model.history],
         "best_epoch": model.best_epoch,
         "test_metrics": model.test_metrics,
+        "watch_metrics": model.watch_metrics,
+        "trials": [asdict(trial) for trial in model.trials],
         "test_intervals": {name: list(ends) for name, ends in model.test_intervals.items()},
         "refitted": model.refitted,
         "stop_reason": model.stop_reason,
@@ -88,11 +93,12 @@ def library_versions() -> dict[str, str]:
 
 def _digest(content: Mapping[str, Any]) -> str:
     """SHA-256 of the content; torch does not notice a flipped bit in a stored tensor."""
-    rest = {name: value for name, value in content.items() if name not in ("e0", "digest")}
+    rest = {name: value for name, value in content.items() if name not in (*_ARRAYS, "digest")}
     rest.pop("version", None)
     text = json.dumps(rest, sort_keys=True, ensure_ascii=False)
     digest = hashlib.sha256(text.encode())  # which refuses half a surrogate pair: none can be shown
-    digest.update(content["e0"].numpy().tobytes())
+    for name in _ARRAYS:
+        digest.update(content[name].numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -161,10 +167,7 @@ def load_checkpoint(data: MovieData, path: Path) -> TrainedModel:
         )
     try:
         config = TrainingConfig(**content["config"])
-        shape, kind = content["e0"].shape, content["e0"].dtype
-        # First of all: a tensor of a few bytes may claim any size, and the checksum copies it.
-        if shape != (data.n_users + data.n_movies, config.dim) or kind != torch.float32:
-            raise ValueError(f"E(0) has the shape {tuple(shape)}")
+        _check_arrays(data, content, config)  # first of all: the checksum copies them
         if content["digest"] != _digest(content):
             raise ValueError("its checksum differs")
         return _restore(data, content, config)
@@ -173,13 +176,42 @@ def load_checkpoint(data: MovieData, path: Path) -> TrainedModel:
         raise CheckpointError(f"{path.name} is incomplete or damaged; train a new model.") from None
 
 
+def _check_arrays(data: MovieData, content: Mapping[str, Any], config: TrainingConfig) -> None:
+    """That the arrays have the sizes that config and data ask for, and all their bytes in the file:
+    a tensor of a few bytes may claim any size. Raises many types for wrong content."""
+    e0, values = content["e0"], content["values"]
+    hybrid = config.model == "hybrid"
+    rows = data.n_movies + (0 if hybrid else data.n_users)
+    fitted = hybrid and config.warm_start
+    # A fitted start has no more columns than its graph has directions.
+    right = e0.shape[1] <= config.dim if fitted else e0.shape[1] == config.dim
+    expected = {
+        "e0": ((rows, e0.shape[1]), torch.float32),
+        "scale": ((data.n_movies if hybrid else 0,), torch.float32),
+        "values": ((e0.shape[1] if fitted else 0,), torch.float64),
+    }
+    for name, (shape, kind) in expected.items():
+        array = content[name]
+        stored = array.untyped_storage().nbytes() >= array.numel() * array.element_size()
+        right &= tuple(array.shape) == shape and array.dtype == kind and stored
+    if not right or not torch.isfinite(values).all() or (values <= 0).any():
+        raise ValueError("an array has another shape or kind")
+
+
 def _restore(data: MovieData, content: Mapping[str, Any], config: TrainingConfig) -> TrainedModel:
     """The model of a checkpoint whose checksum is right; raises many types for wrong content."""
     history = tuple(EpochRecord(**record) for record in content["history"])
     numbers = [number for record in history for number in (record.loss, record.seconds)]
     if not all(type(number) in (int, float) for number in numbers) or math.inf in map(abs, numbers):
         raise ValueError("a loss or a time is no number")
+    trials = tuple(Trial(**trial) for trial in content["trials"])
+    if not all(isinstance(trial.changed, str) for trial in trials):
+        raise ValueError("a trial has no name")
+    overall = content["mean_stars"]
+    if type(overall) is not float or not 0 <= overall <= 5:
+        raise ValueError("the mean of the stars is out of range")
     metrics = [content["test_metrics"], *(record.metrics for record in history)]
+    metrics += [content["watch_metrics"]] if content["watch_metrics"] else []
     for values in metrics:
         if "NDCG@20" not in values or not all(0 <= value <= 1 for value in values.values()):
             raise ValueError("a metric is missing or out of range")
@@ -191,7 +223,10 @@ def _restore(data: MovieData, content: Mapping[str, Any], config: TrainingConfig
         raise ValueError("the protocol is unknown")
     model = assemble(
         data,
-        content["e0"].numpy(),
+        *(content[name].numpy() for name in _ARRAYS),
+        mean_stars=overall,
+        watch_metrics=content["watch_metrics"],
+        trials=trials,
         config=config,
         protocol=content["protocol"],
         history=history,

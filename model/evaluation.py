@@ -2,6 +2,9 @@
 
 Every film that has a rating anywhere competes; films that the user is already known to have rated
 are taken out of the ranking; ties are broken at random, never by id.
+
+A hit is not a like: metrics whose name begins with "liked " count only the held-out films that got
+4 stars or more, and `RankingReport.hit_stars` says how many stars the hits got.
 """
 
 from __future__ import annotations
@@ -20,7 +23,12 @@ from model.splits import Part, Split
 Scorer = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 """Inner user ids [batch] → scores float [batch, n_movies]; higher ranks first."""
 
+
+LIKED = "liked "  # begins the name of a metric that counts only liked films
+LIKED_STARS = 4.0
+LOW_STARS = 3.0  # a hit below is a film that was watched, but hardly liked
 _RESAMPLES = 2000
+_RESAMPLED_AT_ONCE = 20_000_000  # bounds the table of a bootstrap to 160 MB
 _USERS_PER_BATCH = 512  # bounds the dense score block to a few tens of MiB
 
 
@@ -29,15 +37,18 @@ class RankingReport:
     """Metrics per user.
 
     Attributes:
-        per_user: one row per measured (inner) user, columns such as "Hit@10", "NDCG@20".
+        per_user: one row per measured (inner) user, columns such as "Hit@10", "NDCG@20" and
+            "liked NDCG@20"; NaN in the latter for users without a liked held-out film.
         top: int32 [n_measured, max K], the ranked films, best first; −1 where a user has no
             candidate left.
+        stars: float32 [n_measured, max K], the stars of the held-out films among them, 0 elsewhere.
     """
 
     protocol: str
     part: Part
     per_user: pd.DataFrame
     top: NDArray[np.int32]
+    stars: NDArray[np.float32]
 
     def mean(self) -> dict[str, float]:
         """Mean over the measured users, by metric name."""
@@ -45,12 +56,25 @@ class RankingReport:
 
     def interval(self, metric: str, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
         """Bootstrap percentile interval of the mean, resampling users (Efron 1979)."""
-        values = self.per_user[metric].to_numpy()
+        values = self.per_user[metric].dropna().to_numpy()
         rng = np.random.default_rng(seed)
-        chosen = rng.integers(len(values), size=(_RESAMPLES, len(values)))
-        means = values[chosen].mean(axis=1)
-        low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+        rows = max(_RESAMPLED_AT_ONCE // len(values), 1)
+        means = [
+            values[
+                rng.integers(len(values), size=(min(rows, _RESAMPLES - done), len(values)))
+            ].mean(axis=1)
+            for done in range(0, _RESAMPLES, rows)
+        ]
+        low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
         return float(low), float(high)
+
+    def hit_stars(self, k: int) -> tuple[float, float]:
+        """Mean stars of the hits in the top K, and the share of them below 3; NaN without a hit."""
+        stars = self.stars[:, :k]
+        found = stars[stars > 0]
+        if not len(found):
+            return float("nan"), float("nan")
+        return float(found.mean()), float((found < LOW_STARS).mean())
 
     def coverage(self, k: int, n_candidates: int) -> float:
         """Share of the candidate films that appear in anybody's top K, 0 to 1."""
@@ -109,23 +133,30 @@ def evaluate(
 
     depth = min(max(ks), known.shape[1])
     order = rng.permutation(known.shape[1])  # equal scores end up in random order
-    tops, hits = [], []
+    tops, stars = [], []
     for begin in range(0, len(users), _USERS_PER_BATCH):
         batch = users[begin : begin + _USERS_PER_BATCH]
         scores = np.array(scorer(batch), dtype=np.float32)  # [batch, n_movies], our own copy
         if not np.isfinite(scores).all():
-            raise ValueError("The model gives scores that are not finite; train it again.")
+            raise ValueError("The model gives scores that are not finite: it cannot be measured.")
         scores[known[batch].nonzero()] = -np.inf
         scores[:, ~rankable] = -np.inf
-        best = torch.from_numpy(scores[:, order]).topk(depth)
+        # `take` keeps the rows together in memory; indexing would turn the table round.
+        best = torch.from_numpy(np.take(scores, order, axis=1)).topk(depth)
         movies = order[best.indices.numpy()]  # [batch, depth]
-        is_held_out = held_out[batch].toarray() > 0
-        hits.append(np.take_along_axis(is_held_out, movies, axis=1))
+        stars.append(np.take_along_axis(held_out[batch].toarray(), movies, axis=1))
         tops.append(np.where(np.isfinite(best.values.numpy()), movies, -1).astype(np.int32))
-    top, hit = np.concatenate(tops), np.concatenate(hits)
-    n_held_out = np.diff(held_out.indptr)[users]
-    columns = ranking_metrics(hit, n_held_out, ks)
-    return RankingReport(split.protocol, part, pd.DataFrame(columns, index=users), top)
+    top, found = np.concatenate(tops), np.concatenate(stars)
+    columns = ranking_metrics(found > 0, np.diff(held_out.indptr)[users], ks)
+    liked = held_out[users] >= LIKED_STARS
+    columns |= {
+        LIKED + name: values
+        for name, values in ranking_metrics(
+            found >= LIKED_STARS, np.asarray(liked.sum(axis=1)).ravel(), ks
+        ).items()
+    }
+    table = pd.DataFrame(columns, index=users).dropna(axis=1, how="all")
+    return RankingReport(split.protocol, part, table, top, found.astype(np.float32))
 
 
 def ranking_metrics(
@@ -135,17 +166,19 @@ def ranking_metrics(
 
     Args:
         hit: bool [n_users, depth]; column 0 is rank 1.
-        n_held_out: int [n_users], at least 1 each.
+        n_held_out: int [n_users]; where it is 0 the metrics are NaN.
     """
     depth = hit.shape[1]
     discount = 1.0 / np.log2(np.arange(2, max(*ks, depth) + 2))  # rank 1 → 1/log2(2)
-    found = hit.cumsum(axis=1)
+    found = hit.cumsum(axis=1, dtype=np.float64)
     gain = (hit * discount[:depth]).cumsum(axis=1)
     ideal = discount.cumsum()
-    metrics = {}
+    any_held_out = np.where(n_held_out > 0, 1.0, np.nan)  # [n_users]
+    at_least_one = np.maximum(n_held_out, 1)
+    metrics: dict[str, NDArray[np.float64]] = {}
     for k in ks:
         last = min(k, depth) - 1
-        metrics[f"Hit@{k}"] = (found[:, last] > 0).astype(np.float64)
-        metrics[f"Recall@{k}"] = found[:, last] / n_held_out
-        metrics[f"NDCG@{k}"] = gain[:, last] / ideal[np.minimum(k, n_held_out) - 1]
+        metrics[f"Hit@{k}"] = np.minimum(found[:, last], 1) * any_held_out
+        metrics[f"Recall@{k}"] = found[:, last] / at_least_one * any_held_out
+        metrics[f"NDCG@{k}"] = gain[:, last] / ideal[np.minimum(k, at_least_one) - 1] * any_held_out
     return metrics

@@ -1,89 +1,132 @@
-"""E(0) before training: at random, or fitted to the leading directions of the ratings."""
+"""The closed-form start: film vectors fitted to the hybrid graph in one go.
+
+With Y the edges (`model.hybrid_graph`) and G = YᵀY, the ridge regression that rebuilds every row of
+Y from itself is B = G(G + λI)⁻¹ = V diag(w/(w + λ)) Vᵀ, with the eigenpairs (w, V) of G. In graph
+terms it is a low-pass filter: all walks film → node → film → … at once, long ones damped. The rows
+of E(0) are e_j = V_j ∘ √(w/(w + λ)), so that e_j·e_i = B_ji.
+
+EASE (Steck 2019) forbids that a film votes for itself; the same is one factor per film where the
+films are met (`model.lightgcn.hybrid_factors`). With only `seen` in Y, a = b = c = 0 and every
+eigenpair, e_j·e_i/(1 − B_ii) is EASE's weight exactly.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
-import torch
-from scipy import sparse
-from sklearn.utils.extmath import randomized_svd
-from torch import Tensor
+from numpy.typing import NDArray
+from scipy import linalg, sparse
 
-from model.config import TrainingConfig
-from model.lightgcn import layer_mean
+from model.hybrid_graph import SEEN, HybridGraph
 
-RANDOM_STD = 0.1  # of E(0) without a warm start, as in the authors' code
-# Of the warm start, chosen on validation (random_80_10_10).
-WARM_USER_EXPONENT, WARM_RIDGE, WARM_MARGIN = 0.25, 0.05, 9.0
+# Up to so many nodes YYᵀ is held as a table (its square in 4-byte numbers) and can be solved whole.
+MAX_DENSE_NODES = 6_000
+_EXTRA_COLUMNS = 40  # of the block power iteration, for the accuracy of the last wanted ones
+ROUNDS = 6  # of the block power iteration from a random start
+_NEGLIGIBLE = 1e-6  # of the first eigenvalue: what float32 cannot tell from 0
+
+Floats = NDArray[np.float32]
 
 
-def initial_embeddings(
-    interactions: sparse.csr_array, adjacency: Tensor, config: TrainingConfig
-) -> Tensor:
-    """E(0) before training, float32 [n_users + n_movies, dim]: `warm_embeddings` or random normal.
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """The largest eigenpairs of G = YᵀY, largest first.
+
+    Attributes:
+        values: w, float64 [rank].
+        vectors: V, float32 [n_movies, rank], columns of length 1.
+        first_seen: the first eigenvalue of the `seen` part alone, the unit of the ridge: it does
+            not move when the weights of the other kinds do.
+    """
+
+    values: NDArray[np.float64]
+    vectors: Floats
+    first_seen: float
+
+    def filtered(self, ridge: float) -> Floats:
+        """E(0) of the films, e_j = V_j ∘ √(w/(w + λ)), float32 [n_movies, rank].
+
+        Args:
+            ridge: λ as a share of `first_seen`.
+        """
+        kept = self.values / (self.values + ridge * self.first_seen)
+        return self.vectors * np.sqrt(kept).astype(np.float32)
+
+
+def spectrum(
+    graph: HybridGraph,
+    rank: int,
+    seed: int = 0,
+    near: Floats | None = None,
+    rounds: int = ROUNDS,
+) -> Spectrum:
+    """The `rank` largest eigenpairs of YᵀY; fewer where there are fewer.
+
+    Few nodes: from the table YYᵀ, by LAPACK where a good part of it is wanted. Else by block power
+    iteration (Halko et al. 2011, alg. 4.4), over that table or over sparse products.
 
     Args:
-        interactions: csr [n_users, n_movies], the training ratings.
-        adjacency: Ê of these interactions.
+        seed: of the random start.
+        near: float32 [n_movies, any], directions of a similar graph to start from.
+        rounds: of the power iteration.
     """
-    if config.warm_start:
-        return warm_embeddings(interactions, adjacency, config)
-    generator = torch.Generator().manual_seed(config.seed)
-    return RANDOM_STD * torch.randn(sum(interactions.shape), config.dim, generator=generator)
-
-
-def warm_embeddings(
-    interactions: sparse.csr_array, adjacency: Tensor, config: TrainingConfig
-) -> Tensor:
-    """E(0) fitted so that the *propagated* embeddings are the leading directions of the ratings.
-
-    1. The top-d singular triples of D_u^-¼ R, each σ shrunk to σ³/(σ² + λσ₁²), split as √ onto
-       users and movies: a ridge-filtered PureSVD (cf. Cremonesi et al. 2010).
-    2. E(0) with layer_mean(E(0)) = these, by conjugate gradients on the same sparse products.
-    3. One factor for all, so that rated films score `WARM_MARGIN` above random ones on average:
-       the scale on which the BPR loss still has something to say.
-
-    Float32 [n_users + n_movies, dim].
-    """
-    n_users, n_movies = interactions.shape
-    rng = np.random.default_rng(config.seed)
-    degree = np.maximum(np.diff(interactions.indptr), 1)
-    rated = sparse.diags_array(degree**-WARM_USER_EXPONENT) @ interactions.astype(bool)
-    rank = min(config.dim, n_users, n_movies)
-    left, sigma, right = randomized_svd(
-        sparse.csr_array(rated), rank, n_oversamples=32, n_iter=6, random_state=config.seed
+    edges, back = graph.edges, graph.transposed
+    n_nodes, n_movies = edges.shape
+    wanted = min(rank, n_nodes, n_movies)
+    if n_nodes <= MAX_DENSE_NODES:
+        table = (edges @ back).toarray()  # YYᵀ  [n_nodes, n_nodes]
+        if wanted > n_nodes // 3:
+            values, nodes = linalg.eigh(table, driver="evd", overwrite_a=True, check_finite=False)
+            values, nodes = values[::-1][:wanted], nodes[:, ::-1][:, :wanted]
+        else:
+            start = None if near is None else edges @ near
+            values, nodes = _block_power(table.__matmul__, n_nodes, wanted, seed, start, rounds)
+        values, nodes = _not_negligible(values, nodes)
+        vectors = back @ np.ascontiguousarray(nodes / np.sqrt(values, dtype=np.float32))
+    else:
+        apply = lambda block: back @ (edges @ block)  # noqa: E731 – G without building it
+        values, vectors = _block_power(apply, n_movies, wanted, seed, near, rounds)
+        values, vectors = _not_negligible(values, vectors)
+    return Spectrum(
+        values.astype(np.float64), vectors, first_eigenvalue(graph.edges[graph.rows_of(SEEN)])
     )
-    shrunk = sigma**3 / (sigma**2 + WARM_RIDGE * sigma[0] ** 2)
-    directions = np.concatenate([left, right.T]) * np.sqrt(shrunk)  # [n_nodes, rank]
-    # Dimensions beyond the rank start small and random: at zero they could never learn.
-    noise = rng.normal(size=(n_users + n_movies, config.dim - rank)) * 0.1 * directions.std()
-    target = torch.from_numpy(np.concatenate([directions, noise], axis=1).astype(np.float32))
-    e0 = _unpropagate(adjacency, target, config.layers)
-
-    final = layer_mean(adjacency, e0, config.layers)
-    users, positives = interactions.nonzero()
-    sample = rng.choice(len(users), min(len(users), 20_000), replace=False)
-    users, positives = users[sample], positives[sample]
-    negatives = rng.integers(n_movies, size=len(sample))
-    difference = final[n_users + positives] - final[n_users + negatives]  # [sample, dim]
-    margin = (final[users] * difference).sum(1).mean().clamp(min=1e-6)
-    return e0 * (WARM_MARGIN / margin).sqrt()
 
 
-def _unpropagate(adjacency: Tensor, target: Tensor, layers: int, steps: int = 10) -> Tensor:
-    """E with layer_mean(E) ≈ target by conjugate gradients, float32 [n_nodes, dim].
+def _not_negligible(values: Floats, vectors: Floats) -> tuple[Floats, Floats]:
+    kept = values > _NEGLIGIBLE * max(float(values[0]), 0.0)
+    return values[kept], np.ascontiguousarray(vectors[:, kept])
 
-    The layer mean is symmetric, but not far from singular (Ê has eigenvalues down to −1), hence
-    the small ridge.
-    """
-    solution, residual = torch.zeros_like(target), target.clone()
-    direction, size = residual.clone(), residual.square().sum()
+
+def _block_power(
+    apply: Callable[[Floats], Floats],
+    size: int,
+    wanted: int,
+    seed: int,
+    start: Floats | None,
+    rounds: int,
+) -> tuple[Floats, Floats]:
+    """The largest eigenpairs of a symmetric operator on vectors of this size."""
+    columns = min(wanted + _EXTRA_COLUMNS, size)
+    block = np.random.default_rng(seed).standard_normal((size, columns), np.float32)
+    if start is not None:
+        width = min(columns, start.shape[1])
+        block[:, :width] = start[:, :width]
+    for _ in range(rounds):
+        block = linalg.qr(apply(block), mode="economic", overwrite_a=True, check_finite=False)[0]
+    values, turn = linalg.eigh(block.T @ apply(block), driver="evd", check_finite=False)
+    return values[::-1][:wanted], block @ turn[:, ::-1][:, :wanted]
+
+
+def first_eigenvalue(edges: sparse.csr_array, steps: int = 30) -> float:
+    """Of edgesᵀ·edges, by power iteration from the sums of the columns; 1 for a matrix of zeros."""
+    back, size = edges.T.tocsr(), 0.0
+    vector = np.ones(edges.shape[1], np.float32)
     for _ in range(steps):
+        vector = back @ (edges @ vector)
+        size = float(np.linalg.norm(vector))
         if size == 0:
-            break
-        image = layer_mean(adjacency, direction, layers) + 0.03 * direction
-        step = size / (direction * image).sum()
-        solution += step * direction
-        residual -= step * image
-        size, last = residual.square().sum(), size
-        direction = residual + (size / last) * direction
-    return solution
+            return 1.0
+        vector /= np.float32(size)
+    return size

@@ -47,6 +47,10 @@ class Split:
     def held_out(self, part: Part) -> sparse.csr_array:
         return self.validation if part == "validation" else self.test
 
+    def hidden(self) -> sparse.csr_array:
+        """Validation and test together: what no fit, search or content node may look at."""
+        return (self.validation + self.test).tocsr()
+
     def rated_movies(self) -> NDArray[np.bool_]:
         """The films with a rating in any part, bool [n_movies]: the ones that compete."""
         rated = np.zeros(self.train.shape[1], bool)
@@ -86,6 +90,7 @@ PROTOCOLS: dict[str, Callable[[MovieData], Split]] = {
     "random_80_10_10": random_80_10_10,
     "temporal_leave_one_out": temporal_leave_one_out,
 }
+
 
 DEFAULT_PROTOCOL = "random_80_10_10"  # one held-out film per user is too noisy to choose an epoch
 

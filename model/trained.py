@@ -1,4 +1,4 @@
-"""What a training leaves behind: its history, and the factors that serve."""
+"""What a training leaves behind: a model that is ready to score, whatever its kind."""
 
 from __future__ import annotations
 
@@ -10,12 +10,26 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.preprocessing import normalize
 
-from data_preparation import MovieData, normalised_adjacency
+from data_preparation import MovieData
 from model.config import TrainingConfig
-from model.lightgcn import layer_mean, to_torch
+from model.evaluation import Scorer
+from model.hybrid_graph import HybridGraph, build_graph, content_edges, visible_content
+from model.lightgcn import (
+    HybridPropagation,
+    PaperPropagation,
+    factor_scorer,
+    layer_mean,
+    profile_scorer,
+)
+from model.profiles import DEFAULT_PROFILE, Profile, profile_weights, strength
+from model.search import Trial
+from model.splits import PROTOCOLS, Split
 
 FOLD_IN_RIDGE = 0.1  # of the mean squared message; chosen on validation, users left out in turn
+
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -25,7 +39,7 @@ class EpochRecord:
     Attributes:
         loss: mean training loss of the epoch (NaN for epoch 0).
         seconds: since the start of the training.
-        metrics: on the held-out validation ratings, by name.
+        metrics: on the held-out validation ratings, by name, with the profile that serves.
     """
 
     epoch: int
@@ -36,43 +50,81 @@ class EpochRecord:
 
 @dataclass(frozen=True, eq=False)
 class TrainedModel:
-    """A trained LightGCN, ready to score.
+    """A trained model, ready to score: f_u·v_i with f_u = own_u + Σ_j x_uj m_j.
 
-    E(0) was learned on the train part of the split, or on all ratings if `refitted`; the factors
-    for serving come from propagating it over all ratings, so that they know every film that a user
-    rated. The metrics always are those of the E(0) learned on the train part.
+    E(0) was learned on the train part of the split, or on all ratings if `refitted`; serving uses
+    it with all ratings of each person. The metrics always are those of the E(0) learned on the
+    train part.
 
     Attributes:
-        e0: float32 [n_users + n_movies, dim], users first.
-        user_factors: F of the users, float32 [n_users, dim].
-        movie_factors: F of the movies, float32 [n_movies, dim]; zero for films without ratings.
-        movie_messages: Σ_{k<K} e(k)/(K+1) of the movies, float32 [n_movies, dim]: what a film
-            sends to its viewers over all layers, so that
-            f_u = e(0)_u/(K+1) + Σ_j movie_messages[j]/√(d_u·d_j) over the films j that u rated.
-        fold_in_map: float32 [dim, dim]; maps the summed messages of someone's films to their
-            embedding, by ridge regression over all users: f_u ≈ (Σ_j messages_j/√(d_u·d_j)) map.
+        config: with the settings that the search chose, if there was one.
+        e0: what was learned: float32 [n_movies, dim] in the hybrid, whose other nodes start at
+            zero; [n_users + n_movies, dim], users first, in the paper's model.
+        scale: s_i of the hybrid, float32 [n_movies] (`lightgcn.met_scale`); empty else.
+        values: the eigenvalue behind each column of a fitted start, float64 [dim]; empty else.
+        user_factors: f_u of the users, float32 [n_users, dim]; in the hybrid with the profile that
+            serves by default.
+        movie_factors: v_i, float32 [n_movies, dim]; zero for films without ratings.
+        movie_messages: m_j, float32 [n_movies, dim].
+        fold_in_map: of the paper's model, float32 [dim, dim]; maps the summed messages of someone's
+            films to their embedding, by ridge regression over all users. Empty in the hybrid, where
+            a visitor is scored as everyone else.
+        mean_stars: of the ratings that the model was fitted to; everyone's level is shrunk to it.
         history: one record per epoch, on validation.
         best_epoch: the epoch whose E(0) was kept.
-        test_metrics: of the kept E(0), propagated over train only; by name, with "NDCG@20" etc.
+        test_metrics: by name, with "NDCG@20", "liked NDCG@20" etc.; in the hybrid of the profile
+            "like", which serves.
+        watch_metrics: the same of the profile "watch"; empty in the paper's model.
+        test_intervals: 95 % bootstrap interval of each of `test_metrics`.
+        trials: what the search looked at, in order; empty without a search.
         stop_reason: why the training ended, a sentence.
-        test_intervals: 95 % bootstrap interval of each test metric; empty in older checkpoints.
         refitted: E(0) was learned again on all ratings (`refit`).
     """
 
     config: TrainingConfig
     protocol: str
     fingerprint: str
-    e0: NDArray[np.float32]
-    user_factors: NDArray[np.float32]
-    movie_factors: NDArray[np.float32]
-    movie_messages: NDArray[np.float32]
-    fold_in_map: NDArray[np.float32]
+    e0: Floats
+    scale: Floats
+    values: NDArray[np.float64]
+    user_factors: Floats
+    movie_factors: Floats
+    movie_messages: Floats
+    fold_in_map: Floats
+    mean_stars: float
     history: tuple[EpochRecord, ...]
     best_epoch: int
     test_metrics: dict[str, float]
     stop_reason: str
+    watch_metrics: dict[str, float] = field(default_factory=dict)
     test_intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    trials: tuple[Trial, ...] = ()
     refitted: bool = False
+
+    @property
+    def is_hybrid(self) -> bool:
+        """Whether a score is a sum over the rated films with nothing left over."""
+        return self.config.model == "hybrid"
+
+    @property
+    def dim(self) -> int:
+        """Numbers per film: at most `config.dim`, fewer where the graph has fewer directions."""
+        return self.movie_factors.shape[1]
+
+    @cached_property
+    def own_factors(self) -> Floats:
+        """What was learned about each user beyond their films: e(0)_u/(K+1) in the paper's model,
+        0 in the hybrid; float32 [n_users, dim]."""
+        if self.is_hybrid:
+            return np.zeros_like(self.user_factors)
+        return self.e0[: len(self.user_factors)] / np.float32(self.config.layers + 1)
+
+    @cached_property
+    def directions(self) -> Floats:
+        """`movie_factors` scaled to length 1, float32 [n_movies, dim]; zero without ratings."""
+        directions = normalize(self.movie_factors)
+        directions.flags.writeable = False
+        return directions
 
     @cached_property
     def key(self) -> str:
@@ -83,42 +135,73 @@ class TrainedModel:
 
 def kept_epoch(model: TrainedModel) -> str:
     """Which epoch was kept, in words; epoch 0 means that BPR did not improve on the start."""
-    if model.best_epoch == 0:
-        start = "warm" if model.config.warm_start else "random"
-        return f"epoch 0 (the {start} start itself: no epoch was better)"
-    return f"epoch {model.best_epoch}"
+    if model.best_epoch:
+        return f"epoch {model.best_epoch}"
+    if not model.config.epochs:
+        return "the fitted start, which takes no epochs"
+    start = "fitted" if model.config.warm_start else "random"
+    return f"epoch 0 (the {start} start itself: no epoch was better)"
 
 
-def assemble(data: MovieData, e0: NDArray[np.float32], **rest: Any) -> TrainedModel:
-    """The model that serves: E(0) propagated over all ratings, every array read-only.
+def assemble(
+    data: MovieData, e0: Floats, scale: Floats, values: NDArray[np.float64], **rest: Any
+) -> TrainedModel:
+    """The model that serves: E(0) with all ratings, every array read-only.
 
     Args:
-        e0: float32 [n_users + n_movies, dim].
+        e0, scale, values: as in `TrainedModel`.
         rest: the fields of `TrainedModel` that are not computed from data and E(0).
     """
-    layers = rest["config"].layers
-    adjacency, start = to_torch(normalised_adjacency(data.ratings)), torch.tensor(e0)
-    final = layer_mean(adjacency, start, layers).numpy()
-    movie_factors = final[data.n_users :].copy()
-    # Without an edge the graph knows nothing about a film: no evidence, score 0.
-    movie_factors[data.movie_degree == 0] = 0.0
-    messages = np.zeros_like(movie_factors)
-    if layers:
-        below_last = layer_mean(adjacency, start, layers - 1).numpy()  # (Σ_{k<K} e(k)) / K
-        messages = below_last[data.n_users :] * np.float32(layers / (layers + 1))
-    arrays: dict[str, Any] = {
-        "e0": e0,
-        "user_factors": final[: data.n_users].copy(),
+    config: TrainingConfig = rest["config"]
+    arrays: dict[str, Any]
+    if config.model == "hybrid":
+        arrays = _hybrid_arrays(data, e0, scale, config, rest["mean_stars"])
+    else:
+        arrays = _paper_arrays(data, e0, config)
+    learned: dict[str, Any] = {"e0": e0, "scale": scale, "values": values}
+    for array in (*arrays.values(), *learned.values()):
+        array.flags.writeable = False
+    return TrainedModel(fingerprint=data.fingerprint, **arrays, **learned, **rest)
+
+
+def _hybrid_arrays(
+    data: MovieData, e0: Floats, scale: Floats, config: TrainingConfig, overall: float
+) -> dict[str, Any]:
+    graph = None
+    if config.layers > 1:
+        graph = build_graph(data.ratings, content_edges(data), config)
+    propagation = HybridPropagation.of(data.ratings, graph, config)
+    sent, met = propagation.film_vectors(torch.from_numpy(e0))
+    movie_factors = met.numpy() * scale[:, None]
+    movie_factors[data.movie_degree == 0] = 0.0  # no edge, no evidence
+    weights = profile_weights(data.ratings, strength(config, DEFAULT_PROFILE), overall)
+    messages = sent.numpy().copy()
+    return {
+        "user_factors": (weights @ messages).astype(np.float32),
         "movie_factors": movie_factors,
         "movie_messages": messages,
-        "fold_in_map": fold_in_map(final[: data.n_users], e0[: data.n_users] / (layers + 1)),
+        "fold_in_map": np.zeros((0, 0), np.float32),
     }
-    for array in arrays.values():
-        array.flags.writeable = False
-    return TrainedModel(fingerprint=data.fingerprint, **arrays, **rest)
 
 
-def fold_in_map(user_factors: NDArray[np.float32], own: NDArray[np.float32]) -> NDArray[np.float32]:
+def _paper_arrays(data: MovieData, e0: Floats, config: TrainingConfig) -> dict[str, Any]:
+    layers, start = config.layers, torch.from_numpy(e0)
+    propagation = PaperPropagation.of(data.ratings, layers)
+    users, films = (part.numpy().copy() for part in propagation.forward(start))
+    films[data.movie_degree == 0] = 0.0  # without an edge the graph knows nothing about a film
+    messages = np.zeros_like(films)
+    if layers:
+        below_last = layer_mean(propagation.adjacency, start, layers - 1).numpy()  # Σ_{k<K} e(k)/K
+        messages = below_last[data.n_users :] * np.float32(layers / (layers + 1))
+    return {
+        "user_factors": users,
+        "movie_factors": films,
+        "movie_messages": messages,
+        "fold_in_map": fold_in_map(users, e0[: data.n_users] / np.float32(layers + 1)),
+    }
+
+
+def fold_in_map(user_factors: Floats, own: Floats) -> Floats:
     """Ridge regression from a user's summed messages (f_u less the own part) to f_u.
 
     Args:
@@ -133,3 +216,31 @@ def fold_in_map(user_factors: NDArray[np.float32], own: NDArray[np.float32]) -> 
     ridge = FOLD_IN_RIDGE * np.trace(gram) / len(gram) + 1e-12  # without layers nothing is sent
     regularised = gram + ridge * np.eye(len(gram))
     return np.linalg.solve(regularised, received.T @ user_factors).astype(np.float32)
+
+
+# --- the model as it was measured -----------------------------------------------------------------
+
+
+def fitted_graph(data: MovieData, model: TrainedModel) -> HybridGraph:
+    """The hybrid graph that the model's E(0) was fitted to."""
+    if model.refitted:
+        return build_graph(data.ratings, content_edges(data), model.config)
+    split = PROTOCOLS[model.protocol](data)
+    return build_graph(split.train, visible_content(data, split.hidden()), model.config)
+
+
+def measured_scorer(
+    data: MovieData, model: TrainedModel, split: Split, profile: Profile = DEFAULT_PROFILE
+) -> Scorer:
+    """The model with only the train part of its split as graph and profiles, as it is measured.
+
+    Only for a model that was not refitted: that one has seen everything.
+    """
+    e0, train = torch.from_numpy(model.e0), split.train
+    if not model.is_hybrid:
+        users, films = PaperPropagation.of(train, model.config.layers).forward(e0)
+        return factor_scorer(users.numpy(), films.numpy())
+    graph = fitted_graph(data, model) if model.config.layers > 1 else None
+    sent, met = HybridPropagation.of(train, graph, model.config).film_vectors(e0)
+    delta = strength(model.config, profile)
+    return profile_scorer(train, sent.numpy(), met.numpy() * model.scale[:, None], delta)

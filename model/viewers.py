@@ -1,4 +1,10 @@
-"""Whom a film is recommended to: a user of the data or a visitor, and what they are fond of."""
+"""People to recommend for, users of the data and visitors alike: rated films → a vector.
+
+For everyone f = own + Σ_j x_j · m_j over the films j that they rated.
+
+The hybrid model has no own part, and x_j follows the stars (`model.profiles`). The paper's model
+has x_j = 1/√(d_u·d_j), and an own part that was learned for each user of the data.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +17,7 @@ from scipy import sparse
 from sklearn.preprocessing import normalize
 
 from data_preparation import MovieData
+from model.profiles import DEFAULT_PROFILE, Profile, aversion_weights, profile_weights, strength
 from model.trained import TrainedModel
 
 NEUTRAL_STARS = 2.5  # only films rated above this shape the tag profile
@@ -25,9 +32,10 @@ class Viewer:
     Attributes:
         movies: inner ids of the rated films, int32 [n_rated], ascending.
         stars: float32 [n_rated].
-        weights: 1/√(d_u·d_j), float64 [n_rated].
+        weights: x_j, float64 [n_rated].
         messages: what each rated film sends, float32 [n_rated, dim].
-        own: what was learned about the person beyond the films, float32 [dim]; 0 for a visitor.
+        own: what was learned about the person beyond the films, float32 [dim]; 0 for a visitor and
+            for everyone in the hybrid model.
         factor: f, float32 [dim].
     """
 
@@ -38,16 +46,25 @@ class Viewer:
     own: NDArray[np.float32]
     factor: NDArray[np.float32]
 
+    @property
+    def only_averse(self) -> bool:
+        """Whether there are ratings, and none speaks in favour of anything."""
+        return len(self.weights) > 0 and float(self.weights.max()) <= 0
 
-def user_viewer(data: MovieData, model: TrainedModel, user: int) -> Viewer:
+
+def user_viewer(
+    data: MovieData, model: TrainedModel, user: int, profile: Profile = DEFAULT_PROFILE
+) -> Viewer:
     """An (inner) user of the data, as trained."""
+    if model.config.model == "hybrid":
+        return _hybrid_viewer(model, data.rated_by(user), data.stars_of(user), profile)
     movies = data.rated_by(user)
     return Viewer(
         movies=movies,
         stars=data.stars_of(user),
         weights=data.edge_weights(user),
         messages=model.movie_messages[movies],
-        own=model.e0[user] / np.float32(model.config.layers + 1),
+        own=model.own_factors[user],
         factor=model.user_factors[user],
     )
 
@@ -56,28 +73,51 @@ def fold_in(
     data: MovieData,
     model: TrainedModel,
     stars: Mapping[int, float],
+    profile: Profile = DEFAULT_PROFILE,
     movie_degree: NDArray[np.int64] | None = None,
 ) -> Viewer:
-    """Someone new, with no retraining: the rated films' messages, mapped to a full embedding.
+    """Someone new, with no retraining.
 
-    A visitor has no learned layer 0. `TrainedModel.fold_in_map` stands in for it: the linear map
-    that turns the summed messages of the known users into their embeddings, by least squares.
+    In the hybrid model by the same formula as everyone else. In the paper's model a visitor has no
+    learned layer 0: `TrainedModel.fold_in_map` stands in for it, the linear map that turns the
+    summed messages of the known users into their embeddings, by least squares.
 
     Args:
         stars: inner movie id → stars.
-        movie_degree: ratings of each film, this person's included; by default one more than in
-            the data.
+        movie_degree: for the paper's model: ratings of each film, this person's included; by
+            default one more than in the data.
     """
     movies = np.array(sorted(stars), dtype=np.int32)
+    given = np.array([stars[movie] for movie in movies.tolist()], dtype=np.float32)
+    if model.config.model == "hybrid":
+        return _hybrid_viewer(model, movies, given, profile)
     degree = data.movie_degree + 1 if movie_degree is None else movie_degree
     weights = 1.0 / np.sqrt(max(len(movies), 1) * degree[movies].astype(float))
     messages = model.movie_messages[movies] @ model.fold_in_map  # [n_rated, dim]
     return Viewer(
         movies=movies,
-        stars=np.array([stars[movie] for movie in movies.tolist()], dtype=np.float32),
+        stars=given,
         weights=weights,
         messages=messages,
-        own=np.zeros(model.config.dim, np.float32),
+        own=np.zeros(messages.shape[1], np.float32),
+        factor=(weights @ messages).astype(np.float32),
+    )
+
+
+def _hybrid_viewer(
+    model: TrainedModel, movies: NDArray[np.int32], stars: NDArray[np.float32], profile: Profile
+) -> Viewer:
+    row = sparse.csr_array((stars, movies, [0, len(movies)]), shape=(1, len(model.movie_factors)))
+    weights = profile_weights(row, strength(model.config, profile), model.mean_stars).data
+    if len(weights) and not weights.any():
+        weights = aversion_weights(row, model.mean_stars).data
+    messages = model.movie_messages[movies]  # [n_rated, dim]
+    return Viewer(
+        movies=movies,
+        stars=stars,
+        weights=weights.astype(np.float64),
+        messages=messages,
+        own=np.zeros(messages.shape[1], np.float32),
         factor=(weights @ messages).astype(np.float32),
     )
 

@@ -1,0 +1,236 @@
+"""The settings of the graph, chosen on validation by a search over closed-form fits.
+
+A pattern search (Hooke & Jeeves 1961): one setting at a time is moved up or down by its step, on
+and on while validation improves; after a sweep over all settings the steps are halved. Every one is
+free of scale (exponents, shares, a ridge in units of the first eigenvalue), so the same start and
+steps serve any data. It begins from the better of two corners, dense data and sparse data.
+
+A fit has fewer directions than the final one where the data allow thousands, and begins from the
+directions of the best fit so far, which a small move of the settings hardly turns.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.bpr import StopTraining
+from model.config import CONTENT_KINDS, SETTINGS, TrainingConfig
+from model.evaluation import LIKED, RankingReport, evaluate
+from model.fitted_start import MAX_DENSE_NODES, ROUNDS, Spectrum, spectrum
+from model.hybrid_graph import TASTE, Content, build_graph
+from model.lightgcn import fitted_vectors, profile_scorer
+from model.profiles import PROFILES, strength
+from model.splits import Split
+
+METRIC = "NDCG@20"
+_ADDED = {"user_exponent": 0.15, "film_exponent": 0.2, "met_exponent": 0.1}  # steps
+_FACTOR = 3.0  # step of all others, which are multiplied
+_SWEEPS = 3
+_SPARSE: dict[str, Any] = {
+    "user_exponent": 0.5,
+    "film_exponent": 0.4,
+    "met_exponent": -0.1,
+    "ridge": 0.09,
+}
+_NO_NEW_FIT = ("met_exponent", "ridge")  # the eigenpairs stay as they are
+_STRENGTHS = tuple(np.linspace(0, 1, 11).round(1).tolist())
+_RANK_OF_FEW_NODES, _RANK_OF_MANY = 512, 128
+_ROUNDS_FROM_NEAR = 2  # of the power iteration, from the best fit's directions
+_SCORES_PER_FIT = 200_000_000  # users × films that a measurement looks at, at most
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One configuration that was looked at.
+
+    Attributes:
+        changed: the setting that was moved, or "start".
+        value: of that setting.
+        score: the mean of validation NDCG@20 of the profile "watch" on all held-out films and of
+            "like" on the liked ones (without stars: of the first).
+        better: it became the best so far.
+        seconds: since the search began.
+    """
+
+    changed: str
+    value: float
+    score: float
+    better: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The settings that were found, and every configuration that was looked at."""
+
+    config: TrainingConfig
+    trials: tuple[Trial, ...]
+
+
+def search(
+    split: Split,
+    content: Content,
+    config: TrainingConfig,
+    on_trial: Callable[[Trial], None] | None = None,
+    before_fit: Callable[[], None] | None = None,
+) -> SearchResult:
+    """Choose exponents, ridge, weights of the node kinds and star strengths on validation.
+
+    Deterministic as long as the budget `config.search_seconds` does not cut it short.
+
+    Args:
+        content: of the films, as seen from the train part (`without_held_out`).
+        config: the start; what the search does not choose stays as it is.
+        on_trial: called after every configuration.
+        before_fit: called before every fit; may block or raise `StopTraining`.
+    """
+    return _Search(split, content, config, on_trial, before_fit).run()
+
+
+class _Search:
+    """The state of a search: the best settings so far, and the eigenpairs that are needed again."""
+
+    def __init__(
+        self,
+        split: Split,
+        content: Content,
+        config: TrainingConfig,
+        on_trial: Callable[[Trial], None] | None,
+        before_fit: Callable[[], None] | None,
+    ) -> None:
+        self.split, self.content = split, content
+        self.on_trial, self.before_fit = on_trial, before_fit
+        self.begun, self.budget = time.monotonic(), config.search_seconds
+        self.trials: list[Trial] = []
+        self.starred = split.train.nnz > 0 and float(np.ptp(split.train.data)) > 0
+        few = build_graph(split.train, content, config).edges.shape[0] <= MAX_DENSE_NODES
+        self.rank = min(config.dim, _RANK_OF_FEW_NODES if few else _RANK_OF_MANY)
+        self.sample = max(_SCORES_PER_FIT // split.train.shape[1], 100)
+        self.best, self.gains = config, np.full(1, -np.inf)
+        self.fitted: Spectrum | None = None  # of the best
+
+    def run(self) -> SearchResult:
+        """The better corner, the sweeps, then what the final rank decides; a stop ends it early."""
+        with suppress(StopTraining, KeyboardInterrupt):
+            self._sweep()
+            self._at_final_rank()
+        return SearchResult(replace(self.best, search_seconds=0.0), tuple(self.trials))
+
+    def _sweep(self) -> None:
+        start, step = self.best, 1.0
+        self._try(start, "start")
+        self._try(replace(start, **_SPARSE), "start")
+        for _ in range(_SWEEPS):
+            for name in self._searched():
+                self._move(name, step)
+            step /= 2
+
+    def _searched(self) -> list[str]:
+        """The settings that have an effect on these data."""
+        kinds = [TASTE] if self.starred else []
+        kinds += [kind for kind in CONTENT_KINDS if kind in self.content]
+        return [*_NO_NEW_FIT, "user_exponent", "film_exponent", *kinds]
+
+    def _move(self, name: str, step: float, in_budget: bool = True) -> None:
+        """Up while it gains, or else down while it gains."""
+        for sign in (1, -1):
+            moved = False
+            while not in_budget or self._time_left():
+                value = _moved(self.best, name, sign * step)
+                if value == getattr(self.best, name):
+                    break
+                if not self._try(changed(self.best, name, value), name):
+                    break
+                moved = True
+            if moved:
+                return
+
+    def _time_left(self) -> bool:
+        return time.monotonic() - self.begun < self.budget
+
+    def _try(self, config: TrainingConfig, what: str) -> bool:
+        """Measure a configuration; whether it is the best so far."""
+        if self.before_fit:
+            self.before_fit()
+        found = self._spectrum(config)
+        gains = self._measure(found, config)
+        better = bool(gains.mean() > self.gains.mean())
+        if better:
+            self.best, self.gains, self.fitted = config, gains, found
+        value = float(getattr(config, what)) if what in SETTINGS else float("nan")
+        seconds = time.monotonic() - self.begun
+        self.trials.append(Trial(what, value, float(gains.mean()), better, seconds))
+        if self.on_trial:
+            self.on_trial(self.trials[-1])
+        return better
+
+    def _spectrum(self, config: TrainingConfig) -> Spectrum:
+        """The eigenpairs, computed again only where they differ from the best one's."""
+        if self.fitted is not None and _same_graph(config, self.best):
+            return self.fitted
+        graph = build_graph(self.split.train, self.content, config)
+        near = None if self.fitted is None else self.fitted.vectors
+        rounds = ROUNDS if near is None else _ROUNDS_FROM_NEAR
+        return spectrum(graph, self.rank, config.seed, near, rounds)
+
+    def _measure(self, found: Spectrum, config: TrainingConfig) -> NDArray[np.float64]:
+        """Per user: NDCG@20 of "watch" on all held-out films and of "like" on the liked ones."""
+        columns = []
+        for profile in PROFILES if self.starred else PROFILES[:1]:
+            report = self._report(found, config, strength(config, profile))
+            name = METRIC if profile == "watch" else LIKED + METRIC
+            values = report.per_user.get(name, report.per_user[METRIC])
+            columns.append((values / max(values.count(), 1)).fillna(0.0).to_numpy())
+        return np.mean(columns, axis=0) * len(columns[0])
+
+    def _report(self, found: Spectrum, config: TrainingConfig, delta: float) -> RankingReport:
+        sent, met = fitted_vectors(self.split.train, found, config)
+        scorer = profile_scorer(self.split.train, sent, met, delta)
+        return evaluate(scorer, self.split, "validation", (20,), sample_users=self.sample)
+
+    def _at_final_rank(self) -> None:
+        """With all directions that the model will have: the ridge again, then the strengths."""
+        self.rank, self.fitted = self.best.dim, None
+        self.gains = np.full(1, -np.inf)
+        self._try(self.best, "ridge")
+        for step in (0.5, 0.25):
+            self._move("ridge", step, in_budget=False)
+        if not self.starred or self.fitted is None:
+            return
+        reports = [self._report(self.fitted, self.best, delta).mean() for delta in _STRENGTHS]
+        for profile, name in (("watch", METRIC), ("like", LIKED + METRIC)):
+            values = [report.get(name, 0.0) for report in reports]
+            delta = _STRENGTHS[int(np.argmax(values))]
+            self.best = changed(self.best, profile, delta)
+            seconds = time.monotonic() - self.begun
+            self.trials.append(Trial(profile, delta, max(values), True, seconds))
+
+
+def changed(config: TrainingConfig, name: str, value: float) -> TrainingConfig:
+    """The configuration with another value of the setting with this name."""
+    change: dict[str, Any] = {name: value}
+    return replace(config, **change)
+
+
+def _moved(config: TrainingConfig, name: str, step: float) -> float:
+    """The setting after so many steps, within its range."""
+    value, setting = getattr(config, name), SETTINGS[name]
+    if name in _ADDED:
+        value = round(value + _ADDED[name] * step, 6)
+    else:
+        value = float(f"{value * _FACTOR**step:.4g}")
+    return float(np.clip(value, setting.low, setting.high))
+
+
+def _same_graph(one: TrainingConfig, other: TrainingConfig) -> bool:
+    """Whether two configurations differ at most in what needs no new eigenpairs."""
+    for name in _NO_NEW_FIT:
+        one = changed(one, name, getattr(other, name))
+    return one == other
