@@ -24,7 +24,7 @@ from data_preparation import MovieData, load_movie_data
 from model.baselines import ease, popularity
 from model.bpr import Learner, StopTraining
 from model.checkpoints import CheckpointError, library_versions, load_checkpoint, save_checkpoint
-from model.config import PRESETS, SETTINGS, TrainingConfig, has_effect
+from model.config import PRESETS, SETTINGS, TrainingConfig, searches
 from model.evaluation import evaluate
 from model.hybrid_graph import content_edges, overall_mean, visible_content
 from model.profiles import DEFAULT_PROFILE, PROFILES
@@ -73,7 +73,7 @@ def train(
         raise ValueError("The split belongs to other data: its users or movies differ in number.")
     content = visible_content(data, split.hidden()) if config.model == "hybrid" else {}
     trials: tuple[Trial, ...] = ()
-    if config.search_seconds and has_effect(config, "search_seconds"):
+    if searches(config):
         found = search(split, content, config, on_trial, before_step)
         config, trials = found.config, found.trials
     learner = Learner(split.train, content, config, before_step)
@@ -217,6 +217,25 @@ class RunInProgress:
     id: str = field(default_factory=new_run_id)
     waited: float = 0.0
     _begun: float = field(default_factory=time.monotonic)
+
+    @property
+    def share_done(self) -> float:
+        """Of the search while it lasts, then of the epochs; 0 to 1."""
+        if self.records:
+            return self.records[-1].epoch / self.config.epochs if self.config.epochs else 1.0
+        if self.trials and searches(self.config):
+            return min(self.trials[-1].seconds / self.config.search_seconds, 1.0)
+        return 0.0
+
+    @property
+    def doing(self) -> str:
+        """What it is at, in words."""
+        if self.records and self.phase == "Training" and self.config.epochs:
+            return f"Epoch {self.records[-1].epoch} of {self.config.epochs}"
+        if self.trials and not self.records:
+            best = max(trial.score for trial in self.trials)
+            return f"{self.phase}: {len(self.trials)} looked at, best {best:.4f} on validation"
+        return f"{self.phase} …"
 
     def as_run(self) -> Run:
         """The run as it stands."""

@@ -34,6 +34,23 @@ class Setting:
     fitted_only: bool = False
     learned_only: bool = False
 
+    def check(self, value: object) -> None:
+        """Raises ValueError, naming the setting and what it may be, for an impossible value."""
+        if self.choices:
+            if value not in self.choices:
+                options = ", ".join(self.choices)
+                raise ValueError(f"{self.name} must be one of {options}; got {value!r}.")
+        elif self.kind is bool:
+            if not isinstance(value, bool):
+                raise ValueError(f"{self.name} must be true or false; got {value!r}.")
+        else:
+            number = int if self.kind is int else (int, float)
+            right = isinstance(value, number) and not isinstance(value, bool)
+            if not right or not self.low <= value <= self.high:  # type: ignore[operator]
+                what = "a whole number" if self.kind is int else "a number"
+                shown = f"{self.low:g} to {self.high:g}"
+                raise ValueError(f"{self.name} must be {what} from {shown}; got {value!r}.")
+
 
 _HYBRID: tuple[Kind, ...] = ("hybrid",)
 
@@ -137,7 +154,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         for name, setting in SETTINGS.items():
-            _check(name, setting, getattr(self, name))
+            setting.check(getattr(self, name))
         if self.model == "paper" and self.epochs == 0:
             raise ValueError(
                 "epochs must be at least 1 for the paper's model, which starts random."
@@ -148,31 +165,19 @@ class TrainingConfig:
             raise ValueError("epochs must be at least 1 for a random start.")
 
 
-def _check(name: str, setting: Setting, value: object) -> None:
-    if setting.choices:
-        if value not in setting.choices:
-            raise ValueError(f"{name} must be one of {', '.join(setting.choices)}; got {value!r}.")
-    elif setting.kind is bool:
-        if not isinstance(value, bool):
-            raise ValueError(f"{name} must be true or false; got {value!r}.")
-    else:
-        kinds = int if setting.kind is int else (int, float)
-        right = isinstance(value, kinds) and not isinstance(value, bool)
-        if not right or not setting.low <= value <= setting.high:  # type: ignore[operator]
-            what = "a whole number" if setting.kind is int else "a number"
-            raise ValueError(
-                f"{name} must be {what} from {setting.low:g} to {setting.high:g}; got {value!r}."
-            )
-
-
-def has_effect(config: TrainingConfig, name: str) -> bool:
-    """Whether changing this setting alone could change the model of this configuration."""
+def has_effect(name: str, model: Kind, warm_start: bool, epochs: int) -> bool:
+    """Whether this setting makes a difference beside these values of the three that decide it."""
     setting = SETTINGS[name]
-    if config.model not in setting.models:
+    if model not in setting.models:
         return False
-    if setting.fitted_only and not config.warm_start:
+    if setting.fitted_only and not warm_start:
         return False
-    return not (setting.learned_only and config.epochs == 0)
+    return not (setting.learned_only and epochs == 0)
+
+
+def searches(config: TrainingConfig) -> bool:
+    """Whether a training begins with a search."""
+    return config.model == "hybrid" and config.warm_start and config.search_seconds > 0
 
 
 PRESETS: dict[str, TrainingConfig] = {
