@@ -487,9 +487,9 @@ def _show_epoch(epochs: int) -> Callable[[EpochRecord], None]:
 
 def _show_trial(trial: Trial) -> None:
     if trial.better:
+        value = "" if trial.value is None else f" {trial.value:g}"
         _show(
-            f"search: {trial.changed} {trial.value:g}  validation {trial.score:.4f}  "
-            f"{trial.seconds:.0f} s"
+            f"search: {trial.changed}{value}  validation {trial.score:.4f}  {trial.seconds:.0f} s"
         )
 
 

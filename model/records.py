@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from model.config import TrainingConfig
+from model.search import Trial
 from model.trained import EpochRecord
 
 Reader = Callable[[Any], Any]
@@ -173,3 +174,17 @@ def kept_epoch(value: Any, records: tuple[EpochRecord, ...]) -> int:
     if whole(value) not in range(len(records)):
         raise RecordError(f"the epoch {value} is not in the history")
     return value
+
+
+_TRIAL: dict[str, Reader] = {
+    "changed": text,
+    "value": optional(number),
+    "score": number,
+    "better": switch,
+    "seconds": seconds,
+}
+
+
+def trials(value: Any) -> tuple[Trial, ...]:
+    """What a search looked at."""
+    return tuple(Trial(**fields(item, _TRIAL)) for item in _sequence(value))

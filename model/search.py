@@ -52,7 +52,7 @@ class Trial:
 
     Attributes:
         changed: the setting that was moved, or "start".
-        value: of that setting.
+        value: of that setting; None for a start.
         score: the mean of validation NDCG@20 of the profile "watch" on all held-out films and of
             "like" on the liked ones (without stars: of the first).
         better: it became the best so far.
@@ -60,7 +60,7 @@ class Trial:
     """
 
     changed: str
-    value: float
+    value: float | None
     score: float
     better: bool
     seconds: float
@@ -164,7 +164,7 @@ class _Search:
         better = bool(gains.mean() > self.gains.mean())
         if better:
             self.best, self.gains, self.fitted = config, gains, found
-        value = float(getattr(config, what)) if what in SETTINGS else float("nan")
+        value = float(getattr(config, what)) if what in SETTINGS else None
         seconds = time.monotonic() - self.begun
         self.trials.append(Trial(what, value, float(gains.mean()), better, seconds))
         if self.on_trial:
