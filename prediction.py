@@ -153,15 +153,19 @@ def score_all(
     rated = np.zeros(data.n_movies, bool)
     rated[viewer.movies] = True
     candidates = ~rated & often_and_well_rated(data) if viewer.only_averse else ~rated
-    popularity = np.log1p(data.movie_degree) / np.log1p(data.movie_degree.max())
     return Scores(
         graph,
         tags,
         *blend(graph, tags, candidates, tag_weight),
-        (-novelty * popularity).astype(np.float32),
+        (-novelty * popularity_of(data)).astype(np.float32),
         rated,
         candidates,
     )
+
+
+def popularity_of(data: MovieData) -> NDArray[np.float64]:
+    """log(1 + ratings) on a scale from 0 to 1, float64 [n_movies]."""
+    return np.log1p(data.movie_degree) / np.log1p(max(data.movie_degree.max(), 1))
 
 
 def often_and_well_rated(data: MovieData) -> NDArray[np.bool_]:

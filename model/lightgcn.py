@@ -232,6 +232,8 @@ class HybridPropagation:
 
     def _smoothed(self, films: Tensor, hops: int) -> Tensor:
         """The mean of Ĝ^0 … Ĝ^hops times these rows, [n_movies, dim]; symmetric in Ĝ."""
+        if not hops:
+            return films
         total = films
         for _ in range(hops):
             assert self.edges is not None and self.back is not None

@@ -172,10 +172,10 @@ def _hybrid_arrays(
         graph = build_graph(data.ratings, content_edges(data), config)
     propagation = HybridPropagation.of(data.ratings, graph, config)
     sent, met = propagation.film_vectors(torch.from_numpy(e0))
-    movie_factors = met.numpy() * scale[:, None]
+    movie_factors = met.numpy() * scale[:, None]  # [n_movies, dim]
     movie_factors[data.movie_degree == 0] = 0.0  # no edge, no evidence
     weights = profile_weights(data.ratings, strength(config, DEFAULT_PROFILE), overall)
-    messages = sent.numpy().copy()
+    messages = sent.numpy()
     return {
         "user_factors": (weights @ messages).astype(np.float32),
         "movie_factors": movie_factors,
