@@ -9,7 +9,6 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
-from sklearn.preprocessing import normalize
 
 from data_preparation import MovieData, normalised_adjacency
 from model.baselines import popularity
@@ -159,7 +158,7 @@ def similarities(
     kind "random pairs" or "nearest pairs" (a film with its nearest), mean (of the kind); both from
     a sample of the films. Empty with fewer than three films.
     """
-    directions = normalize(model.movie_factors[model.movie_factors.any(axis=1)])
+    directions = model.directions[model.directions.any(axis=1)]
     n = len(directions)
     if n < 3:
         return pd.DataFrame(columns=["kind", "low", "high", "share"])

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.preprocessing import normalize
 
 from data_preparation import MovieData, normalised_adjacency
 from model.config import TrainingConfig
@@ -79,6 +80,13 @@ class TrainedModel:
         """What results computed from the model are cached by: data, settings, learned numbers."""
         learned = hashlib.sha256(self.e0.tobytes()).hexdigest()
         return f"{self.fingerprint} {self.protocol} {self.config} {self.refitted} {learned}"
+
+    @cached_property
+    def directions(self) -> NDArray[np.float32]:
+        """`movie_factors` scaled to length 1, float32 [n_movies, dim]; zero without ratings."""
+        directions = normalize(self.movie_factors)
+        directions.flags.writeable = False
+        return directions
 
 
 def kept_epoch(model: TrainedModel) -> str:
