@@ -182,3 +182,31 @@ def ranking_metrics(
         metrics[f"Recall@{k}"] = found[:, last] / at_least_one * any_held_out
         metrics[f"NDCG@{k}"] = gain[:, last] / ideal[np.minimum(k, at_least_one) - 1] * any_held_out
     return metrics
+
+
+def top_k(
+    scores: NDArray[np.float32],
+    known: NDArray[np.bool_] | sparse.csr_array,
+    rankable: NDArray[np.bool_],
+    depth: int,
+    order: NDArray[np.integer],
+) -> NDArray[np.int32]:
+    """The films with the highest scores, best first: the one rule of masking and ranking.
+
+    Args:
+        scores: float [batch, n_movies]; left as they are.
+        known: [batch, n_movies]; what each one knows already is no candidate.
+        rankable: bool [n_movies]; only these compete.
+        depth: length of the lists, at most n_movies.
+        order: a permutation in which the films are looked at, so that equal scores need not end
+            up by id.
+
+    Returns:
+        int32 [batch, depth], inner movie ids; −1 where no candidate is left.
+    """
+    masked = np.array(scores, dtype=np.float32)
+    masked[known.nonzero()] = -np.inf
+    masked[:, ~rankable] = -np.inf
+    best = torch.from_numpy(np.take(masked, order, axis=1)).topk(depth)
+    movies = order[best.indices.numpy()]
+    return np.where(np.isfinite(best.values.numpy()), movies, -1).astype(np.int32)

@@ -111,7 +111,7 @@ def _laid_out() -> set[str]:
 def render(data: MovieData, model: TrainedModel | None) -> None:
     st.subheader("Map of the films")
     if model is None:
-        no_model_yet("The map and the neighbours")
+        no_model_yet("The map and the neighbours", data)
         return
     film_map = cached_map(data, model, model.key)
     choose, colour = st.columns([2, 1])

@@ -116,7 +116,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
         _show_cleaning(tags)
         _show_together(tags.together)
     if model is None:
-        no_model_yet("The directions of the space and the prediction of tags")
+        no_model_yet("The directions of the space and the prediction of tags", data)
         return
     _show_directions(data, model)
     if not data.tags.empty:

@@ -56,7 +56,7 @@ class Lesson:
 def needs_model(lesson: Lesson) -> bool:
     """Says so where a lesson has to wait for a model."""
     if lesson.model is None:
-        no_model_yet("The numbers of this chapter")
+        no_model_yet("The numbers of this chapter", lesson.data)
     return lesson.model is None
 
 

@@ -53,7 +53,7 @@ def render(data: MovieData, model: TrainedModel | None, board: JobBoard) -> None
     else:
         runs = _with_last(history.runs, board.job)
         if board.job:
-            _outcome(board.job)
+            _outcome(board.job, data, model)
         if model:
             _in_use(data, model, runs, choice.k)
             _bring_back(data, board)
@@ -90,10 +90,12 @@ def _with_last(runs: tuple[Run, ...], job: TrainingJob | None) -> tuple[Run, ...
     return (job.as_run(), *runs)
 
 
-def _outcome(job: TrainingJob) -> None:
+def _outcome(job: TrainingJob, data: MovieData, model: TrainedModel | None) -> None:
     """What went wrong in the last run, if anything did, or that it was no progress."""
     if job.status == "failed":
-        st.error(escape(job.problem or "The training failed."))
+        told = model is None and job.data.fingerprint == data.fingerprint  # above the tabs
+        if not told:
+            st.error(escape(job.problem or "The training failed."))
     elif job.problem:
         unsaved = "" if job.saved else " The new model stays in use until the app is restarted."
         st.warning(escape(f"{job.problem}{unsaved}"))
