@@ -191,12 +191,10 @@ def show_training(data: MovieData, server: ServerState) -> None:
         job = server.board.job
         if job is None or job.status != "running":
             st.rerun()
-        epoch = job.records[-1].epoch if job.records else 0
         what = "a first model" if job.data.fingerprint == data.fingerprint else "on other data"
         st.progress(
-            epoch / job.config.epochs,
-            f"Training {what} on {job.data.n_ratings:,} ratings: "
-            f"epoch {epoch} of {job.config.epochs}",
+            job.share_done,
+            f"Training {what} on {job.data.n_ratings:,} ratings: {job.doing}",
         )
 
     line()

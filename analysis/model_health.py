@@ -6,16 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from data_preparation import MovieData, normalised_adjacency
+from data_preparation import MovieData
 from model.baselines import popularity
 from model.evaluation import RankingReport, evaluate, top_k
-from model.lightgcn import to_torch, train_scorer
 from model.splits import PROTOCOLS, Split
-from model.trained import TrainedModel
+from model.trained import TrainedModel, measured_scorer
 from model.viewers import tag_profiles
 from model_training import train
 from prediction import DEFAULT_TAG_WEIGHT, blend
@@ -229,8 +227,7 @@ def held_out_reports(
 ) -> tuple[RankingReport, RankingReport]:
     """The model's and the popularity baseline's test reports; the means of the first are
     `model.test_metrics`."""
-    adjacency = to_torch(normalised_adjacency(split.train))
-    scorer = train_scorer(adjacency, torch.tensor(model.e0), model.config.layers, data.n_users)
+    scorer = measured_scorer(data, model, split)
     return evaluate(scorer, split, "test"), evaluate(popularity(split.train), split, "test")
 
 

@@ -132,13 +132,6 @@ class TrainedModel:
         learned = hashlib.sha256(self.e0.tobytes()).hexdigest()
         return f"{self.fingerprint} {self.protocol} {self.config} {self.refitted} {learned}"
 
-    @cached_property
-    def directions(self) -> NDArray[np.float32]:
-        """`movie_factors` scaled to length 1, float32 [n_movies, dim]; zero without ratings."""
-        directions = normalize(self.movie_factors)
-        directions.flags.writeable = False
-        return directions
-
 
 def kept_epoch(model: TrainedModel) -> str:
     """Which epoch was kept, in words; epoch 0 means that BPR did not improve on the start."""

@@ -17,7 +17,7 @@ from scipy import sparse
 from sklearn.preprocessing import normalize
 
 from data_preparation import MovieData
-from model.profiles import DEFAULT_PROFILE, Profile, aversion_weights, profile_weights, strength
+from model.profiles import DEFAULT_PROFILE, Profile, profile_weights, strength
 from model.trained import TrainedModel
 
 NEUTRAL_STARS = 2.5  # only films rated above this shape the tag profile
@@ -116,8 +116,6 @@ def _hybrid_viewer(
 ) -> Viewer:
     row = sparse.csr_array((stars, movies, [0, len(movies)]), shape=(1, len(model.movie_factors)))
     weights = profile_weights(row, strength(model.config, profile), model.mean_stars).data
-    if len(weights) and not weights.any():
-        weights = aversion_weights(row, model.mean_stars).data
     messages = model.movie_messages[movies]  # [n_rated, dim]
     return Viewer(
         movies=movies,
@@ -150,8 +148,6 @@ def factors_without(
     if model.is_hybrid:
         delta = strength(model.config, viewer.profile)
         weights = profile_weights(ratings, delta, model.mean_stars).toarray()
-        averse = ~weights.any(axis=1)
-        weights[averse] = aversion_weights(ratings, model.mean_stars).toarray()[averse]
     else:
         known = viewer.user is not None
         degree = data.movie_degree[viewer.movies] + (0 if known else 1)
