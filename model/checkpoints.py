@@ -182,13 +182,12 @@ def _check_arrays(data: MovieData, content: Mapping[str, Any], config: TrainingC
     e0, values = content["e0"], content["values"]
     hybrid = config.model == "hybrid"
     rows = data.n_movies + (0 if hybrid else data.n_users)
-    fitted = hybrid and config.warm_start
     # A fitted start has no more columns than its graph has directions.
-    right = e0.shape[1] <= config.dim if fitted else e0.shape[1] == config.dim
+    right = e0.shape[1] <= config.dim if config.fitted else e0.shape[1] == config.dim
     expected = {
         "e0": ((rows, e0.shape[1]), torch.float32),
         "scale": ((data.n_movies if hybrid else 0,), torch.float32),
-        "values": ((e0.shape[1] if fitted else 0,), torch.float64),
+        "values": ((e0.shape[1] if config.fitted else 0,), torch.float64),
     }
     for name, (shape, kind) in expected.items():
         array = content[name]

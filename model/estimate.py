@@ -54,7 +54,7 @@ def epoch_work(n_ratings: int, n_nodes: int, config: TrainingConfig) -> float:
 
 def start_work(n_ratings: int, n_nodes: int, config: TrainingConfig) -> float:
     """Of everything before the first step, most of it the warm start."""
-    warm = 30 if config.warm_start else 1
+    warm = 30 if config.fitted else 1
     return warm * (n_ratings * (1 + config.layers) + n_nodes) * config.dim
 
 
@@ -82,7 +82,7 @@ def estimate(data: MovieData, config: TrainingConfig, runs: Sequence[Run]) -> Es
             first, last = run.history[0], run.history[-1]
             seconds = (last.seconds - first.seconds) / (len(run.history) - 1)
             epoch_rate = seconds / epoch_work(*size, run.config)
-            if run.config.warm_start == config.warm_start:
+            if run.config.fitted == config.fitted:
                 start_rate = first.seconds / start_work(*size, run.config)
             calibrated = True
             break

@@ -130,7 +130,7 @@ def load_runs(folder: Path) -> RunHistory:
 def run_label(run: Run) -> str:
     """Short and unique enough for a legend: `23 Nov 16:50:12 · d 256 · K 2 · warm`."""
     config, started = run.config, datetime.fromisoformat(run.started)
-    start = "warm" if config.warm_start else "random"
+    start = "warm" if config.fitted else "random"
     return f"{started:%d %b %H:%M:%S} · d {config.dim} · K {config.layers} · {start}"
 
 
