@@ -171,7 +171,9 @@ def load_checkpoint(data: MovieData, path: Path) -> TrainedModel:
         if content["digest"] != _digest(content):
             raise ValueError("its checksum differs")
         return _restore(data, content, config)
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
+    except (
+        *(LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError),
+    ) as error:
         log.warning("checkpoint %s refused: %s", path, error)
         raise CheckpointError(f"{path.name} is incomplete or damaged; train a new model.") from None
 
@@ -200,17 +202,19 @@ def _check_arrays(data: MovieData, content: Mapping[str, Any], config: TrainingC
 def _restore(data: MovieData, content: Mapping[str, Any], config: TrainingConfig) -> TrainedModel:
     """The model of a checkpoint whose checksum is right; raises many types for wrong content."""
     history = tuple(EpochRecord(**record) for record in content["history"])
-    numbers = [number for record in history for number in (record.loss, record.seconds)]
-    if not all(type(number) in (int, float) for number in numbers) or math.inf in map(abs, numbers):
-        raise ValueError("a loss or a time is no number")
     trials = tuple(Trial(**trial) for trial in content["trials"])
-    if not all(isinstance(trial.changed, str) for trial in trials):
-        raise ValueError("a trial has no name")
+    numbers = [number for record in history for number in (record.loss, record.seconds)]
+    numbers += [number for trial in trials for number in (trial.value, trial.score, trial.seconds)]
+    for number in numbers:  # NaN stands for "none"
+        if type(number) not in (int, float) or math.isinf(float(number)):
+            raise ValueError("what should be a number is none")
+    if not all(type(trial.changed) is str and type(trial.better) is bool for trial in trials):
+        raise ValueError("a trial has no name or no outcome")
     overall = content["mean_stars"]
     if type(overall) is not float or not 0 <= overall <= 5:
         raise ValueError("the mean of the stars is out of range")
     metrics = [content["test_metrics"], *(record.metrics for record in history)]
-    metrics += [content["watch_metrics"]] if content["watch_metrics"] else []
+    metrics += [content["watch_metrics"]] if content["watch_metrics"] != {} else []
     for values in metrics:
         if "NDCG@20" not in values or not all(0 <= value <= 1 for value in values.values()):
             raise ValueError("a metric is missing or out of range")

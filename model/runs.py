@@ -22,7 +22,7 @@ from model.trained import EpochRecord
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
 _KINDS: dict[str, Any] = {  # of the fields of a run that are not checked otherwise
     **dict.fromkeys(("data_name", "fingerprint"), str),
     **dict.fromkeys(("stop_reason", "problem"), str | None),
@@ -34,6 +34,10 @@ OURS, POPULARITY, EASE, PREVIOUS = "LightGCN", "popularity", "EASE", "previous m
 
 class RunError(RuntimeError):
     """A run cannot be written down; the message is one sentence to show to the user."""
+
+
+class _OtherFormatError(ValueError):
+    """A run that another version of this program wrote down."""
 
 
 @dataclass(frozen=True)
@@ -117,14 +121,19 @@ def load_runs(folder: Path) -> RunHistory:
     for path in sorted(folder.glob("*.json"), reverse=True):
         try:
             runs.append(_read(path))
+        except _OtherFormatError as error:
+            problems.append(f"{_shown(path)} in the history of runs {error}.")
         except (
             *(OSError, ValueError, TypeError, KeyError, AttributeError),
             *(RecursionError, OverflowError),
         ) as error:
             log.warning("run %s skipped: %s", path, error)
-            name = path.name.encode(errors="replace").decode()  # a name need not be text
-            problems.append(f"{name} in the history of runs is damaged, so it is left out.")
+            problems.append(f"{_shown(path)} in the history of runs is damaged, so it is left out.")
     return RunHistory(tuple(runs), tuple(problems))
+
+
+def _shown(path: Path) -> str:
+    return path.name.encode(errors="replace").decode()  # a name need not be text
 
 
 def run_label(run: Run) -> str:
@@ -173,8 +182,16 @@ def _read(path: Path) -> Run:
     """The run in a file; raises many types for what is none."""
     content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair cannot be shown
-    if content.pop("format") != FORMAT or content["id"] != path.stem:
-        raise ValueError("another format or a file of another run")
+    if content["id"] != path.stem:
+        raise ValueError("a file of another run")
+    written = content.pop("format")
+    if type(written) is int and 0 < written < FORMAT:
+        raise _OtherFormatError(
+            f"has format {written} of an older version, whose settings mean something else, so it "
+            "is left out: train again to compare, or delete the file"
+        )
+    if written != FORMAT:
+        raise ValueError("another format")
     history = tuple(_record(record) for record in content["history"])
     if [record.epoch for record in history] != list(range(len(history))):
         raise ValueError("the history is not complete")
