@@ -410,11 +410,11 @@ def _report(model: TrainedModel, run: RunInProgress) -> None:
     print(f"{model.stop_reason} Kept {kept_epoch(model)}, chosen on validation.")
     others = [name for name in run.test if name != OURS]
     header = "".join(f"{name:>16}" for name in others)
-    print(f"{'held-out test':<14}{OURS:>10}{'95 % interval':>18}{header}")
+    print(f"{'held-out test':<16}{OURS:>10}{'95 % interval':>18}{header}")
     for name, value in model.test_metrics.items():
         low, high = intervals[name]
         row = "".join(f"{run.test[other].get(name, float('nan')):>16.4f}" for other in others)
-        print(f"{name:<14}{value:>10.4f}{f'{low:.4f}–{high:.4f}':>18}{row}")
+        print(f"{name:<16}{value:>10.4f}{f'{low:.4f}–{high:.4f}':>18}{row}")
     if model.refitted:
         print(
             "Refitted on all ratings for serving; the numbers are of the model before that, "

@@ -156,7 +156,9 @@ def load_checkpoint(data: MovieData, path: Path) -> TrainedModel:
         if content["digest"] != _digest(content):
             raise ValueError("its checksum differs")
         return _restore(data, content, config)
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
+    except (
+        *(LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError),
+    ) as error:
         log.warning("checkpoint %s refused: %s", path, error)
         raise CheckpointError(f"{path.name} is incomplete or damaged; train a new model.") from None
 
@@ -167,13 +169,12 @@ def _check_arrays(data: MovieData, content: Mapping[str, Any], config: TrainingC
     e0, values = content["e0"], content["values"]
     hybrid = config.model == "hybrid"
     rows = data.n_movies + (0 if hybrid else data.n_users)
-    fitted = hybrid and config.warm_start
     # A fitted start has no more columns than its graph has directions.
-    right = e0.shape[1] <= config.dim if fitted else e0.shape[1] == config.dim
+    right = e0.shape[1] <= config.dim if config.fitted else e0.shape[1] == config.dim
     expected = {
         "e0": ((rows, e0.shape[1]), torch.float32),
         "scale": ((data.n_movies if hybrid else 0,), torch.float32),
-        "values": ((e0.shape[1] if fitted else 0,), torch.float64),
+        "values": ((e0.shape[1] if config.fitted else 0,), torch.float64),
     }
     for name, (shape, kind) in expected.items():
         array = content[name]
@@ -187,19 +188,21 @@ def _restore(data: MovieData, content: Mapping[str, Any], config: TrainingConfig
     """The model of a checkpoint whose checksum is right; raises many types for wrong content."""
     history = records.history(content["history"])
     test_metrics = records.metrics(content["test_metrics"])
-    for values in (test_metrics, *(record.metrics for record in history)):
+    watch_metrics = records.metrics(content["watch_metrics"])
+    measured = [test_metrics, *([watch_metrics] if watch_metrics else [])]
+    for values in (*measured, *(record.metrics for record in history)):
         if "NDCG@20" not in values:
             raise records.RecordError("a metric is missing")
     model = assemble(
         data,
         *(content[name].numpy() for name in _ARRAYS),
-        mean_stars=records.number(content["mean_stars"], 0.0),
+        mean_stars=records.number(content["mean_stars"], 0.0, 5.0),
         config=config,
         protocol=records.one_of(PROTOCOLS)(content["protocol"]),
         history=history,
         best_epoch=records.kept_epoch(content["best_epoch"], history),
         test_metrics=test_metrics,
-        watch_metrics=records.metrics(content["watch_metrics"]),
+        watch_metrics=watch_metrics,
         test_intervals=records.intervals(content["test_intervals"]),
         trials=records.trials(content["trials"]),
         stop_reason=records.text(content["stop_reason"]),

@@ -71,14 +71,14 @@ def graph_nodes(data: MovieData) -> int:
 
 def directions(data: MovieData, config: TrainingConfig) -> int:
     """The embedding size that a configuration ends with."""
-    if config.model == "hybrid" and config.warm_start:
+    if config.fitted:
         return min(config.dim, graph_nodes(data), data.n_movies)
     return config.dim
 
 
 def fit_work(data: MovieData, config: TrainingConfig) -> float:
     """Multiplications before the first step, up to a constant factor."""
-    if config.model == "paper" or not config.warm_start:
+    if not config.fitted:
         return float(data.n_ratings * config.dim)
     nodes, dim = graph_nodes(data), directions(data, config)
     if nodes <= MAX_DENSE_NODES:
@@ -91,7 +91,7 @@ def memory_bytes(data: MovieData, config: TrainingConfig) -> int:
     """At the peak, on top of what the app holds already."""
     dim, batch = directions(data, config), min(config.batch_size, data.n_ratings)
     floats = 3 * min(_USERS_RANKED_AT_ONCE, data.n_users) * data.n_movies
-    if config.model == "hybrid" and config.warm_start:
+    if config.fitted:
         nodes = graph_nodes(data)
         floats += _FIT_COPIES * data.n_movies * dim
         floats += _TABLES * nodes**2 if nodes <= MAX_DENSE_NODES else 2 * nodes * dim
@@ -130,7 +130,7 @@ def estimate(data: MovieData, config: TrainingConfig, runs: Sequence[Run]) -> Es
 
 
 def _starts_alike(one: TrainingConfig, other: TrainingConfig) -> bool:
-    return (one.model, one.warm_start) == (other.model, other.warm_start)
+    return one.fitted == other.fitted
 
 
 def physical_memory() -> int | None:

@@ -250,7 +250,7 @@ def met_scale(
     such vote: there it counts as 0.
     """
     power = _power(ratings, config.film_exponent + config.met_exponent)
-    if not config.warm_start:
+    if not config.fitted:
         return power
     sent, met = propagation.film_vectors(e0)
     self_vote = (sent / propagation.sent * met).sum(1).clamp(max=_MAX_SELF_VOTE)

@@ -23,12 +23,16 @@ from sources.atomic import replacing
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
 OURS, POPULARITY, EASE, PREVIOUS = "LightGCN", "popularity", "EASE", "previous model"
 
 
 class RunError(RuntimeError):
     """A run cannot be written down; the message is one sentence to show to the user."""
+
+
+class _OtherFormatError(ValueError):
+    """A run that another version of this program wrote down."""
 
 
 @dataclass(frozen=True)
@@ -127,17 +131,22 @@ def load_runs(folder: Path) -> RunHistory:
     for path in sorted(folder.glob("*.json"), reverse=True):
         try:
             runs.append(_read(path))
+        except _OtherFormatError as error:
+            problems.append(f"{_shown(path)} in the history of runs {error}.")
         except (OSError, ValueError, RecursionError) as error:
-            name = path.name.encode(errors="replace").decode()  # a name need not be text
-            log.warning("run %s skipped: %s", name, error)
-            problems.append(f"{name} in the history of runs is damaged, so it is left out.")
+            log.warning("run %s skipped: %s", _shown(path), error)
+            problems.append(f"{_shown(path)} in the history of runs is damaged, so it is left out.")
     return RunHistory(tuple(runs), tuple(problems))
+
+
+def _shown(path: Path) -> str:
+    return path.name.encode(errors="replace").decode()  # a name need not be text
 
 
 def run_label(run: Run) -> str:
     """Short and unique enough for a legend: `23 Nov 16:50:12 · d 256 · K 2 · warm`."""
     config, started = run.config, datetime.fromisoformat(run.started)
-    start = "warm" if config.warm_start else "random"
+    start = "warm" if config.fitted else "random"
     return f"{started:%d %b %H:%M:%S} · d {config.dim} · K {config.layers} · {start}"
 
 
@@ -179,6 +188,12 @@ def curves_table(runs: Sequence[Run]) -> pd.DataFrame:
 def _read(path: Path) -> Run:
     """The run in a file; raises OSError, ValueError or RecursionError for what is none."""
     content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+    written = content.get("format") if isinstance(content, dict) else None
+    if type(written) is int and 0 < written < FORMAT:
+        raise _OtherFormatError(
+            f"has format {written} of an older version, whose settings mean something else, so it "
+            "is left out: train again to compare, or delete the file"
+        )
     values = records.fields(content, {"format": _format, **_READERS})
     del values["format"]
     run = Run(**values)

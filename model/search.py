@@ -158,7 +158,9 @@ class _Search:
     def _try(self, config: TrainingConfig, what: str) -> bool:
         """Measure a configuration; whether it is the best so far."""
         if self.before_fit:
+            asked = time.monotonic()
             self.before_fit()
+            self.begun += time.monotonic() - asked  # a pause costs none of the budget
         found = self._spectrum(config)
         gains = self._measure(found, config)
         better = bool(gains.mean() > self.gains.mean())

@@ -139,7 +139,7 @@ def kept_epoch(model: TrainedModel) -> str:
         return f"epoch {model.best_epoch}"
     if not model.config.epochs:
         return "the fitted start, which takes no epochs"
-    start = "fitted" if model.config.warm_start else "random"
+    start = "fitted" if model.config.fitted else "random"
     return f"epoch 0 (the {start} start itself: no epoch was better)"
 
 

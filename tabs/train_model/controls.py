@@ -52,7 +52,7 @@ _ADVANCED: dict[str, tuple[str, ...]] = {
     ),
     "Profiles": ("watch", "like"),
 }
-_DECIDING = ("model", "warm_start", "epochs")  # which other settings have an effect
+_DECIDING = ("model", "warm_start", "epochs", "layers")  # which other settings have an effect
 _ALL_DIRECTIONS = PRESETS["best"].dim
 _STEPS: dict[str, tuple[float, ...]] = {
     "dim": (8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, _ALL_DIRECTIONS),
