@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import re
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -35,7 +36,11 @@ _WANTED = (
 _NO_RATINGS = ("watched.csv", "watchlist.csv", "films.csv", "profile.csv", "comments.csv")
 _ELSEWHERE = {"__MACOSX", "deleted", "orphaned", "likes", "lists"}
 _TABLES = (".csv", ".tsv", ".txt")
-_BAD_ARCHIVE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+# What zipfile raises for an archive that is damaged, locked or packed in an unknown way.
+_BAD_ARCHIVE = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
+    *(NotImplementedError, RuntimeError, ValueError, OverflowError),
+)
 
 
 class RatingsFileError(ValueError):
@@ -93,6 +98,8 @@ def _unpack(content: bytes) -> tuple[bytes, str]:
                 )
             with archive.open(chosen) as member:
                 unpacked = member.read(MAX_BYTES + 1)
+    except RatingsFileError:
+        raise
     except _BAD_ARCHIVE:
         raise RatingsFileError(
             "The ZIP archive is damaged or locked; download it again, or unpack it and choose the "
@@ -114,7 +121,7 @@ def _choose(members: list[zipfile.ZipInfo]) -> zipfile.ZipInfo:
     found: dict[str, zipfile.ZipInfo] = {}
     for member in sorted(members, key=lambda m: m.filename.replace("\\", "/").count("/")):
         path = PurePosixPath(member.filename.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in path.parts[:1]:
+        if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]):
             raise RatingsFileError(
                 "The archive names a file outside of itself; unpack it with care and choose the "
                 "file with your ratings."
@@ -249,4 +256,9 @@ def _entry(entry: object) -> list[str]:
     ids = ids if isinstance(ids, dict) else {}
     fields = (entry.get("rated_at"), kind, film.get("title"), film.get("year"))
     numbers = (ids.get("trakt"), ids.get("imdb"), ids.get("tmdb"), entry.get("rating"))
-    return ["" if field is None else str(field)[:1000].strip() for field in (*fields, *numbers)]
+    return ["" if field is None else _text(field) for field in (*fields, *numbers)]
+
+
+def _text(field: object) -> str:
+    """As it stands in a table; JSON may hold halves of characters, which nothing can show."""
+    return str(field)[:1000].encode("utf-8", "replace").decode().strip()
