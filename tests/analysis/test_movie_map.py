@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.film_map import (
+from analysis.movie_map import (
     cluster_names,
     clusters,
     decades,
