@@ -16,7 +16,7 @@ from scipy import sparse
 from data_preparation import MovieData
 from model.trained import TrainedModel
 from model.viewers import Viewer, factors_without, tag_profiles
-from prediction import DEFAULT_TAG_WEIGHT, blend, popularity_of
+from prediction import DEFAULT_TAG_WEIGHT, blend, popularity_of, unseen
 
 
 def ranks_without(
@@ -45,8 +45,7 @@ def ranks_without(
         (viewer.stars[place], (row, viewer.movies[place])), shape=(len(cases), data.n_movies)
     )
     tags = tag_profiles(ratings, data.content_features) @ data.content_features.T
-    competing = np.ones(data.n_movies, bool)
-    competing[viewer.movies] = False
+    competing = unseen(data, viewer.movies)
     everyone = np.broadcast_to(competing, graph.shape)
     final = np.add(*blend(graph, tags.toarray().astype(np.float32), everyone, tag_weight))
     if novelty:
