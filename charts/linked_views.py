@@ -11,6 +11,8 @@ import numpy as np
 from charts.basics import label
 from data_preparation import MovieData
 
+_SPAN = 110  # pixels between the users' column and the films' column
+
 
 def linked_views(data: MovieData, graph: nx.Graph) -> str:
     """HTML: the edges as lines of the file, as a graph and as a matrix.
@@ -112,9 +114,6 @@ def _drawing(
         name = escape(label(data, i))
         parts.append(f"<span class='f' style='top:{y - 10:.0f}px'>{name}</span>")
     return f"<div class='g' style='height:{height}px'>{''.join(parts)}</div>"
-
-
-_SPAN = 110  # pixels between the users' column and the films' column
 
 
 def _matrix(

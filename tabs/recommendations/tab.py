@@ -170,7 +170,7 @@ def _cards(
             st.caption(_facts(data, item.movie))
             st.markdown(_sum_of_parts(item))
             if st.button("Why?", key=f"why_{item.movie}", width="stretch"):
-                _why(data, model, viewer, item)
+                _why_dialog(data, model, viewer, item)
             listed = item.movie in watchlist(data)
             st.button(
                 "✓ Watchlist" if listed else "+ Watchlist",
@@ -235,10 +235,10 @@ def _tmdb_token() -> str | None:
 
 
 @st.dialog("Why this film?", width="large")
-def _why(data: MovieData, model: TrainedModel, viewer: Viewer, item: Recommendation) -> None:
+def _why_dialog(data: MovieData, model: TrainedModel, viewer: Viewer, item: Recommendation) -> None:
     reasons = explain(data, model, viewer, item.movie)
     st.subheader(escape(label(data, item.movie)))
-    st.markdown(f"{_sum_of_parts(item)}  \n{_because(data, viewer, reasons)}")
+    st.markdown(f"{_sum_of_parts(item)}  \n{_because_sentence(data, viewer, reasons)}")
     graph, tags, near = st.tabs(["Rated films", "Tags and genres", "Similar films"])
     with graph:
         _graph_reasons(data, viewer, reasons)
@@ -248,7 +248,7 @@ def _why(data: MovieData, model: TrainedModel, viewer: Viewer, item: Recommendat
         _similar(data, model, item.movie)
 
 
-def _because(data: MovieData, viewer: Viewer, reasons: Explanation) -> str:
+def _because_sentence(data: MovieData, viewer: Viewer, reasons: Explanation) -> str:
     """One sentence: the films and tags that speak most for this one."""
     best = np.argsort(-reasons.contributions, kind="stable")[:3]
     films = [

@@ -92,6 +92,12 @@ def _known(topic: str) -> str:
     return f"known_{topic}"
 
 
+def in_sum(value: float, decimals: int) -> str:
+    """A number as it stands in a sum: a negative one in brackets."""
+    text = f"{value:.{decimals}f}"
+    return f"({text})" if value < 0 else text
+
+
 def go_to(chapter: str) -> None:
     """A callback: open another chapter."""
     st.session_state["chapter"] = chapter

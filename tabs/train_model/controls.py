@@ -62,15 +62,15 @@ _SLIDERS = {"layers": (0, 6), "epochs": (1, 300)}
 _NUMBERS = {"patience": (1, 2000), "seed": (0, 2**31 - 1)}
 
 
-def settings() -> Choice:
+def choose_settings() -> Choice:
     """Draw the controls; what they are set to."""
     if "train_link_read" not in st.session_state:  # only the first visit sees what the link asks
         st.session_state["train_link_read"] = True
         choice, problems = from_query({n: st.query_params.get_all(n) for n in PARAMETERS})
-        apply(choice)
+        apply_choice(choice)
         for problem in problems:
             st.warning(escape(problem), icon=":material/link_off:")
-    preset, protocol, k = _what()
+    preset, protocol, k = _preset_protocol_and_k()
     values: dict[str, Any] = {}
     for column, name in zip(st.columns(len(_BASIC)), _BASIC, strict=True):
         values[name] = _control(column, name, preset)
@@ -92,7 +92,7 @@ def settings() -> Choice:
     return choice
 
 
-def apply(choice: Choice) -> None:
+def apply_choice(choice: Choice) -> None:
     """Set the controls; before they are drawn in this run."""
     state = st.session_state
     state["preset"], state["protocol"] = choice.preset, choice.protocol
@@ -126,7 +126,7 @@ def show_estimate(data: MovieData, choice: Choice, runs: Sequence[Run]) -> bool:
     return True
 
 
-def _what() -> tuple[str, str, int]:
+def _preset_protocol_and_k() -> tuple[str, str, int]:
     """Preset, protocol and K."""
     left, middle, right = st.columns([3, 3, 2])
     preset = left.segmented_control(
@@ -172,7 +172,7 @@ def _control(column: DeltaGenerator, name: str, preset: str) -> float:
     common: dict[str, Any] = {"key": key, "help": text, "persist_state": "session"}
     if name in _STEPS:
         options = sorted({*_STEPS[name], also, getattr(PRESETS[preset], name)})
-        return column.select_slider(label, options, format_func=_number, **common)
+        return column.select_slider(label, options, format_func=_setting_text, **common)
     if name in _SLIDERS:
         low, high = _SLIDERS[name]
         return column.slider(label, min(low, also), max(high, also), **common)
@@ -193,7 +193,7 @@ def _prepare(name: str, preset: str) -> str:
     return key
 
 
-def _number(value: float) -> str:
+def _setting_text(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 
