@@ -34,7 +34,7 @@ def score_chart(data: MovieData, recommendations: Sequence[Recommendation]) -> a
         del parts[POPULARITY_LABEL]
     rows = [
         {
-            "film": f"{rank}. {label(data, r.movie)}",
+            "film": f"{rank}. {data.labels[r.movie]}",
             "part": part,
             "value": getattr(r, name),
             "order": rank,

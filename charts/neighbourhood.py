@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.neighbourhood import Node
-from charts.basics import BLUE, GREY, ORANGE, VERMILLION, label
+from charts.basics import BLUE, GREY, ORANGE, VERMILLION
 from data_preparation import MovieData
 
 _MAX_NAMES = 20  # so many names fit beside each other
@@ -37,7 +37,7 @@ PICK = "pick"  # the name of the selection in `neighbourhood_chart`
 
 def node_name(data: MovieData, node: Node) -> str:
     kind, inner = node
-    return label(data, inner) if kind == "movie" else f"User {data.user_ids[inner]}"
+    return data.labels[inner] if kind == "movie" else f"User {data.user_ids[inner]}"
 
 
 def layout(graph: nx.Graph) -> dict[Node, tuple[float, float]]:

@@ -300,7 +300,7 @@ def _legend(colours: Colouring, marks: pd.DataFrame) -> None:
 
 def _downloads(data: MovieData, picture: _Picture, colours: Colouring, marks: pd.DataFrame) -> None:
     def table() -> bytes:
-        points = picture.points.drop(columns="movie")
+        points = picture.points.drop(columns=["movie", "label"])
         points.insert(0, "movie_id", data.movie_ids[picture.points["movie"]])
         return to_csv(points)
 

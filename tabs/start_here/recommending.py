@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from charts.basics import BLUE, VERMILLION, label
+from charts.basics import BLUE, VERMILLION
 from charts.html import Bar, Strip, bars, strips
 from model.explanation import Explanation, explain
 from prediction import DEFAULT_TAG_WEIGHT, Recommendation, Scores
@@ -36,7 +36,7 @@ def recommendation(story: Story) -> None:
     rank = st.selectbox(
         "Follow one of the ten best films",
         range(len(best)),
-        format_func=lambda n: f"{n + 1}. {label(story.data, best[n].movie)}",
+        format_func=lambda n: f"{n + 1}. {story.data.labels[best[n].movie]}",
         key=f"followed_{story.user}",
     )
     item = best[rank]
@@ -121,7 +121,7 @@ def _reasons_for(story: Story, item: Recommendation, reasons: Explanation) -> No
         f"{films or 'no single film'}."
     )
     shown = order[:_TERMS]
-    terms = [(label(story.data, reasons.rated[i]), reasons.contributions[i]) for i in shown]
+    terms = [(story.data.labels[reasons.rated[i]], reasons.contributions[i]) for i in shown]
     if len(order) > len(shown):
         rest = reasons.contributions[order[_TERMS:]].sum()
         terms.append((f"{len(order) - len(shown):,} more", rest))
