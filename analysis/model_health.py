@@ -12,6 +12,7 @@ from scipy.stats import spearmanr
 from data_preparation import MovieData
 from model.baselines import popularity
 from model.evaluation import RankingReport, evaluate, top_k
+from model.runs import OURS, POPULARITY
 from model.splits import PROTOCOLS, Split
 from model.trained import TrainedModel, measured_scorer
 from model.viewers import tag_profiles
@@ -235,15 +236,15 @@ def by_group(quality: UserQuality, column: str, n_groups: int = 5) -> pd.DataFra
     """Mean NDCG@20 of groups of equal size, by a column of `per_user` ("ratings", …).
 
     Returns:
-        group (from 1, lowest values first), low, high (of the column), users, scorer ("LightGCN"
-        or "popularity"), ndcg, error (standard error of the mean; NaN for one user).
+        group (from 1, lowest values first), low, high (of the column), users, scorer
+        (`OURS` or `POPULARITY`), ndcg, error (standard error of the mean; NaN for one user).
     """
     users = quality.per_user
     n_groups = min(n_groups, len(users))
     rank = users[column].rank(method="first")
     group = pd.qcut(rank, n_groups, labels=False) + 1 if n_groups > 1 else rank * 0 + 1
     tables = []
-    for name, scorer in (("model", "LightGCN"), ("popularity", "popularity")):
+    for name, scorer in (("model", OURS), ("popularity", POPULARITY)):
         table = users.groupby(group.astype(int).rename("group")).agg(
             low=(column, "min"),
             high=(column, "max"),

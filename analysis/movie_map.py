@@ -29,8 +29,9 @@ class MovieMap:
     """Films in the plane.
 
     Attributes:
-        points: one row per rated film: movie (inner), x, y, name, year, decade, genre (the first),
-            mean_stars, ratings, cluster (number and its most typical genres).
+        points: one row per rated film: movie (inner), x, y, name, label (name and year), year,
+            decade, genre (the first), mean_stars, ratings, cluster (number and its most typical
+            genres).
         components: principal components of the directions, float [n_rated, ≤ `N_COMPONENTS`];
             x and y are the first two.
         explained: share of the variance along each component, 0 to 1.
@@ -53,6 +54,7 @@ def movie_map(data: MovieData, model: TrainedModel) -> MovieMap:
             "x": components[:, 0],
             "y": components[:, 1] if components.shape[1] > 1 else 0.0,
             "name": table["name"].to_numpy(),
+            "label": [data.labels[movie] for movie in movies.tolist()],
             "year": table["year"].astype("Float64").to_numpy(float, na_value=np.nan),
             "decade": decades(table["year"]),
             "genre": [genres[0] if genres else "none" for genres in table["genres"]],

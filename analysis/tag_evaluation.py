@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.stats import rankdata
 
-from analysis.tags import film_tags
+from analysis.tags import movie_tags
 from data_preparation import MovieData
 from model.trained import TrainedModel
 
@@ -44,7 +44,7 @@ def tag_predictability(
         by their number of ratings), prevalence (what a guess's average precision is); best AUC
         first.
     """
-    carries = film_tags(data)
+    carries = movie_tags(data)
     rated = model.directions.any(axis=1)
     movies = np.flatnonzero((np.diff(carries.indptr) > 0) & rated)
     films_with = np.asarray(carries[movies].sum(axis=0)).ravel()
@@ -141,14 +141,14 @@ def measure_suggestions(
     A hidden (film, tag) pair is hidden whole: nobody's assignment of it remains visible. None when
     fewer than five pairs on rated films exist.
     """
-    carries = film_tags(data)
+    carries = movie_tags(data)
     rows, columns = carries.nonzero()
     rated = np.any(model.directions != 0, axis=1)[rows]
     rows, columns = rows[rated], columns[rated]
     if len(rows) < _FOLDS:
         return None
     films = np.unique(rows)
-    cosine = film_cosines(model, films)  # [n_films, n_movies]
+    cosine = movie_cosines(model, films)  # [n_films, n_movies]
     place = np.searchsorted(films, rows)
     fold = np.random.default_rng(seed).permutation(len(rows)) % _FOLDS
     parts = []
@@ -207,7 +207,7 @@ def _fold_precision(
     return np.stack([precision(scores), precision(popular), ceiling, nothing.astype(float)])
 
 
-def film_cosines(model: TrainedModel, films: NDArray[np.int64]) -> NDArray[np.float32]:
+def movie_cosines(model: TrainedModel, films: NDArray[np.int64]) -> NDArray[np.float32]:
     """Cosines to every film, [n_films, n_movies]; −1 to itself and to films without ratings."""
     directions = model.directions
     cosine = directions[films] @ directions.T
@@ -224,7 +224,7 @@ def neighbour_weights(
     Thirty neighbours and the square were chosen on the tags of a random half of the films.
 
     Args:
-        cosine: `film_cosines`, [n_films, n_movies].
+        cosine: `movie_cosines`, [n_films, n_movies].
         tagged: the films that may be neighbours, bool [n_movies].
 
     Returns:

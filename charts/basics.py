@@ -8,13 +8,15 @@ import altair as alt
 import pandas as pd
 
 from data_preparation import MovieData
+from model.runs import OURS
 from prediction import Recommendation
 
 BLUE, ORANGE, GREEN, VERMILLION = "#3b8bd0", "#e69f00", "#009e73", "#d55e00"
 PURPLE, SKY, GREY = "#cc79a7", "#56b4e9", "#8a8f98"
 PALETTE = [BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, "#b8a600", "#7f5fc7", "#a0522d", GREY]
 
-GRAPH_LABEL, TAG_LABEL, POPULARITY_LABEL = "graph (LightGCN)", "tags and genres", "popularity"
+_WIDE_LABELS = alt.Axis(labelLimit=260)
+GRAPH_LABEL, TAG_LABEL, POPULARITY_LABEL = f"graph ({OURS})", "tags and genres", "popularity"
 
 
 def label(data: MovieData, movie: int) -> str:
@@ -32,7 +34,7 @@ def score_chart(data: MovieData, recommendations: Sequence[Recommendation]) -> a
         del parts[POPULARITY_LABEL]
     rows = [
         {
-            "film": f"{rank}. {label(data, r.movie)}",
+            "film": f"{rank}. {data.labels[r.movie]}",
             "part": part,
             "value": getattr(r, name),
             "order": rank,
@@ -61,9 +63,6 @@ def score_chart(data: MovieData, recommendations: Sequence[Recommendation]) -> a
         )
         .properties(height=alt.Step(22))
     )
-
-
-_WIDE_LABELS = alt.Axis(labelLimit=260)
 
 
 def contribution_chart(terms: pd.DataFrame) -> alt.Chart:

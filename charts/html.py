@@ -18,6 +18,7 @@ from PIL import Image
 
 from charts.basics import BLUE, ORANGE
 
+_SHORT = 8  # names of so many letters stay beside their bars on any width
 _FAINTEST = 0.04  # opacity of a zero: a cell, not a hole
 
 
@@ -78,19 +79,19 @@ def _strip_row(place: int, row: Strip, largest: float) -> str:
     return (
         f"<div class='{kind}' style='--i:{place}'><b title='{name}'>{name}</b>"
         f"<span class='n'>{escape(row.note)}<small>{escape(row.aside)}</small></span>"
-        f"<span class='v'>{_number(row.values[0])}</span>"
+        f"<span class='v'>{_four_decimals(row.values[0])}</span>"
         f"<img alt='' src='data:image/png;base64,{_cells(row.values, largest)}'></div>"
     )
 
 
-def _number(value: float) -> str:
+def _four_decimals(value: float) -> str:
     return f"{value:.4f}".replace("-", "−")
 
 
 def _columns(rows: Sequence[Strip]) -> str:
     """One cell over each dimension, which holds the numbers of all rows."""
     return "".join(
-        f"<i data-v='[{n}]&#10;{'&#10;'.join(_number(value) for value in column)}'></i>"
+        f"<i data-v='[{n}]&#10;{'&#10;'.join(_four_decimals(value) for value in column)}'></i>"
         for n, column in enumerate(np.stack([row.values for row in rows]).T)
     )
 
@@ -200,7 +201,6 @@ def _bar_row(row: Bar, low: float, width: float) -> str:
     )
 
 
-_SHORT = 8  # names of so many letters stay beside their bars on any width
 _BARS_CSS = """
 .frame{container-type:inline-size}
 .bars{margin:0 0 .4rem;font-size:.85rem}

@@ -8,8 +8,9 @@ from html import escape
 import networkx as nx
 import numpy as np
 
-from charts.basics import label
 from data_preparation import MovieData
+
+_SPAN = 110  # pixels between the users' column and the films' column
 
 
 def linked_views(data: MovieData, graph: nx.Graph) -> str:
@@ -109,19 +110,16 @@ def _drawing(
         parts.append(f"<span class='u' style='top:{y - 10:.0f}px'>{users[u]}</span>")
     for i, y in right.items():
         parts.append(f"<b class='f' style='top:{y - 9:.0f}px'></b>")
-        name = escape(label(data, i))
+        name = escape(data.labels[i])
         parts.append(f"<span class='f' style='top:{y - 10:.0f}px'>{name}</span>")
     return f"<div class='g' style='height:{height}px'>{''.join(parts)}</div>"
-
-
-_SPAN = 110  # pixels between the users' column and the films' column
 
 
 def _matrix(
     data: MovieData, users: Sequence[int], films: Sequence[int], edges: Sequence[tuple[int, int]]
 ) -> str:
     number = {edge: n for n, edge in enumerate(edges)}
-    heads = "".join(f"<th title='{escape(label(data, i), quote=True)}'>{i}</th>" for i in films)
+    heads = "".join(f"<th title='{escape(data.labels[i], quote=True)}'>{i}</th>" for i in films)
     rows = "".join(
         f"<tr><th>user {u}</th>"
         + "".join(

@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 
 from charts.basics import BLUE, ORANGE, PALETTE, VERMILLION
-from model.runs import Run, curves_table
+from model.runs import POPULARITY, Run, curves_table
 from model.splits import Part
 from model.trained import EpochRecord
 
@@ -30,7 +30,7 @@ def metric_chart(
     chart = _curve(table, metric, f"{metric} on {part}", BLUE)
     if baseline is None:
         return alt.LayerChart(layer=[chart]).properties(height=_HEIGHT)
-    line = pd.DataFrame({"value": [baseline], "name": [f"popularity {baseline:.4f}"]})
+    line = pd.DataFrame({"value": [baseline], "name": [f"{POPULARITY} {baseline:.4f}"]})
     rule = alt.Chart(line).mark_rule(color=ORANGE, strokeDash=[5, 4]).encode(y=alt.Y("value:Q"))
     text = (
         alt.Chart(line)

@@ -24,9 +24,10 @@ from analysis.model_health import (
 )
 from charts.insights import group_chart, lorenz_chart, norm_chart, similarity_chart
 from data_preparation import MovieData
+from model.runs import OURS
 from model.trained import TrainedModel
 from settings import training_allowed
-from tabs.insights.shared import Figure, make_figure, show
+from tabs.insights.shared import Figure, make_figure, show_figure
 from tabs.shared import no_model_yet
 
 
@@ -93,17 +94,17 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
     health = _health(data, model, model.key)
     for column, metric in zip(st.columns(len(health.metrics)), health.metrics, strict=True):
         column.metric(metric.name, metric.value, border=True, help=metric.meaning)
-    show(health.lorenz)
+    show_figure(health.lorenz)
     lengths, cosines = st.columns(2)
     with lengths:
         st.markdown("**Length of the embedding against ratings**")
-        show(health.norms)
+        show_figure(health.norms)
     with cosines:
         st.markdown("**How similar are films?**")
         if health.cosines is None:
             st.info("Fewer than three films have ratings, so there are no pairs to compare.")
         else:
-            show(health.cosines)
+            show_figure(health.cosines)
     st.subheader("Which users does it serve badly?")
     measurable = _with_held_out_ratings(data, model)
     if measurable is not None:
@@ -140,10 +141,10 @@ def _show_users(users: _Users | str) -> None:
     by_ratings, by_taste = st.columns(2)
     with by_ratings:
         st.markdown("**By how much they rated**")
-        show(users.by_ratings)
+        show_figure(users.by_ratings)
     with by_taste:
         st.markdown("**By how mainstream their taste is**")
-        show(users.by_taste)
+        show_figure(users.by_taste)
 
 
 # --- what is computed once per model --------------------------------------------------------------
@@ -235,7 +236,7 @@ def _by_taste(quality: UserQuality) -> Figure:
 
 
 def _group(table: pd.DataFrame, title: str, what: str) -> Figure:
-    model = table[table["scorer"] == "LightGCN"]
+    model = table[table["scorer"] == OURS]
     worst = model.loc[model["ndcg"].idxmin()]
     return make_figure(
         group_chart(table, title),

@@ -44,7 +44,7 @@ from tabs.insights.shared import (
     csv_button,
     map_place,
     move_map,
-    pick_film,
+    pick_movie,
 )
 from tabs.shared import count, escape, my_stars, no_model_yet, pick_user
 
@@ -116,7 +116,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
     movies_map = cached_map(data, model, model.key)
     choose, colour = st.columns([2, 1])
     with choose:
-        movie = pick_film(data)
+        movie = pick_movie(data)
     colour_by = colour.selectbox(
         "Colour by", list(MAP_COLOURS), key="map_colour", persist_state="session"
     )
@@ -300,7 +300,7 @@ def _legend(colours: Colouring, marks: pd.DataFrame) -> None:
 
 def _downloads(data: MovieData, picture: _Picture, colours: Colouring, marks: pd.DataFrame) -> None:
     def table() -> bytes:
-        points = picture.points.drop(columns="movie")
+        points = picture.points.drop(columns=["movie", "label"])
         points.insert(0, "movie_id", data.movie_ids[picture.points["movie"]])
         return to_csv(points)
 
@@ -326,7 +326,7 @@ def _neighbours(data: MovieData, movie: int, nearest: pd.DataFrame, dim: int) ->
             icon=":material/location_off:",
         )
         return
-    st.markdown(_why(data, movie, nearest.iloc[0], names))
+    st.markdown(_why_nearest(data, movie, nearest.iloc[0], names))
     table = pd.DataFrame(
         {
             "film": [names[near] for near in nearest["movie"]],
@@ -351,7 +351,7 @@ def _neighbours(data: MovieData, movie: int, nearest: pd.DataFrame, dim: int) ->
     csv_button(table, "Nearest films")
 
 
-def _why(data: MovieData, movie: int, near: pd.Series, names: Sequence[str]) -> str:
+def _why_nearest(data: MovieData, movie: int, near: pd.Series, names: Sequence[str]) -> str:
     """One sentence on the nearest film, from counts that the reader can check."""
     by_chance = data.movie_degree[movie] * near["ratings"] / data.n_users
     shared = (*near["shared_tags"], *(f"genre {genre}" for genre in near["shared_genres"]))

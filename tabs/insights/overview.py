@@ -15,7 +15,7 @@ from analysis.data_overview import (
 )
 from charts.insights import bar_chart, density_chart, tail_chart
 from data_preparation import MovieData
-from tabs.insights.shared import Figure, make_figure, show
+from tabs.insights.shared import Figure, make_figure, show_figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +50,8 @@ def render(data: MovieData) -> None:
     for pair in ((overview.years, overview.stars), (overview.users, overview.films)):
         for column, drawn in zip(st.columns(2), pair, strict=True):
             with column:
-                show(drawn)
-    show(overview.matrix)
+                show_figure(drawn)
+    show_figure(overview.matrix)
 
 
 def _n_rated(data: MovieData) -> int:

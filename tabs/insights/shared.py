@@ -26,7 +26,7 @@ def cached_map(_data: MovieData, _model: TrainedModel, key: str) -> MovieMap:
     return movie_map(_data, _model)
 
 
-def pick_film(data: MovieData) -> int:
+def pick_movie(data: MovieData) -> int:
     """The film in question, after a box to search another; the inner id."""
     if not 0 <= st.session_state.get(FILM, -1) < data.n_movies:  # new, or left from other data
         st.session_state[FILM] = int(data.movie_degree.argmax())
@@ -75,7 +75,7 @@ def make_figure(
     return Figure(finished_spec(chart), alt_text, reading, table)
 
 
-def show(figure: Figure) -> None:
+def show_figure(figure: Figure) -> None:
     """The chart, the sentence that says how to read it, and its numbers to download."""
     st.vega_lite_chart(figure.spec, alt=figure.alt_text)
     st.caption(figure.reading)

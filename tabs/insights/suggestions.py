@@ -11,7 +11,7 @@ from analysis.tag_evaluation import SuggestionReport, measure_suggestions
 from data_preparation import MovieData
 from model.trained import TrainedModel
 from prediction import TagSuggestion, suggest_tags, tagged_neighbours
-from tabs.insights.shared import csv_button, pick_film
+from tabs.insights.shared import csv_button, pick_movie
 from tabs.shared import escape, no_model_yet
 
 _N_NEIGHBOURS = 30  # that carry a tag
@@ -35,7 +35,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
     if model is None:
         no_model_yet("Tag suggestions", data)
         return
-    movie = pick_film(data)
+    movie = pick_movie(data)
     _suggestions(data, model, movie)
     st.subheader("How often are they right?")
     _quality(_report(data, model, model.key))
@@ -67,10 +67,10 @@ def _suggestions(data: MovieData, model: TrainedModel, movie: int) -> None:
         st.info(f"{reason}, so there is nothing to suggest.", icon=":material/label_off:")
         return
     similarity = dict(zip(nearest.tolist(), cosine.tolist(), strict=True))
-    _table(suggestions, similarity, names)
+    _show_suggestions(suggestions, similarity, names)
 
 
-def _table(
+def _show_suggestions(
     suggestions: list[TagSuggestion], similarity: dict[int, float], names: Sequence[str]
 ) -> None:
     """Each suggestion with its evidence.

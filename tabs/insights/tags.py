@@ -26,7 +26,7 @@ from charts.insights import (
 )
 from data_preparation import MovieData
 from model.trained import TrainedModel
-from tabs.insights.shared import Figure, cached_map, csv_button, make_figure, show
+from tabs.insights.shared import Figure, cached_map, csv_button, make_figure, show_figure
 from tabs.shared import count, escape, no_model_yet
 
 _SHOWN = 20
@@ -129,13 +129,13 @@ def _show_cleaning(tags: _Tags) -> None:
     typed, merged = st.columns(2)
     with typed:
         st.markdown("**As typed**")
-        show(tags.typed)
+        show_figure(tags.typed)
     with merged:
         st.markdown("**Cleaned**")
         if tags.cleaned is None:
             st.info("No tag is on two films or more, so none can say that two films are alike.")
         else:
-            show(tags.cleaned)
+            show_figure(tags.cleaned)
     st.markdown("**What cleaning removed, and why**")
     if tags.removed.empty:
         st.caption("Nothing: every tag was kept.")
@@ -148,7 +148,7 @@ def _show_together(together: Figure | None) -> None:
     if together is None:
         st.info("No two tags meet on a film in these data, so there is no pattern to show.")
     else:
-        show(together)
+        show_figure(together)
 
 
 def _show_directions(data: MovieData, model: TrainedModel) -> None:
@@ -167,7 +167,7 @@ def _show_directions(data: MovieData, model: TrainedModel) -> None:
         persist_state="session",
     )
     direction = _direction(data, movies_map, ends, model.key, component)
-    show(direction.ends)
+    show_figure(direction.ends)
     st.caption(direction.films)
 
 
@@ -183,7 +183,7 @@ def _show_prediction(prediction: _Prediction | None) -> None:
     for column, (name, value) in zip(st.columns(len(metrics)), metrics.items(), strict=True):
         column.metric(name, value, border=True)
     st.markdown(prediction.summary)
-    show(prediction.chosen)
+    show_figure(prediction.chosen)
     every = prediction.every
     expander = st.expander(f"All {len(every)} tags", key="all_tags", on_change="rerun")
     if expander.open:  # a table is slow to draw, so not behind a closed door

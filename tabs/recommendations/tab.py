@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from charts.basics import contribution_chart, label, score_chart, tag_share_chart
+from charts.basics import contribution_chart, score_chart, tag_share_chart
 from data_preparation import MovieData
 from lookup import posters
 from lookup.posters import Film, PosterService
@@ -161,7 +161,7 @@ def _cards(
     images = _poster_images(data, [item.movie for item in recommendations])
     grid = st.container(horizontal=True, gap="small", key="cards")  # wraps from desk to phone
     for rank, (item, image) in enumerate(zip(recommendations, images, strict=True), 1):
-        name = label(data, item.movie)
+        name = data.labels[item.movie]
         with grid.container(border=True, width=_CARD_PIXELS, height="stretch"):
             alt = f"Poster of {name}" if image else f"No poster of {name}"
             st.image(image or str(DEFAULT_POSTER), width="stretch", alt=alt)
@@ -170,7 +170,7 @@ def _cards(
             st.caption(_facts(data, item.movie))
             st.markdown(_sum_of_parts(item))
             if st.button("Why?", key=f"why_{item.movie}", width="stretch"):
-                _why(data, model, viewer, item)
+                _why_dialog(data, model, viewer, item)
             listed = item.movie in watchlist(data)
             st.button(
                 "✓ Watchlist" if listed else "+ Watchlist",
@@ -235,10 +235,10 @@ def _tmdb_token() -> str | None:
 
 
 @st.dialog("Why this film?", width="large")
-def _why(data: MovieData, model: TrainedModel, viewer: Viewer, item: Recommendation) -> None:
+def _why_dialog(data: MovieData, model: TrainedModel, viewer: Viewer, item: Recommendation) -> None:
     reasons = explain(data, model, viewer, item.movie)
-    st.subheader(escape(label(data, item.movie)))
-    st.markdown(f"{_sum_of_parts(item)}  \n{_because(data, viewer, reasons)}")
+    st.subheader(escape(data.labels[item.movie]))
+    st.markdown(f"{_sum_of_parts(item)}  \n{_because_sentence(data, viewer, reasons)}")
     graph, tags, near = st.tabs(["Rated films", "Tags and genres", "Similar films"])
     with graph:
         _graph_reasons(data, viewer, reasons)
@@ -248,11 +248,11 @@ def _why(data: MovieData, model: TrainedModel, viewer: Viewer, item: Recommendat
         _similar(data, model, item.movie)
 
 
-def _because(data: MovieData, viewer: Viewer, reasons: Explanation) -> str:
+def _because_sentence(data: MovieData, viewer: Viewer, reasons: Explanation) -> str:
     """One sentence: the films and tags that speak most for this one."""
     best = np.argsort(-reasons.contributions, kind="stable")[:3]
     films = [
-        f"*{escape(label(data, reasons.rated[i]))}* ({viewer.stars[i]:g} ★)"
+        f"*{escape(data.labels[reasons.rated[i]])}* ({viewer.stars[i]:g} ★)"
         for i in best
         if reasons.contributions[i] > 0
     ]
@@ -264,7 +264,7 @@ def _because(data: MovieData, viewer: Viewer, reasons: Explanation) -> str:
 def _graph_reasons(data: MovieData, viewer: Viewer, reasons: Explanation) -> None:
     terms = pd.DataFrame(
         {
-            "term": [label(data, movie) for movie in reasons.rated],
+            "term": [data.labels[movie] for movie in reasons.rated],
             "stars": viewer.stars,
             "weight": reasons.weights,
             "contribution": reasons.contributions,
@@ -307,7 +307,7 @@ def _similar(data: MovieData, model: TrainedModel, movie: int) -> None:
         st.info("Nobody has rated this film, so the graph knows no similar one.")
         return
     st.dataframe(
-        pd.DataFrame({"film": [label(data, m) for m in nearest], "cosine": cosine}),
+        pd.DataFrame({"film": [data.labels[m] for m in nearest], "cosine": cosine}),
         hide_index=True,
         column_config={"cosine": st.column_config.NumberColumn(format="%.3f")},
         alt="Most similar films by cosine of the embeddings",
@@ -327,7 +327,7 @@ def _breakdown(data: MovieData, recommendations: Sequence[Recommendation]) -> No
     )
     table = pd.DataFrame(
         {
-            "film": [label(data, r.movie) for r in recommendations],
+            "film": [data.labels[r.movie] for r in recommendations],
             "genres": [", ".join(data.movies["genres"].iloc[r.movie]) for r in recommendations],
             "final score": [r.score for r in recommendations],
             "graph score": [r.graph_score for r in recommendations],
@@ -363,7 +363,7 @@ def _rated(data: MovieData, viewer: Viewer) -> None:
         st.dataframe(
             pd.DataFrame(
                 {
-                    "film": [label(data, movie) for movie in viewer.movies[order]],
+                    "film": [data.labels[movie] for movie in viewer.movies[order]],
                     "stars": viewer.stars[order],
                     "ratings": data.movie_degree[viewer.movies[order]],
                 }

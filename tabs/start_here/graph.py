@@ -11,7 +11,6 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from analysis.neighbourhood import Node, neighbourhood, subgraph
-from charts.basics import label
 from charts.html import Bar, bars
 from charts.linked_views import linked_views
 from charts.neighbourhood import PICK, neighbourhood_chart, neighbourhood_figure, node_name
@@ -67,7 +66,7 @@ def _all_edges(story: Story) -> None:
     opened.dataframe(
         pd.DataFrame(
             {
-                "film": [label(data, movie) for movie in movies],
+                "film": [data.labels[movie] for movie in movies],
                 "movieId": data.movie_ids[movies],
                 "stars": data.stars_of(story.user),
                 "→ edge": [f"user {story.user} – film {movie}" for movie in movies],
@@ -298,7 +297,7 @@ def _extreme_bars(story: Story, order: NDArray[np.int64]) -> None:
         bars(
             [
                 Bar(
-                    label(data, movies[n]),
+                    data.labels[movies[n]],
                     weights[n],
                     f"{weights[n]:.4f}",
                     note=f"1/√({degree:,} · {data.movie_degree[movies[n]]:,})",
@@ -320,7 +319,7 @@ def _weights_table(story: Story, order: NDArray[np.int64]) -> None:
     opened.dataframe(
         pd.DataFrame(
             {
-                "film": [label(data, movie) for movie in movies],
+                "film": [data.labels[movie] for movie in movies],
                 "stars": data.stars_of(story.user)[order],
                 "film's ratings d_i": data.movie_degree[movies],
                 "arithmetic": [f"1/√({degree} · {d})" for d in data.movie_degree[movies]],

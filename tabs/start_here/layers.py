@@ -17,7 +17,7 @@ from charts.neighbourhood import node_name
 from charts.smoothing import smoothing_chart
 from tabs.shared import draw
 from tabs.start_here import computed
-from tabs.start_here.story import Story, needs_model, quiz
+from tabs.start_here.story import Story, in_sum, needs_model, quiz
 
 _SHOWN = 4  # dimensions of a message written out as numbers
 _MEAN_SHOWN = 4  # dimensions of the layers and their mean
@@ -202,24 +202,20 @@ def _sum_in_numbers(node: Node, k: int, found: Messages) -> None:
     """The first dimension of the sum, written out."""
     head, sent = 3, found.sent[:, 0]
     terms = [
-        rf"{w:.4f} \cdot {_signed(value)} \quad\text{{({n}.)}}"
+        rf"{w:.4f} \cdot {in_sum(value, 4)} \quad\text{{({n}.)}}"
         for n, (w, value) in enumerate(
             zip(found.weights[:head], found.sending[:head, 0], strict=True), 1
         )
     ]
     if len(sent) > head:
         rest = float(sent[head:].sum())
-        terms.append(rf"{_signed(rest)} \quad\text{{({len(sent) - head} more)}}")
+        terms.append(rf"{in_sum(rest, 4)} \quad\text{{({len(sent) - head} more)}}")
     who = "u" if node[0] == "user" else "i"
     lines = r" \\ & + ".join(terms)
     st.latex(
         rf"\begin{{aligned}} e_{who}^{{({k + 1})}}[0] = \; & {lines} \\ = \; & "
         rf"\mathbf{{{found.result[0]:.4f}}} \end{{aligned}}"
     )
-
-
-def _signed(value: float) -> str:
-    return f"({value:.4f})" if value < 0 else f"{value:.4f}"
 
 
 def _senders_table(story: Story, found: Messages) -> None:

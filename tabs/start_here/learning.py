@@ -10,7 +10,7 @@ import streamlit as st
 import torch
 
 from analysis.bpr_step import BprStep, bpr_step
-from charts.basics import GREY, VERMILLION, label
+from charts.basics import GREY, VERMILLION
 from charts.html import Bar, bars
 from model.bpr import NegativeSampler
 from tabs.shared import count
@@ -111,7 +111,7 @@ def _choose(story: Story) -> tuple[int, str, float]:
     positive = st.selectbox(
         "Positive: a film this user rated (lowest score first)",
         order.tolist(),
-        format_func=lambda m: f"{label(story.data, m)} · score {scores.graph[m]:.2f}",
+        format_func=lambda m: f"{story.data.labels[m]} · score {scores.graph[m]:.2f}",
         key=f"positive_{story.user}",
     )
     kind, again, size = st.columns([4, 1.4, 3], vertical_alignment="bottom")
@@ -142,8 +142,8 @@ def _draw_again() -> None:
 def _one_step(story: Story, positive: int, negative: int, step: BprStep, size: float) -> None:
     data = story.data
     films = (
-        (f"{label(data, positive)} (+)", step.positive),
-        (f"{label(data, negative)} (−)", step.negative),
+        (f"{data.labels[positive]} (+)", step.positive),
+        (f"{data.labels[negative]} (−)", step.negative),
     )
     scores = [*step.positive, *step.negative, 0.0]
     drawn = "".join(
@@ -207,7 +207,7 @@ def _compare(story: Story, negatives: dict[str, int], steps: dict[str, BprStep])
             "pull σ(−x)": [_short(steps[name].pull) for name in negatives],
             "loss before": [_short(steps[name].loss[0]) for name in negatives],
             "loss after": [_short(steps[name].loss[1]) for name in negatives],
-            "film": [label(story.data, film) for film in films],
+            "film": [story.data.labels[film] for film in films],
             "ratings": [f"{story.data.movie_degree[film]:,}" for film in films],
         },
         index=pd.Index(negatives, name="negative"),

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from charts.basics import BLUE, VERMILLION, label
+from charts.basics import BLUE, VERMILLION
 from charts.html import Bar, Strip, bars, strips
 from model.explanation import Explanation, explain
 from prediction import DEFAULT_TAG_WEIGHT, Recommendation, Scores
 from tabs.start_here import computed
-from tabs.start_here.story import Story, needs_model
+from tabs.start_here.story import Story, in_sum, needs_model
 
 _TERMS = 6
 
@@ -36,13 +36,13 @@ def recommendation(story: Story) -> None:
     rank = st.selectbox(
         "Follow one of the ten best films",
         range(len(best)),
-        format_func=lambda n: f"{n + 1}. {label(story.data, best[n].movie)}",
+        format_func=lambda n: f"{n + 1}. {story.data.labels[best[n].movie]}",
         key=f"followed_{story.user}",
     )
     item = best[rank]
     _dot_product(story, item)
     _blend(item, scores)
-    _because(story, item, explain(story.data, story.trained, viewer, item.movie))
+    _reasons_for(story, item, explain(story.data, story.trained, viewer, item.movie))
     opened = st.button(
         "Open the Recommendations tab: Why? on every card",
         icon=":material/arrow_forward:",
@@ -61,12 +61,12 @@ def _dot_product(story: Story, item: Recommendation) -> None:
     user, film = model.user_factors[story.user], model.movie_factors[item.movie]
     terms = user.astype(float) * film
     largest = np.argsort(-np.abs(terms), kind="stable")[:3]
-    lines = [rf"{_signed(user[n])} \cdot {_signed(film[n])} \quad [{n}]" for n in largest]
+    lines = [rf"{in_sum(user[n], 3)} \cdot {in_sum(film[n], 3)} \quad [{n}]" for n in largest]
     rest = float(np.delete(terms, largest).sum())
     st.markdown("**1 · The graph score** is a dot product, here with its three largest terms:")
     more = len(terms) - len(largest)
     if more:
-        lines.append(rf"{_signed(rest)} \quad\text{{({more} more)}}")
+        lines.append(rf"{in_sum(rest, 3)} \quad\text{{({more} more)}}")
     st.latex(
         r"\begin{aligned} f_u \cdot f_i = \; & "
         + r" \\ & + ".join(lines)
@@ -86,10 +86,6 @@ def _dot_product(story: Story, item: Recommendation) -> None:
         "Each row on its own scale. Where user and film have the same colour the product is "
         "orange and the score grows."
     )
-
-
-def _signed(value: float) -> str:
-    return f"({value:.3f})" if value < 0 else f"{value:.3f}"
 
 
 def _blend(item: Recommendation, scores: Scores) -> None:
@@ -115,7 +111,7 @@ def _blend(item: Recommendation, scores: Scores) -> None:
     )
 
 
-def _because(story: Story, item: Recommendation, reasons: Explanation) -> None:
+def _reasons_for(story: Story, item: Recommendation, reasons: Explanation) -> None:
     order = np.argsort(-reasons.contributions, kind="stable")
     speaking = [i for i in order[:3] if reasons.contributions[i] > 0]
     films = ", ".join(f"*{story.film(reasons.rated[i])}*" for i in speaking)
@@ -125,7 +121,7 @@ def _because(story: Story, item: Recommendation, reasons: Explanation) -> None:
         f"{films or 'no single film'}."
     )
     shown = order[:_TERMS]
-    terms = [(label(story.data, reasons.rated[i]), reasons.contributions[i]) for i in shown]
+    terms = [(story.data.labels[reasons.rated[i]], reasons.contributions[i]) for i in shown]
     if len(order) > len(shown):
         rest = reasons.contributions[order[_TERMS:]].sum()
         terms.append((f"{len(order) - len(shown):,} more", rest))

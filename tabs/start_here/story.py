@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from charts.basics import label
 from data_preparation import MovieData
 from model.trained import TrainedModel
 from tabs.shared import escape, no_model_yet
@@ -36,7 +35,7 @@ class Story:
 
     def film(self, movie: int) -> str:
         """The film's title, safe inside Markdown."""
-        return escape(label(self.data, movie))
+        return escape(self.data.labels[movie])
 
     def say(self, plain: str, formulas: str) -> None:
         """The same fact for a beginner or for a practitioner."""
@@ -90,6 +89,12 @@ def revealed(topic: str, key: str) -> bool:
 
 def _known(topic: str) -> str:
     return f"known_{topic}"
+
+
+def in_sum(value: float, decimals: int) -> str:
+    """A number as it stands in a sum: a negative one in brackets."""
+    text = f"{value:.{decimals}f}"
+    return f"({text})" if value < 0 else text
 
 
 def go_to(chapter: str) -> None:

@@ -8,7 +8,6 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from analysis.what_if import WhatIf
-from charts.basics import label
 from charts.html import Strip, strips
 from prediction import Recommendation, Scores, recommend
 from tabs.start_here import computed
@@ -60,7 +59,7 @@ def _choose_change(story: Story) -> tuple[int, float | None] | None:
     movie = which.selectbox(
         "Film to remove (strongest reason of the list first)" if remove else "Film to add",
         films,
-        format_func=lambda m: f"{label(data, m)} · {data.movie_degree[m]:,} ratings",
+        format_func=lambda m: f"{data.labels[m]} · {data.movie_degree[m]:,} ratings",
         key=f"change_{'remove' if remove else 'add'}_{story.user}",
     )
     given = stars.slider("Stars", 0.5, 5.0, 5.0, 0.5, key="change_stars", disabled=remove)
@@ -109,7 +108,7 @@ def _weights_table(story: Story, result: WhatIf) -> None:
     new = dict(zip(after.rated_by(story.user), after.edge_weights(story.user), strict=True))
     table = pd.DataFrame(
         {
-            "film": [label(before, film) for film in union],
+            "film": [before.labels[film] for film in union],
             "weight before": [old.get(film, 0.0) for film in union],
             "weight after": [new.get(film, 0.0) for film in union],
         }
@@ -171,7 +170,7 @@ def _new_list(story: Story, result: WhatIf, new: list[Recommendation]) -> None:
         {
             "now": range(1, len(new) + 1),
             "was": [str(was[r.movie] or "rated") for r in new],
-            "film": [label(data, r.movie) for r in new],
+            "film": [data.labels[r.movie] for r in new],
             "graph score before": [f"{scores.graph[r.movie]:.4f}" for r in new],
             "graph score now": [f"{r.graph_score:.4f}" for r in new],
             "final score now": [f"{r.score:.4f}" for r in new],

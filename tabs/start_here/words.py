@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from analysis.neighbourhood import subgraph
-from charts.basics import GREY, VERMILLION, label
+from charts.basics import GREY, VERMILLION
 from charts.html import Bar, Strip, bars, strips
 from charts.linked_views import drawing
 from model.explanation import explain
@@ -121,7 +121,7 @@ def _second_stop(story: Story) -> _Stop:
     picture = bars(
         [
             Bar(
-                label(data, movies[n]),
+                data.labels[movies[n]],
                 weights[n],
                 f"{weights[n]:.4f}",
                 VERMILLION,
@@ -180,7 +180,7 @@ def _fifth_stop(story: Story) -> _Stop:
     because = reasons.rated[reasons.contributions.argmax()]
     picture = bars(
         [
-            Bar(f"{n}. {label(story.data, item.movie)}", item.score, f"{item.score:.4f}")
+            Bar(f"{n}. {story.data.labels[item.movie]}", item.score, f"{item.score:.4f}")
             for n, item in enumerate(best[:5], 1)
         ],
         f"The five best films for {story.name} and their scores",

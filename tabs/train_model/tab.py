@@ -16,7 +16,7 @@ from model.trained import TrainedModel, kept_epoch
 from serving.training_job import JobBoard, JobRefusedError, TrainingJob
 from settings import TRAINING_COMMAND, checkpoint_path, runs_folder, training_allowed
 from tabs.shared import escape
-from tabs.train_model.controls import PROTOCOL_NAMES, settings, show_estimate
+from tabs.train_model.controls import PROTOCOL_NAMES, choose_settings, show_estimate
 from tabs.train_model.links import DEFAULT_K
 from tabs.train_model.progress import curves, metric_names, session_id, watch
 from tabs.train_model.runs import show_runs
@@ -31,7 +31,7 @@ def render(data: MovieData, model: TrainedModel | None, board: JobBoard) -> None
     if not training_allowed():
         _only_look(data, model, history)
         return
-    choice = settings()
+    choice = choose_settings()
     fits = show_estimate(data, choice, history.runs)
     running = board.running
     if st.button("Train", type="primary", key="train", disabled=running or not fits, width=160):
@@ -140,14 +140,14 @@ def _test_table(model: TrainedModel, run: Run | None, k: int) -> pd.DataFrame:
     """Rows: the metrics at K. Columns: our model, its interval, the others; as text."""
     names = [name for name in _measured_names(k) if name in model.test_metrics]
     ours = f"{OURS}, like" if model.is_hybrid else OURS
-    columns = {ours: [_number(model.test_metrics.get(name)) for name in names]}
+    columns = {ours: [_metric_text(model.test_metrics.get(name)) for name in names]}
     if model.test_intervals:
-        columns[_INTERVAL] = [_interval(model.test_intervals.get(name)) for name in names]
+        columns[_INTERVAL] = [_interval_text(model.test_intervals.get(name)) for name in names]
     if model.watch_metrics:
-        columns[f"{OURS}, watch"] = [_number(model.watch_metrics.get(name)) for name in names]
+        columns[f"{OURS}, watch"] = [_metric_text(model.watch_metrics.get(name)) for name in names]
     for other, values in (run.test if run else {}).items():
         if other != OURS:
-            columns[other] = [_number(values.get(name)) for name in names]
+            columns[other] = [_metric_text(values.get(name)) for name in names]
     return pd.DataFrame(columns, index=names)
 
 
@@ -156,11 +156,11 @@ def _measured_names(k: int) -> list[str]:
     return [*metric_names(k), *(LIKED + name for name in metric_names(k))]
 
 
-def _number(value: float | None) -> str:
+def _metric_text(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"
 
 
-def _interval(ends: tuple[float, float] | None) -> str:
+def _interval_text(ends: tuple[float, float] | None) -> str:
     return "–" if ends is None else f"{ends[0]:.4f} – {ends[1]:.4f}"
 
 

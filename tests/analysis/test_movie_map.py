@@ -17,7 +17,6 @@ from analysis.movie_map import (
     principal_components,
     tsne_map,
 )
-from charts.basics import label
 from data_preparation import MovieData
 from model.config import TrainingConfig
 from model.splits import temporal_leave_one_out
@@ -126,7 +125,7 @@ def test_tsne_puts_the_planted_groups_apart(
 
 
 def test_labels_are_those_of_the_other_tabs(toy_data: MovieData) -> None:
-    assert [label(toy_data, m) for m in range(toy_data.n_movies)] == [
+    assert [toy_data.labels[m] for m in range(toy_data.n_movies)] == [
         "The Matrix (1999)",
         "Heat (1995)",
         "Jumanji (1995)",

@@ -16,8 +16,8 @@ from analysis import tag_evaluation
 from analysis.tag_evaluation import (
     auc,
     average_precision,
-    film_cosines,
     measure_suggestions,
+    movie_cosines,
     neighbour_weights,
     suggestion_scores,
     tag_predictability,
@@ -93,7 +93,7 @@ def test_the_measured_rule_is_that_of_suggest_tags(tagged: MovieData) -> None:
     films = np.arange(48)
     tagged_films = np.diff(tagged.tag_counts.indptr) > 0
     assert 30 < tagged_films.sum() < 48  # so some films are no neighbours
-    weights = neighbour_weights(film_cosines(model, films), tagged_films, 30)
+    weights = neighbour_weights(movie_cosines(model, films), tagged_films, 30)
     scores = suggestion_scores((tagged.tag_counts > 0).astype(float).tocsr(), weights)
     compared = 0
     for film in films:
@@ -107,7 +107,7 @@ def test_the_measured_rule_is_that_of_suggest_tags(tagged: MovieData) -> None:
 def test_neighbour_weights_are_squared_cosines_of_the_nearest_tagged_films() -> None:
     model = planted_model()
     tagged = np.arange(48) % 4 > 0
-    cosine = film_cosines(model, np.array([4, 9]))
+    cosine = movie_cosines(model, np.array([4, 9]))
     weights = neighbour_weights(cosine, tagged, 5).toarray()
     for row, film in zip(weights, (4, 9), strict=True):
         nearest, cosines = similar_movies(model, film, 48)
@@ -118,7 +118,7 @@ def test_neighbour_weights_are_squared_cosines_of_the_nearest_tagged_films() -> 
 
 def test_films_without_ratings_and_the_film_itself_are_no_neighbours() -> None:
     factors = np.array([[1.0, 0.0], [0.0, 0.0], [1.0, 1.0]])
-    weights = neighbour_weights(film_cosines(model_with(factors), np.arange(3)), np.ones(3) > 0, 3)
+    weights = neighbour_weights(movie_cosines(model_with(factors), np.arange(3)), np.ones(3) > 0, 3)
     expected = [[0, 0, 0.5], [0, 0, 0], [0.5, 0, 0]]
     np.testing.assert_allclose(weights.toarray(), expected, atol=1e-6)
 
