@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from charts.training import search_chart
 from data_preparation import MovieData
 from model.checkpoints import CheckpointError, previous_checkpoint
 from model.evaluation import LIKED
@@ -15,7 +16,7 @@ from model.runs import OURS, PREVIOUS, Run, RunHistory, load_runs
 from model.trained import TrainedModel, kept_epoch
 from serving.training_job import JobBoard, JobRefusedError, TrainingJob
 from settings import TRAINING_COMMAND, checkpoint_path, runs_folder, training_allowed
-from tabs.shared import escape
+from tabs.shared import draw, escape
 from tabs.train_model.controls import PROTOCOL_NAMES, choose_settings, show_estimate
 from tabs.train_model.links import DEFAULT_K
 from tabs.train_model.progress import curves, metric_names, session_id, watch
@@ -111,9 +112,12 @@ def _in_use(data: MovieData, model: TrainedModel, runs: tuple[Run, ...], k: int)
     """The model in use: what it is, its test metrics beside others, its curves."""
     config = model.config
     st.subheader("The model in use")
+    searched = f" after a search over {len(model.trials)} settings" if model.trials else ""
+    how = f"fitted in closed form{searched}" if config.fitted else "learned from a random start"
+    kept = f" Kept {kept_epoch(model)}, chosen on validation. {model.stop_reason}"
     st.success(
         f"Now in use: {MODEL_NAMES[config.model]}, embedding size {model.dim:,}, "
-        f"K = {config.layers}; kept {kept_epoch(model)}. {model.stop_reason}",
+        f"K = {config.layers}, {how}.{kept if config.epochs else ''}",
         icon=":material/check_circle:",
     )
     run = _run_of(model, runs)
@@ -121,7 +125,10 @@ def _in_use(data: MovieData, model: TrainedModel, runs: tuple[Run, ...], k: int)
     table = _test_table(model, run, k)
     st.dataframe(table, width="content", alt=f"Test metrics of the lists of {k}")
     st.caption(_measured_on(data, model, run))
-    curves(model.history, run.to_beat if run else {}, k)
+    if model.trials:
+        draw(search_chart(model.trials), "What the search looked at, and the best so far")
+    if config.epochs:
+        curves(model.history, run.to_beat if run else {}, k)
 
 
 def _run_of(model: TrainedModel, runs: tuple[Run, ...]) -> Run | None:
@@ -169,7 +176,7 @@ def _measured_on(data: MovieData, model: TrainedModel, run: Run | None) -> str:
     sentences = [
         f"Test: held-out ratings ({PROTOCOL_NAMES[model.protocol]}) that neither the training nor "
         "the choice of the epoch saw; ranked among all films.",
-        "The curves below: other held-out ratings (validation), which chose the epoch.",
+        "Below: other held-out ratings (validation), which chose settings and epoch.",
         "Interval: bootstrap over users.",
     ]
     if model.is_hybrid:
