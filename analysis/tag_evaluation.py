@@ -147,9 +147,9 @@ def measure_suggestions(
     rows, columns = rows[rated], columns[rated]
     if len(rows) < _FOLDS:
         return None
-    films = np.unique(rows)
-    cosine = movie_cosines(model, films)  # [n_films, n_movies]
-    place = np.searchsorted(films, rows)
+    movies = np.unique(rows)
+    cosine = movie_cosines(model, movies)  # [n_films, n_movies]
+    place = np.searchsorted(movies, rows)
     fold = np.random.default_rng(seed).permutation(len(rows)) % _FOLDS
     parts = []
     for number in range(_FOLDS):
@@ -157,10 +157,10 @@ def measure_suggestions(
         visible = sparse.coo_array(
             (np.ones((~hidden).sum()), (rows[~hidden], columns[~hidden])), shape=carries.shape
         ).tocsr()
-        wanted = np.zeros((len(films), carries.shape[1]), bool)
+        wanted = np.zeros((len(movies), carries.shape[1]), bool)
         wanted[place[hidden], columns[hidden]] = True
         weights = neighbour_weights(cosine, np.diff(visible.indptr) > 0, n_neighbours)
-        parts.append(_fold_precision(visible, wanted, weights, films, k))
+        parts.append(_fold_precision(visible, wanted, weights, movies, k))
     precision, baseline, ceiling, nothing = np.concatenate(parts, axis=1)
     return SuggestionReport(
         k=k,
@@ -179,7 +179,7 @@ def _fold_precision(
     visible: sparse.csr_array,
     wanted: NDArray[np.bool_],
     weights: sparse.csr_array,
-    films: NDArray[np.int64],
+    movies: NDArray[np.int64],
     k: int,
 ) -> NDArray[np.float64]:
     """Precision, baseline, ceiling and "nothing suggested" of the films with a hidden tag, [4, n].
@@ -188,12 +188,12 @@ def _fold_precision(
         visible: csr [n_movies, n_tags], 1 where the film has the tag.
         wanted: bool [n_films, n_tags], the hidden tags.
         weights: csr [n_films, n_movies], `neighbour_weights`.
-        films: the inner ids of the rows of `wanted`.
+        movies: the inner ids of the rows of `wanted`.
     """
     scores = suggestion_scores(visible, weights)  # [n_films, n_tags]
     common = np.asarray(visible.sum(axis=0)).ravel()
-    popular = np.repeat(common[None, :], len(films), axis=0)
-    own = visible[films].toarray() > 0
+    popular = np.repeat(common[None, :], len(movies), axis=0)
+    own = visible[movies].toarray() > 0
     asked = wanted.any(axis=1)
 
     def precision(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -207,11 +207,11 @@ def _fold_precision(
     return np.stack([precision(scores), precision(popular), ceiling, nothing.astype(float)])
 
 
-def movie_cosines(model: TrainedModel, films: NDArray[np.int64]) -> NDArray[np.float32]:
+def movie_cosines(model: TrainedModel, movies: NDArray[np.int64]) -> NDArray[np.float32]:
     """Cosines to every film, [n_films, n_movies]; −1 to itself and to films without ratings."""
     directions = model.directions
-    cosine = directions[films] @ directions.T
-    cosine[np.arange(len(films)), films] = -1
+    cosine = directions[movies] @ directions.T
+    cosine[np.arange(len(movies)), movies] = -1
     cosine[:, ~directions.any(axis=1)] = -1
     return cosine
 
