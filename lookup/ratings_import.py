@@ -81,7 +81,7 @@ class ImportedRatings:
             (as in the file), status (of `STATUSES`), film (name and year, or ""), note (or "").
         notes: sentences on how the file was read: archive, encoding, separator, scale.
         points: what the ratings of the file were taken to be out of.
-        scale_open: whether the format leaves that open, so that someone may say it.
+        scale_open: whether that is a guess, so that someone may say it.
         last_year: year of the newest film of the catalogue, None if unknown.
         newer: lines that are not in the catalogue and of a film newer than that.
     """
@@ -169,7 +169,7 @@ def read_ratings_file(
         rows=pd.DataFrame([_row(item, index) for item in judged]),
         notes=(*table.notes, *_scale_note(scale)),
         points=scale.points,
-        scale_open=form.points == 5,
+        scale_open=form.name == "CSV" or scale.converted or points is not None,
         last_year=last,
         newer=sum(year is not None and last is not None and year > last for year in missing),
     )

@@ -5,20 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import streamlit as st
 
 from data_preparation import MovieData
 from lookup.ratings_import import (
-    ABSENT,
     MATCHED,
     MAX_BYTES,
-    NOT_RATED,
-    OUT_OF_RANGE,
-    RATED_TWICE,
     TO_CONFIRM,
-    UNCERTAIN,
-    UNREADABLE,
     ImportedRatings,
     LineToConfirm,
     Points,
@@ -33,6 +28,7 @@ from tabs.shared import count, escape, my_stars
 _TYPES = ("csv", "zip", "txt", "tsv", "json")
 _SHOWN = 10  # lines to confirm at once
 _OFFERED = 4  # films for one of them
+_LISTED, _MOST_LISTED = 8, 100  # lines before they scroll, and before they are cut
 _STATE = "ratings_upload"
 _SCALES: dict[Points | None, str] = {None: "as found", 5: "5", 10: "10"}
 
@@ -52,15 +48,6 @@ The Matrix,1999,4.5,2024-01-31
 
 Commas, semicolons or tabs; decimal points or commas; any usual encoding.
 """
-_MEANING = {
-    TO_CONFIRM: ":material/help: to confirm below",
-    ABSENT: ":material/search_off: not in the catalogue",
-    NOT_RATED: ":material/star_border: without a rating",
-    OUT_OF_RANGE: ":material/block: with a rating out of range",
-    RATED_TWICE: ":material/content_copy: rated twice; the latest counts",
-    UNCERTAIN: ":material/question_mark: uncertain, as another line names the film better",
-    UNREADABLE: ":material/broken_image: unreadable",
-}
 
 
 @dataclass
@@ -139,46 +126,50 @@ def _ask_for_scale() -> None:
 
 
 def _report(data: MovieData, upload: _Upload, found: ImportedRatings) -> None:
-    stars = found.stars
     st.success(escape(found.summary))
-    _use(data, stars)
-    points = [
-        f"- {found.counts[status]:,} {text}"
-        for status, text in _MEANING.items()
-        if found.counts.get(status)
-    ]
+    _use(data, found.stars)
+    points = list(found.notes)
     if found.newer:
         points.append(
-            f"- {found.newer:,} of those not in the catalogue "
-            f"{'is' if found.newer == 1 else 'are'} newer than {found.last_year}, where it ends"
+            f"{found.newer:,} not in the catalogue {'is' if found.newer == 1 else 'are'} newer "
+            f"than {found.last_year}, where it ends."
         )
-    points += [f"- {escape(note)}" for note in found.notes]
     if points:
-        st.markdown("\n".join(points))
+        st.markdown("\n".join(f"- {escape(point)}" for point in points))
     if found.scale_open:
         _ask_for_scale()
     _confirm(data, upload, found)
-    rest = found.rows[~found.rows["status"].isin([MATCHED])]
+    _other_lines(found)
+
+
+def _other_lines(found: ImportedRatings) -> None:
+    """What became of each line that is not plainly matched; a list, which a phone can wrap."""
+    rows = found.rows
+    plain = (rows["status"] == MATCHED) & (rows["note"] == "")
+    rest = rows[~plain & (rows["status"] != TO_CONFIRM)]
     if len(rest):
-        with st.expander(f"{count(len(rest), 'line')} not used"):
-            told = rest["status"].where(rest["note"] == "", rest["status"] + ": " + rest["note"])
-            st.dataframe(
-                rest[["title"]].assign(why=told),
-                hide_index=True,
-                column_config={
-                    "title": st.column_config.TextColumn("film", width="medium"),
-                    "why": st.column_config.TextColumn("why", width="large"),
-                },
-                alt="Lines of the file that were not used",
-            )
+        with (
+            st.expander(f"{count(len(rest), 'line')} not used, or not quite as in the file"),
+            st.container(height=320 if len(rest) > _LISTED else "content", border=False),
+        ):
+            st.markdown("\n".join(map(_told, rest.head(_MOST_LISTED).itertuples())))
+            if len(rest) > _MOST_LISTED:
+                st.caption(f"{count(len(rest) - _MOST_LISTED, 'more line')} in the report.")
     st.download_button(
-        "Download the report of every line",
-        to_csv(found.rows),
+        "Report of every line (CSV)",
+        to_csv(rows),
         "import_report.csv",
         "text/csv",
-        type="tertiary",
+        icon=":material/download:",
         on_click="ignore",
     )
+
+
+def _told(row: Any) -> str:
+    """A line of the file and what became of it."""
+    film = f" → {escape(row.film)}" if row.status == MATCHED else ""
+    note = f". {escape(row.note)}" if row.note else ""
+    return f"- **{escape(row.title)}**{film} :gray[(line {row.line})]  \n  {row.status}{note}"
 
 
 def _use(data: MovieData, stars: Mapping[int, float]) -> None:
