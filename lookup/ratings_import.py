@@ -267,7 +267,7 @@ def _weigh(judged: Sequence[_Judged], index: TitleIndex) -> list[_Judged]:
     result = list(judged)
     for film, places in by_film.items():
         best = max(judged[place].match.certainty for place in places)
-        top = [place for place in places if judged[place].match.certainty == best]
+        top = {place for place in places if judged[place].match.certainty == best}
         if best == Certainty.YEAR_OFF and len({judged[place].line.year for place in top}) > 1:
             for place in top:  # two films of the file would be one of the catalogue
                 result[place] = replace(

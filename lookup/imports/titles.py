@@ -162,14 +162,14 @@ class TitleIndex:
         undated = [film for film in same if self.years[film] == _NO_YEAR]
         if undated:
             return _offer(undated)
-        related = self._related(title)
+        related = self._related(title, year)
         return _offer(self._near(related, year, 0) or self._near(related, year, 1))
 
     def _near(self, films: Iterable[int], year: int, difference: int) -> list[int]:
         return [film for film in films if abs(self.years[film] - year) <= difference]
 
-    def _related(self, title: str) -> list[int]:
-        """Films whose title has all parts of this one, or the other way round.
+    def _related(self, title: str, year: int) -> list[int]:
+        """Films, at most a year off, whose title has all parts of this one or the other way round.
 
         Parts are what colons, dashes and brackets set off; or one title goes on where the other
         ends, after at least two words.
@@ -181,7 +181,7 @@ class TitleIndex:
         near |= dict.fromkeys(self._by_start.get("".join(words[:2]), ()))
         return [
             film
-            for film in near
+            for film in self._near(near, year, 1)  # few; to compare all titles takes long
             if any(
                 _within(parts, own.parts) or _begins(words, own.words) for own in self._own[film]
             )

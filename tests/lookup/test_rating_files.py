@@ -521,3 +521,13 @@ def test_two_thousand_lines_take_less_than_two_seconds(real_data: MovieData) -> 
     found = read("\n".join([LETTERBOXD, *lines]), TitleIndex.of(real_data))
     assert time.process_time() - start < 2
     assert len(found.stars) > 950 and found.newer > 50
+
+
+def test_a_file_of_titles_that_share_parts_with_many_films_is_read_in_time(
+    real_data: MovieData, index: TitleIndex
+) -> None:
+    parts = "movie: 2: dragon ball z: 1: batman: doctor who: star wars: babylon 5: love: heat"
+    lines = [f"{parts} x{n},1999,4" for n in range(4000)]
+    start = time.process_time()
+    read("\n".join(["title,year,rating", *lines]), index)
+    assert time.process_time() - start < 4
