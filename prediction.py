@@ -381,9 +381,9 @@ def _reasons(data: MovieData, model: TrainedModel, viewer: Viewer, movie: int) -
     named = [i for i in loudest.tolist() if reasons.contributions[i] > 0]
     if not named:
         return "No rated film speaks for it."
-    if reasons.graph_score <= 0:
-        return "More of the rated films speaks against it than for it."
     films = ", ".join(f"{data.labels[reasons.rated[i]]} ({viewer.stars[i]:g} ★)" for i in named)
+    if reasons.graph_score <= 0:  # of which nothing is a share
+        return f"A graph score of {reasons.graph_score:.3f}; for it speaks {films}"
     share = reasons.contributions[named].sum() / reasons.graph_score
     return f"{share:.0%} of the graph score through {films}"
 
