@@ -85,6 +85,23 @@ def ranks_without(
     )
 
 
+def viewer_without(
+    data: MovieData, model: TrainedModel, viewer: Viewer, removed: Collection[int]
+) -> Viewer:
+    """The viewer as if these movies had never been rated; nothing is trained again."""
+    left = ~np.isin(viewer.movies, list(removed))
+    weights = weights_without(data, model, viewer, left[None])[0, left]
+    messages = viewer.messages[left]
+    return replace(
+        viewer,
+        movies=viewer.movies[left],
+        stars=viewer.stars[left],
+        weights=weights,
+        messages=messages,
+        factor=(viewer.own + weights @ messages).astype(np.float32),
+    )
+
+
 # --- with the model fitted again ------------------------------------------------------------------
 
 
