@@ -21,7 +21,14 @@ from model.hybrid_graph import overall_mean, visible_content
 from model.splits import PROTOCOLS
 from model.trained import TrainedModel, assemble
 from model.viewers import Viewer, tag_profiles, user_viewer, weights_without
-from prediction import DEFAULT_TAG_WEIGHT, blend, often_and_well_rated, popularity_of, score_all
+from prediction import (
+    DEFAULT_TAG_WEIGHT,
+    blend,
+    often_and_well_rated,
+    popularity_of,
+    score_all,
+    unseen,
+)
 
 
 def ranks_without(
@@ -58,15 +65,14 @@ def ranks_without(
         (viewer.stars[place], (row, viewer.movies[place])), shape=(len(distinct), data.n_movies)
     )
     tags = tag_profiles(ratings, data.content_features) @ data.content_features.T
-    listed = np.ones(graph.shape, bool)
-    listed[row, viewer.movies[place]] = False
+    listed = np.stack([unseen(data, viewer.movies[these]) for these in left])
     averse = left.any(axis=1) & (weights.max(axis=1, initial=-np.inf, where=left) <= 0)
     if averse.any():
         listed[averse] &= often_and_well_rated(data)
     final = np.add(*blend(graph, tags.toarray().astype(np.float32), listed, tag_weight))
     if novelty:
         final = final - novelty * popularity_of(data)
-    listed[:, viewer.movies] = False  # what was taken out sets the scale, but does not compete
+    listed &= unseen(data, viewer.movies)  # what was taken out sets the scale, but is no rival
     if allowed is not None:
         listed &= allowed
     rows = {removed: row for row, removed in enumerate(distinct)}
@@ -76,6 +82,23 @@ def ranks_without(
             1 + np.count_nonzero((final[row] > final[row, movie]) & listed[row])
             for row, (movie, _) in zip(case_rows, cases, strict=True)
         ]
+    )
+
+
+def viewer_without(
+    data: MovieData, model: TrainedModel, viewer: Viewer, removed: Collection[int]
+) -> Viewer:
+    """The viewer as if these movies had never been rated; nothing is trained again."""
+    left = ~np.isin(viewer.movies, list(removed))
+    weights = weights_without(data, model, viewer, left[None])[0, left]
+    messages = viewer.messages[left]
+    return replace(
+        viewer,
+        movies=viewer.movies[left],
+        stars=viewer.stars[left],
+        weights=weights,
+        messages=messages,
+        factor=(viewer.own + weights @ messages).astype(np.float32),
     )
 
 
@@ -118,7 +141,7 @@ def refitted_ranks(
         other = _fitted_without(data, other_data, model, pairs)
         again = user_viewer(other_data, other, viewer.user, viewer.profile)
         scores = score_all(other_data, other, again, tag_weight, novelty)
-        listed = scores.candidates & ~np.isin(np.arange(data.n_movies), list(removed))
+        listed = scores.candidates & unseen(data, viewer.movies)
         if allowed is not None:
             listed &= allowed
         ranks.append(1 + int((scores.final[listed] > scores.final[movie]).sum()))

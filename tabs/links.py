@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from data_preparation import MovieData
+from model.profiles import Profile
 
 MAX_K = 50
 MAX_MIN_RATINGS = 100
 WHO = ("A user of the data", "Me")
+AIMS: dict[str, Profile] = {"What I will like": "like", "What I will watch": "watch"}
 TABS = ("Start Here", "Recommendations", "Train Model", "Insights")
 CHAPTERS = (
     "In two minutes",
@@ -70,6 +72,7 @@ def _checks(data: MovieData) -> dict[str, Check]:
         "years": _years(*year_range(data)),
         "tab": _one_of(TABS),
         "who": _one_of(WHO),
+        "profile": _one_of(AIMS),
         "chapter": _one_of(CHAPTERS),
         "level": _one_of(LEVELS),
         "section": _one_of(SECTIONS),

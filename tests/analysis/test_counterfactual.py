@@ -14,6 +14,7 @@ from analysis.counterfactual import (
     can_be_refitted,
     ranks_without,
     refitted_ranks,
+    viewer_without,
     without_ratings,
 )
 from data_preparation import MovieData
@@ -69,6 +70,25 @@ def test_a_rank_is_that_of_someone_folded_in_without_the_ratings(
         )
         # Films whose scores differ by rounding alone may change places.
         assert abs(found - rank(scores, movie, removed, filters)) <= _ties(scores, movie)
+
+
+@given(case=profiles())
+@pytest.mark.parametrize("kind", ["hybrid", "model"])
+def test_a_viewer_without_some_ratings_is_folded_in_without_them(
+    planted_data: MovieData,
+    request: pytest.FixtureRequest,
+    kind: str,
+    case: tuple[dict[int, float], int, list[int]],
+) -> None:
+    model: TrainedModel = request.getfixturevalue(kind)
+    stars, _, removed = case
+    found = viewer_without(planted_data, model, fold_in(planted_data, model, stars), removed)
+    left = {film: value for film, value in stars.items() if film not in removed}
+    expected = fold_in(planted_data, model, left)
+    for name in ("movies", "stars", "weights", "messages", "factor"):
+        np.testing.assert_allclose(
+            getattr(found, name), getattr(expected, name), rtol=1e-5, atol=1e-6
+        )
 
 
 def _ties(scores: Scores, movie: int) -> int:
