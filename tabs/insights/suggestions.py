@@ -133,9 +133,9 @@ def _quality(report: SuggestionReport | None, measured: str) -> None:
         f"{measured}Each of {report.hidden:,} pairs of film and tag was hidden once, a fifth of "
         f"them at a time and for everybody who gave it. Of {k} suggestions, "
         f"**{report.precision:.1%}** were hidden tags of the film; always naming the {k} most "
-        f"common tags gets {report.baseline:.1%}. More than {report.ceiling:.1%} is impossible, because most films "
-        f"hide a single tag. The suggestions find **{report.recall:.1%}** of the hidden tags, the "
-        f"common tags {report.baseline_recall:.1%}."
+        f"common tags gets {report.baseline:.1%}. More than {report.ceiling:.1%} is "
+        "impossible, because films hide too few tags. The suggestions find "
+        f"**{report.recall:.1%}** of the hidden tags, the common tags {report.baseline_recall:.1%}."
     )
     nothing = f" For {report.without:.1%} of the films nothing is suggested." * (report.without > 0)
     st.caption(
