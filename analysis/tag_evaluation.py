@@ -1,12 +1,14 @@
 """What the embeddings know of tags, on held-out data: predicting tags, and suggesting them.
 
-The embeddings never see a tag (they come from ratings alone), so a tag that can be told from them
-is evidence that people who rate alike also see alike.
+Embeddings that come from ratings alone never see a tag, so a tag that can be told from them is
+evidence that people who rate alike also see alike. The hybrid has tags as nodes of its graph: what
+is measured of it is the same fit without those nodes (`without_tag_nodes`), or nothing would be
+held out.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -16,14 +18,45 @@ from scipy.stats import rankdata
 
 from analysis.tags import movie_tags
 from data_preparation import MovieData
+from model.splits import PROTOCOLS
 from model.trained import TrainedModel
+from model_training import train
 
+MEASURED_DIM = 256  # of the fit without tags
 _RIDGE = 10.0
 _FOLDS = 5
 _COLUMNS = (
     *("tag", "films", "auc", "average_precision", "popularity_auc"),
     *("popularity_precision", "prevalence"),
 )
+
+
+# --- a model that saw no tag ----------------------------------------------------------------------
+
+
+def saw_tags(model: TrainedModel) -> bool:
+    """Whether tags are nodes of the graph that the model's vectors come from."""
+    config = model.config
+    return model.is_hybrid and config.tag > 0 and (config.fitted or config.layers > 1)
+
+
+def without_tag_nodes(data: MovieData, model: TrainedModel) -> TrainedModel:
+    """The model itself, or where it saw tags the same closed-form fit with no tag in the graph.
+
+    With at most 256 numbers per film; seconds on 100,000 ratings.
+    """
+    if not saw_tags(model):
+        return model
+    fitted = replace(
+        model.config,
+        tag=0.0,
+        dim=min(model.config.dim, MEASURED_DIM),
+        layers=1,
+        epochs=0,
+        warm_start=True,
+        search_seconds=0.0,
+    )
+    return train(data, PROTOCOLS[model.protocol](data), fitted)
 
 
 # --- can the embeddings tell a tag? ---------------------------------------------------------------
@@ -81,8 +114,12 @@ def _held_out_scores(
         target = truth[fold != number].astype(float)
         centre, base = known.mean(axis=0), target.mean(axis=0)
         centred = known - centre
-        gram = centred.T @ centred + _RIDGE * np.eye(rows.shape[1])
-        weights = np.linalg.solve(gram, centred.T @ (target - base))  # [dim, n_targets]
+        if len(known) < rows.shape[1]:  # the same weights by a system of the size of the rows
+            gram = centred @ centred.T + _RIDGE * np.eye(len(known))
+            weights = centred.T @ np.linalg.solve(gram, target - base)
+        else:
+            gram = centred.T @ centred + _RIDGE * np.eye(rows.shape[1])
+            weights = np.linalg.solve(gram, centred.T @ (target - base))  # [dim, n_targets]
         scores[fold == number] = (held_out - centre) @ weights + base
     return scores
 

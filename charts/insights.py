@@ -234,7 +234,7 @@ def norm_chart(groups: pd.DataFrame) -> alt.Chart:
                 axis=_log_axis(groups["ratings"]),
             ),
             y=alt.Y(
-                "norm:Q", title="length of its embedding", scale=log, axis=_log_axis(groups["norm"])
+                "norm:Q", title="length of its vector", scale=log, axis=_log_axis(groups["norm"])
             ),
             size=alt.Size(
                 "films:Q",

@@ -26,7 +26,15 @@ from charts.insights import (
 )
 from data_preparation import MovieData
 from model.trained import TrainedModel
-from tabs.insights.shared import Figure, cached_map, csv_button, make_figure, show_figure
+from tabs.insights.shared import (
+    Figure,
+    cached_map,
+    csv_button,
+    make_figure,
+    measured_without_tags,
+    show_figure,
+    without_tags_in_words,
+)
 from tabs.shared import count, escape, no_model_yet
 
 _SHOWN = 20
@@ -93,7 +101,7 @@ def _direction(
 @st.cache_resource(max_entries=2, show_spinner="Predicting held-out tags …")
 def _prediction(_data: MovieData, _model: TrainedModel, key: str) -> _Prediction | None:
     """None where no tag is on enough films."""
-    table = tag_predictability(_data, _model, _MIN_FILMS)
+    table = tag_predictability(_data, measured_without_tags(_data, _model), _MIN_FILMS)
     if table.empty:
         return None
     means = table.drop(columns="tag").mean()
@@ -102,7 +110,8 @@ def _prediction(_data: MovieData, _model: TrainedModel, key: str) -> _Prediction
         "Popularity alone": f"{means['popularity_auc']:.3f}",
         "A guess": "0.500",
     }
-    return _Prediction(metrics, _in_words(table, means), _predictability(table), table)
+    words = f"{without_tags_in_words(_model)}{_in_words(table, means)}"
+    return _Prediction(metrics, words, _predictability(table), table)
 
 
 def render(data: MovieData, model: TrainedModel | None) -> None:
@@ -172,7 +181,7 @@ def _show_directions(data: MovieData, model: TrainedModel) -> None:
 
 
 def _show_prediction(prediction: _Prediction | None) -> None:
-    st.subheader("Do the embeddings alone tell the tags?")
+    st.subheader("Do the film vectors alone tell the tags?")
     if prediction is None:
         st.info(
             f"No tag is on {_MIN_FILMS} rated films or more, which is too few to measure it.",

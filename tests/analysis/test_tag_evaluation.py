@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -19,13 +20,19 @@ from analysis.tag_evaluation import (
     measure_suggestions,
     movie_cosines,
     neighbour_weights,
+    saw_tags,
     suggestion_scores,
     tag_predictability,
+    without_tag_nodes,
 )
 from data_preparation import MovieData
+from model.splits import random_80_10_10
+from model.trained import TrainedModel
+from model_training import train
 from prediction import similar_movies, suggest_tags
 from tests.analysis.conftest import PLANTED_FILMS, planted_tags
 from tests.conftest import planted_ratings
+from tests.small_training import hybrid_config
 
 
 def model_with(factors: np.ndarray) -> SimpleNamespace:
@@ -79,6 +86,37 @@ def test_a_tag_is_predicted_by_ridge_regression_on_the_other_folds(tagged: Movie
     for number in range(5):
         ridge = Ridge(alpha=10.0).fit(rows[fold != number], truth[fold != number].astype(float))
         np.testing.assert_allclose(scores[fold == number], ridge.predict(rows[fold == number]))
+
+
+def test_more_dimensions_than_films_give_the_same_ridge_regression() -> None:
+    rows = np.random.default_rng(3).normal(size=(40, 90))
+    truth = np.random.default_rng(4).random((40, 2)) < 0.3
+    scores = tag_evaluation._held_out_scores(rows, truth, seed=5)
+    fold = np.random.default_rng(5).permutation(40) % 5
+    for number in range(5):
+        ridge = Ridge(alpha=10.0).fit(rows[fold != number], truth[fold != number].astype(float))
+        np.testing.assert_allclose(scores[fold == number], ridge.predict(rows[fold == number]))
+
+
+def test_a_hybrid_with_tags_in_its_graph_is_measured_without_them(tagged: MovieData) -> None:
+    split = random_80_10_10(tagged)
+    saw = train(tagged, split, hybrid_config(tag=50.0))
+    assert saw_tags(saw)
+    without = without_tag_nodes(tagged, saw)
+    blind = train(tagged, split, hybrid_config(tag=0.0))
+    np.testing.assert_array_equal(without.e0, blind.e0)
+    assert without_tag_nodes(tagged, blind) is blind
+    # What it saw, it can tell: so it must not be its own witness.
+    told, honest = tag_predictability(tagged, saw), tag_predictability(tagged, without)
+    assert told["auc"].mean() > honest["auc"].mean() + 0.05
+
+
+def test_models_whose_vectors_come_from_ratings_alone_saw_no_tag(
+    model: TrainedModel, hybrid: TrainedModel
+) -> None:
+    learned = {"warm_start": False, "epochs": 1, "layers": 1}
+    plain = dataclasses.replace(hybrid, config=dataclasses.replace(hybrid.config, **learned))
+    assert not saw_tags(model) and not saw_tags(plain) and saw_tags(hybrid)
 
 
 def test_too_few_films_per_tag_give_an_empty_table(toy_data: MovieData) -> None:
