@@ -31,6 +31,7 @@ screenshots: $(VENV)/dev-installed
 # A stamp per requirements file: pip runs again only when the file changes.
 $(VENV)/app-installed: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip  # as uv makes it
 	$(BIN)/python -m pip install -q -r requirements.txt
 	touch $@
 

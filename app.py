@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
-import threading
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import streamlit as st
 
-from data_preparation import MovieData, load_movie_data
-from model.checkpoints import CheckpointError, load_checkpoint
-from model.config import PRESETS
-from model.splits import DEFAULT_PROTOCOL
+from data_preparation import MovieData
 from model.trained import TrainedModel
-from serving.training_job import JobBoard, JobRefusedError, board_of
+from serving.state import ServerState, server_state, stamp
 from settings import (
     DEFAULT_POSTER,
     DEMO_DIR,
@@ -24,7 +18,7 @@ from settings import (
     checkpoint_path,
     training_allowed,
 )
-from sources.download import download_movielens, find_local_data
+from sources.download import download_movielens
 from sources.movielens_files import DataError
 from tabs.insights import tab as insights
 from tabs.links import TABS, read_link
@@ -48,31 +42,6 @@ _STYLE = """
 """
 
 
-@dataclass
-class FirstDownload:
-    """The server tries the download once by itself; after that, only when asked."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    tried: bool = False
-    problem: str | None = None
-
-
-@st.cache_resource
-def first_download() -> FirstDownload:
-    return FirstDownload()
-
-
-@st.cache_resource(max_entries=2, show_spinner="Reading the ratings …")
-def cached_data(directory: Path, changed: tuple[int, ...]) -> MovieData:
-    """`changed`: modification times, so that new files are read."""
-    return load_movie_data(directory)
-
-
-@st.cache_resource(max_entries=2, show_spinner="Loading the model …")
-def cached_model(_data: MovieData, fingerprint: str, path: Path, changed: int) -> TrainedModel:
-    return load_checkpoint(_data, path)
-
-
 @st.cache_resource(show_spinner=False)
 def freeze_libraries() -> None:
     """Spare the garbage collector the libraries' objects, once per server.
@@ -91,20 +60,20 @@ def main() -> None:
     st.html(f"<style>{_STYLE}</style>")
     st.title("LightGCN Movies")
     st.caption("A graph neural network that recommends films and shows exactly why.")
+    server = server_state()
     try:
         training_allowed()
-        data = load_data()
+        data = load_data(server)
     except (DataError, SettingError) as error:
         st.error(escape(str(error)), icon=":material/error:")
         st.stop()
     show_link_problems(data)
-    board = board_of(checkpoint_path())
-    model = current_model(data, board)
+    model = current_model(data, server)
     tabs = st.tabs(TABS, key="tab", bind="query-params")
     renderers = [
         lambda: start_here.render(data, model),
         lambda: recommendations.render(data, model),
-        lambda: train_model.render(data, model, board),
+        lambda: train_model.render(data, model, server.board),
         lambda: insights.render(data, model),
     ]
     for tab, render in zip(tabs, renderers, strict=True):
@@ -129,44 +98,28 @@ def _query() -> dict[str, list[str]]:
     return {name: st.query_params.get_all(name) for name in st.query_params}
 
 
-def load_data() -> MovieData:
-    """The data by the documented order; on the demo data, says so and offers the download.
-
-    Other data need another model, so where visitors may not train, they may not download either.
-    """
-    directory = find_local_data()
-    if directory is None and training_allowed():
-        attempt = first_download()
-        with attempt.lock:  # a second visitor waits for the first one's download
-            directory = find_local_data()
-            if directory is None and not attempt.tried:
-                attempt.tried = True
-                directory, attempt.problem = try_download()
-    directory = directory or DEMO_DIR
-    if directory.resolve() == DEMO_DIR:
-        offer_download()
-    times = tuple(file.stat().st_mtime_ns for file in sorted(directory.glob("*.csv")))
-    return cached_data(directory, times)
+def load_data(server: ServerState) -> MovieData:
+    """The data by the documented order; on the demo data, says so and offers the download."""
+    folder = server.data_folder(download_with_bar)
+    if folder.resolve() == DEMO_DIR:
+        offer_download(server)
+    return server.data(folder, st.spinner)
 
 
-def try_download() -> tuple[Path | None, str | None]:
-    """The folder, or None and the sentence that says why not."""
+def download_with_bar() -> Path:
+    """The folder; raises DataError."""
     bar = st.progress(0.0, "Downloading MovieLens from GroupLens …")
     try:
-        folder = download_movielens(progress=lambda done, total: bar.progress(min(done / total, 1)))
-        return folder, None
-    except DataError as error:
-        return None, str(error)
+        return download_movielens(progress=lambda done, total: bar.progress(min(done / total, 1)))
     finally:
         bar.empty()
 
 
-def offer_download() -> None:
-    attempt = first_download()
+def offer_download(server: ServerState) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.warning(
             "**Demo data:** real films, simulated viewers. Good for a tour, not for a "
-            f"recommendation to trust. {escape(attempt.problem or '')}",
+            f"recommendation to trust. {escape(server.download_problem or '')}",
             icon=":material/science:",
             width="stretch",
         )
@@ -174,80 +127,74 @@ def offer_download() -> None:
             "Download MovieLens (1 MB)", icon=":material/download:"
         )
     if wanted:
-        directory, attempt.problem = try_download()
-        if directory:
+        if server.download(download_with_bar):
             st.rerun()
-        st.error(escape(attempt.problem or ""))
+        st.error(escape(server.download_problem or ""))
 
 
-def current_model(data: MovieData, board: JobBoard) -> TrainedModel | None:
-    """The newest model that fits the data; without any, starts a training and shows it.
+def current_model(data: MovieData, server: ServerState) -> TrainedModel | None:
+    """The model that serves the data; where there is none, says why and what is done about it."""
+    found = server.model(data, st.spinner)
+    follow_new_models(checkpoint_path())
+    if found.problem:
+        st.warning(escape(f"The model is not used: {found.problem}"), icon=":material/warning:")
+    if found.model is None:
+        say_why_no_model(data, server)
+    return found.model
 
-    Where visitors may not train, says instead what the operator has to do.
-    """
-    job, path = board.job, checkpoint_path()
-    ours = job if job and job.data.fingerprint == data.fingerprint else None
-    made_here = ours.model if ours and ours.status == "finished" else None
-    follow_new_models(path)
-    if ours and made_here and not ours.saved:
-        return made_here
-    try:
-        return cached_model(data, data.fingerprint, path, path.stat().st_mtime_ns)
-    except FileNotFoundError:
-        pass
-    except (CheckpointError, OSError) as error:
-        st.warning(escape(f"The model is not used: {error}"), icon=":material/warning:")
-    if made_here:  # its file was taken away or damaged since
-        return made_here
-    if not training_allowed():
+
+def say_why_no_model(data: MovieData, server: ServerState) -> None:
+    """Above the tabs, for all of them; starts a first training where nothing is in its way."""
+    lack = server.why_no_model(data)
+    if lack.state == "off":
         st.warning(
             "This server has no model for its data and does not train; its operator has to run "
             f"`{TRAINING_COMMAND}`, then this page fills in by itself.",
             icon=":material/engineering:",
         )
-        return None
-    if not ours:
-        with contextlib.suppress(JobRefusedError):  # another session was quicker: watch its run
-            board.start(data, DEFAULT_PROTOCOL, PRESETS["fast"], path)
-    first_training(board)
-    return None
+    elif lack.state == "failed":
+        st.error(
+            escape(f"No model could be trained: {lack.reason} {lack.remedy}"),
+            icon=":material/model_training:",
+        )
+    elif lack.state == "refused":
+        st.button(
+            "Train a new model",
+            icon=":material/model_training:",
+            help="It takes the place of the file above, which is kept beside it.",
+            on_click=server.start_first_training,
+            args=(data,),
+        )
+    else:
+        if lack.state == "absent":
+            server.start_first_training(data)
+        show_training(data, server)
 
 
 def follow_new_models(path: Path) -> None:
     """Run the page again when another session or the command line has saved a model."""
-    seen = _changed(path)
+    seen = stamp(path)
 
     @st.fragment(run_every=5.0)
     def look() -> None:
-        if _changed(path) != seen:
+        if stamp(path) != seen:
             st.rerun()
 
     look()
 
 
-def _changed(path: Path) -> int | None:
-    """Modification time, None where there is no file."""
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return None
+def show_training(data: MovieData, server: ServerState) -> None:
+    """A progress line above the tabs until the training is over."""
 
-
-def first_training(board: JobBoard) -> None:
-    """A progress line above the tabs until the first model is there."""
-
-    @st.fragment(run_every=0.5 if board.running else None)
+    @st.fragment(run_every=0.5)
     def line() -> None:
-        job = board.job
-        if job is None or job.status == "failed":
-            return
-        if job.status == "finished":
+        job = server.board.job
+        if job is None or job.status != "running":
             st.rerun()
-        epoch = job.records[-1].epoch if job.records else 0
+        what = "a first model" if job.data.fingerprint == data.fingerprint else "on other data"
         st.progress(
-            epoch / job.config.epochs,
-            f"Training a first model on {job.data.n_ratings:,} ratings: "
-            f"epoch {epoch} of {job.config.epochs}",
+            job.share_done,
+            f"Training {what} on {job.data.n_ratings:,} ratings: {job.doing}",
         )
 
     line()

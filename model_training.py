@@ -24,7 +24,7 @@ from data_preparation import MovieData, load_movie_data
 from model.baselines import ease, popularity
 from model.bpr import Learner, StopTraining
 from model.checkpoints import CheckpointError, library_versions, load_checkpoint, save_checkpoint
-from model.config import PRESETS, SETTINGS, TrainingConfig, has_effect
+from model.config import PRESETS, SETTINGS, TrainingConfig, searches
 from model.evaluation import evaluate
 from model.hybrid_graph import content_edges, overall_mean, visible_content
 from model.profiles import DEFAULT_PROFILE, PROFILES
@@ -73,7 +73,7 @@ def train(
         raise ValueError("The split belongs to other data: its users or movies differ in number.")
     content = visible_content(data, split.hidden()) if config.model == "hybrid" else {}
     trials: tuple[Trial, ...] = ()
-    if config.search_seconds and has_effect(config, "search_seconds"):
+    if searches(config):
         found = search(split, content, config, on_trial, before_step)
         config, trials = found.config, found.trials
     learner = Learner(split.train, content, config, before_step)
@@ -217,6 +217,25 @@ class RunInProgress:
     id: str = field(default_factory=new_run_id)
     waited: float = 0.0
     _begun: float = field(default_factory=time.monotonic)
+
+    @property
+    def share_done(self) -> float:
+        """Of the search while it lasts, then of the epochs; 0 to 1."""
+        if self.records:
+            return self.records[-1].epoch / self.config.epochs if self.config.epochs else 1.0
+        if self.trials and searches(self.config):
+            return min(self.trials[-1].seconds / self.config.search_seconds, 1.0)
+        return 0.0
+
+    @property
+    def doing(self) -> str:
+        """What it is at, in words."""
+        if self.records and self.phase == "Training" and self.config.epochs:
+            return f"Epoch {self.records[-1].epoch} of {self.config.epochs}"
+        if self.trials and not self.records:
+            best = max(trial.score for trial in self.trials)
+            return f"{self.phase}: {len(self.trials)} looked at, best {best:.4f} on validation"
+        return f"{self.phase} …"
 
     def as_run(self) -> Run:
         """The run as it stands."""
@@ -391,11 +410,11 @@ def _report(model: TrainedModel, run: RunInProgress) -> None:
     print(f"{model.stop_reason} Kept {kept_epoch(model)}, chosen on validation.")
     others = [name for name in run.test if name != OURS]
     header = "".join(f"{name:>16}" for name in others)
-    print(f"{'held-out test':<14}{OURS:>10}{'95 % interval':>18}{header}")
+    print(f"{'held-out test':<16}{OURS:>10}{'95 % interval':>18}{header}")
     for name, value in model.test_metrics.items():
         low, high = intervals[name]
         row = "".join(f"{run.test[other].get(name, float('nan')):>16.4f}" for other in others)
-        print(f"{name:<14}{value:>10.4f}{f'{low:.4f}–{high:.4f}':>18}{row}")
+        print(f"{name:<16}{value:>10.4f}{f'{low:.4f}–{high:.4f}':>18}{row}")
     if model.refitted:
         print(
             "Refitted on all ratings for serving; the numbers are of the model before that, "
@@ -468,9 +487,9 @@ def _show_epoch(epochs: int) -> Callable[[EpochRecord], None]:
 
 def _show_trial(trial: Trial) -> None:
     if trial.better:
+        value = "" if trial.value is None else f" {trial.value:g}"
         _show(
-            f"search: {trial.changed} {trial.value:g}  validation {trial.score:.4f}  "
-            f"{trial.seconds:.0f} s"
+            f"search: {trial.changed}{value}  validation {trial.score:.4f}  {trial.seconds:.0f} s"
         )
 
 

@@ -153,15 +153,19 @@ def score_all(
     rated = np.zeros(data.n_movies, bool)
     rated[viewer.movies] = True
     candidates = ~rated & often_and_well_rated(data) if viewer.only_averse else ~rated
-    popularity = np.log1p(data.movie_degree) / np.log1p(data.movie_degree.max())
     return Scores(
         graph,
         tags,
         *blend(graph, tags, candidates, tag_weight),
-        (-novelty * popularity).astype(np.float32),
+        (-novelty * popularity_of(data)).astype(np.float32),
         rated,
         candidates,
     )
+
+
+def popularity_of(data: MovieData) -> NDArray[np.float64]:
+    """log(1 + ratings) on a scale from 0 to 1, float64 [n_movies]."""
+    return np.log1p(data.movie_degree) / np.log1p(max(data.movie_degree.max(), 1))
 
 
 def often_and_well_rated(data: MovieData) -> NDArray[np.bool_]:
@@ -346,7 +350,9 @@ def main(arguments: list[str] | None = None) -> int:
         f"User {options.user} rated {len(viewer.movies):,} films; profile “{options.profile}”, tag "
         f"weight {options.tag_weight:g}."
     )
-    if not chosen:
+    if not chosen and viewer.only_averse and not scores.rated.all():
+        print("Nothing speaks for any film, and no other is rated often and well enough.")
+    elif not chosen:
         print("Every film is rated already, so there is nothing to recommend.")
     for place, item in enumerate(chosen, 1):
         parts = f"{item.graph_part:.3f} graph + {item.tag_part:.3f} tags"
@@ -362,6 +368,8 @@ def _reasons(data: MovieData, model: TrainedModel, viewer: Viewer, movie: int) -
     named = [i for i in loudest.tolist() if reasons.contributions[i] > 0]
     if not named:
         return "No rated film speaks for it."
+    if reasons.graph_score <= 0:
+        return "More of the rated films speaks against it than for it."
     films = ", ".join(f"{data.labels[reasons.rated[i]]} ({viewer.stars[i]:g} ★)" for i in named)
     share = reasons.contributions[named].sum() / reasons.graph_score
     return f"{share:.0%} of the graph score through {films}"

@@ -1,4 +1,4 @@
-"""The numbers behind the lessons: layers, reach, over-smoothing, one BPR step, a changed rating.
+"""The layers one by one: what is sent, how far it reaches, and what more of them would do.
 
 Everything here is what the model computes, taken apart: no approximation, no sample.
 """
@@ -6,7 +6,7 @@ Everything here is what the model computes, taken apart: no approximation, no sa
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,8 @@ from model.evaluation import evaluate
 from model.lightgcn import factor_scorer
 from model.splits import PROTOCOLS, Split
 from model.trained import TrainedModel
-from model.viewers import Viewer, user_viewer
-from prediction import Scores, score_all
 
+LAST, MEAN = "last layer alone", "mean of layers 0 to k"  # of `Smoothing.kind`
 DEPTH = 8  # layers in the over-smoothing lab, as many as a model may have
 
 
@@ -96,7 +95,7 @@ class Smoothing:
     """What one more layer does, to the last layer alone or to the mean of the layers up to it.
 
     Attributes:
-        kind: "last layer alone" or "mean of the layers".
+        kind: `LAST` or `MEAN`.
         users, films: mean cosine of all pairs of users, of all pairs of films, −1 to 1.
         ndcg: NDCG@20 on the validation ratings.
     """
@@ -106,9 +105,6 @@ class Smoothing:
     users: float
     films: float
     ndcg: float
-
-
-LAST, MEAN = "last layer alone", "mean of layers 0 to k"
 
 
 def smoothing(data: MovieData, model: TrainedModel, depth: int = DEPTH) -> list[Smoothing]:
@@ -151,132 +147,3 @@ def mean_cosine(rows: NDArray[np.floating]) -> float:
     if n < 2:
         return float("nan")
     return float((np.square(directions.sum(axis=0)).sum() - n) / (n * (n - 1)))
-
-
-# --- one step of learning -------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class BprStep:
-    """One plain gradient step on E(0) for one triple (user, positive film, negative film).
-
-    Attributes:
-        positive, negative: the scores f_u·f_i and f_u·f_j, before and after.
-        loss: −log σ(positive − negative), before and after.
-        pull: σ(negative − positive) before the step, 0 to 1: how strongly the triple teaches.
-        coupling: float64 [3, 3], how much a push on one of (user, positive, negative) moves the
-            final embedding of another, because they share neighbours: rows of P², P the layer mean.
-    """
-
-    positive: tuple[float, float]
-    negative: tuple[float, float]
-    loss: tuple[float, float]
-    pull: float
-    coupling: NDArray[np.float64]
-
-
-def bpr_step(
-    adjacency: sparse.csr_array,
-    model: TrainedModel,
-    rows: tuple[int, int, int],
-    step: float,
-) -> BprStep:
-    """E(0) ← E(0) − step · ∂loss/∂E(0), exact through the propagation.
-
-    F = P E(0) with P = (I + Ê + … + Ê^K)/(K+1), symmetric. So ∂loss/∂E(0) = P G, where G holds the
-    gradient by F in three rows, and F moves by −step · P² G. Of P², nine numbers are needed.
-
-    Args:
-        adjacency: Ê [n_nodes, n_nodes].
-        rows: of user, positive film and negative film.
-        step: the size of the step.
-    """
-    chosen = np.zeros((adjacency.shape[0], 3))
-    chosen[rows, range(3)] = 1.0
-    layers = model.config.layers
-    spread = np.mean(list(propagated(adjacency, chosen, layers)), axis=0)  # P's three columns
-    final = spread.T @ model.e0  # f_u, f_i, f_j  [3, dim]
-    coupling = spread.T @ spread
-    user, liked, other = final
-    pull = float(1 / (1 + np.exp(user @ liked - user @ other)))
-    gradient = pull * np.stack([other - liked, -user, user])  # G  [3, dim]
-    moved = final - step * coupling @ gradient
-    scores = [(float(f[0] @ f[1]), float(f[0] @ f[2])) for f in (final, moved)]
-    losses = [float(np.logaddexp(0.0, bad - good)) for good, bad in scores]
-    return BprStep(
-        positive=(scores[0][0], scores[1][0]),
-        negative=(scores[0][1], scores[1][1]),
-        loss=(losses[0], losses[1]),
-        pull=pull,
-        coupling=coupling,
-    )
-
-
-# --- what if --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class WhatIf:
-    """The user after one rating was added or removed, E(0) unchanged."""
-
-    data: MovieData
-    model: TrainedModel
-    viewer: Viewer
-    scores: Scores
-
-
-def what_if(
-    data: MovieData, model: TrainedModel, user: int, movie: int, stars: float | None
-) -> WhatIf:
-    """Propagate E(0) over the graph with one edge added or removed: no retraining, no shortcut.
-
-    Args:
-        stars: of the added rating; None removes the rating.
-
-    Raises:
-        ValueError: the rating to add is there already, or the one to remove is not.
-    """
-    changed = with_rating(data, user, movie, stars)
-    layers = list(propagated(normalised_adjacency(changed.ratings), model.e0, model.config.layers))
-    share = np.float32(1 / len(layers))
-    below = sum(layers[:-1], np.zeros_like(model.e0)) * share
-    final = below + layers[-1] * share
-    films = final[data.n_users :].copy()
-    films[changed.movie_degree == 0] = 0.0  # as in training: no edge, no evidence
-    moved = replace(
-        model,
-        user_factors=final[: data.n_users],
-        movie_factors=films,
-        movie_messages=below[data.n_users :],
-        fingerprint=changed.fingerprint,
-    )
-    viewer = user_viewer(changed, moved, user)
-    # The contents of the films did not change: the scores reuse the ones computed already.
-    return WhatIf(changed, moved, viewer, score_all(data, moved, viewer))
-
-
-def with_rating(data: MovieData, user: int, movie: int, stars: float | None) -> MovieData:
-    """The data with one rating added (`stars`) or removed (None)."""
-    begin = int(data.ratings.indptr[user])
-    rated = data.rated_by(user)
-    place = int(np.searchsorted(rated, movie))
-    there = place < len(rated) and rated[place] == movie
-    if there == (stars is not None):
-        raise ValueError("The rating is there already." if there else "There is no such rating.")
-    ratings, at = data.ratings, begin + place
-    indptr = ratings.indptr.copy()
-    if stars is None:
-        values, indices = np.delete(ratings.data, at), np.delete(ratings.indices, at)
-        times = np.delete(data.timestamps, at)
-        indptr[user + 1 :] -= 1
-    else:
-        values = np.insert(ratings.data, at, np.float32(stars))
-        indices = np.insert(ratings.indices, at, movie)
-        times = np.insert(data.timestamps, at, 0)
-        indptr[user + 1 :] += 1
-    return replace(
-        data,
-        ratings=sparse.csr_array((values, indices, indptr), shape=ratings.shape),
-        timestamps=times,
-        fingerprint=f"{data.fingerprint} {user} {movie} {stars}",
-    )

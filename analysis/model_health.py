@@ -6,17 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
-from sklearn.preprocessing import normalize
 
-from data_preparation import MovieData, normalised_adjacency
+from data_preparation import MovieData
 from model.baselines import popularity
-from model.evaluation import RankingReport, evaluate
-from model.lightgcn import to_torch, train_scorer
+from model.evaluation import RankingReport, evaluate, top_k
 from model.splits import PROTOCOLS, Split
-from model.trained import TrainedModel
+from model.trained import TrainedModel, measured_scorer
 from model.viewers import tag_profiles
 from model_training import train
 from prediction import DEFAULT_TAG_WEIGHT, blend
@@ -47,7 +44,8 @@ class Exposure:
 def exposure(data: MovieData, model: TrainedModel, k: int = 10) -> Exposure:
     """The top-K lists of every user, as the tab Recommendations makes them without filters."""
     movies = np.flatnonzero(data.movie_degree)
-    features = data.content_features
+    every, order = np.ones(data.n_movies, bool), np.arange(data.n_movies)
+    features, length = data.content_features, min(k, data.n_movies)
     profiles = tag_profiles(data.ratings, features)
     hybrid = np.zeros(data.n_movies, np.int64)
     graph_only = np.zeros(data.n_movies, np.int64)
@@ -57,18 +55,10 @@ def exposure(data: MovieData, model: TrainedModel, k: int = 10) -> Exposure:
         tags = (profiles[users] @ features.T).toarray().astype(np.float32)
         rated = data.ratings[users].toarray() > 0
         graph_part, tag_part = blend(graph, tags, rated, DEFAULT_TAG_WEIGHT)
-        _count_top(graph_part + tag_part, rated, k, hybrid)
-        _count_top(graph, rated, k, graph_only)
+        for scores, counts in ((graph_part + tag_part, hybrid), (graph, graph_only)):
+            top = top_k(scores, rated, every, length, order)
+            np.add.at(counts, top[top >= 0], 1)
     return Exposure(k, movies, hybrid[movies], graph_only[movies], data.movie_degree[movies])
-
-
-def _count_top(
-    scores: NDArray[np.float32], rated: NDArray[np.bool_], k: int, counts: NDArray[np.int64]
-) -> None:
-    """Add the films of each row's top K to `counts`; rated films are no candidates."""
-    best = torch.from_numpy(np.where(rated, -np.inf, scores)).topk(min(k, scores.shape[1]))
-    possible = np.isfinite(best.values.numpy())
-    np.add.at(counts, best.indices.numpy()[possible], 1)
 
 
 def lorenz(counts: NDArray[np.integer]) -> pd.DataFrame:
@@ -159,7 +149,7 @@ def similarities(
     kind "random pairs" or "nearest pairs" (a film with its nearest), mean (of the kind); both from
     a sample of the films. Empty with fewer than three films.
     """
-    directions = normalize(model.movie_factors[model.movie_factors.any(axis=1)])
+    directions = model.directions[model.directions.any(axis=1)]
     n = len(directions)
     if n < 3:
         return pd.DataFrame(columns=["kind", "low", "high", "share"])
@@ -237,8 +227,7 @@ def held_out_reports(
 ) -> tuple[RankingReport, RankingReport]:
     """The model's and the popularity baseline's test reports; the means of the first are
     `model.test_metrics`."""
-    adjacency = to_torch(normalised_adjacency(split.train))
-    scorer = train_scorer(adjacency, torch.tensor(model.e0), model.config.layers, data.n_users)
+    scorer = measured_scorer(data, model, split)
     return evaluate(scorer, split, "test"), evaluate(popularity(split.train), split, "test")
 
 

@@ -13,7 +13,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.stats import rankdata
-from sklearn.preprocessing import normalize
 
 from analysis.tags import film_tags
 from data_preparation import MovieData
@@ -46,14 +45,14 @@ def tag_predictability(
         first.
     """
     carries = film_tags(data)
-    rated = model.movie_factors.any(axis=1)
+    rated = model.directions.any(axis=1)
     movies = np.flatnonzero((np.diff(carries.indptr) > 0) & rated)
     films_with = np.asarray(carries[movies].sum(axis=0)).ravel()
     tags = np.flatnonzero((films_with >= min_films) & (films_with < len(movies)))
     if not len(tags) or len(movies) < 2 * _FOLDS:
         return pd.DataFrame(columns=list(_COLUMNS))
     truth = carries[movies][:, tags].toarray() > 0  # [n_films, n_tags]
-    directions = normalize(model.movie_factors[movies].astype(np.float64))
+    directions = model.directions[movies].astype(np.float64)
     scores = _held_out_scores(directions, truth, seed)
     popular = np.repeat(data.movie_degree[movies][:, None].astype(float), len(tags), axis=1)
     table = pd.DataFrame(
@@ -144,7 +143,7 @@ def measure_suggestions(
     """
     carries = film_tags(data)
     rows, columns = carries.nonzero()
-    rated = np.any(model.movie_factors != 0, axis=1)[rows]
+    rated = np.any(model.directions != 0, axis=1)[rows]
     rows, columns = rows[rated], columns[rated]
     if len(rows) < _FOLDS:
         return None
@@ -210,7 +209,7 @@ def _fold_precision(
 
 def film_cosines(model: TrainedModel, films: NDArray[np.int64]) -> NDArray[np.float32]:
     """Cosines to every film, [n_films, n_movies]; −1 to itself and to films without ratings."""
-    directions = normalize(model.movie_factors)
+    directions = model.directions
     cosine = directions[films] @ directions.T
     cosine[np.arange(len(films)), films] = -1
     cosine[:, ~directions.any(axis=1)] = -1

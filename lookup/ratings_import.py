@@ -1,56 +1,71 @@
-"""Own ratings from a file: MovieLens, Letterboxd or IMDb CSV → stars by film, and a report.
+"""Own ratings from a file: an export or a plain CSV → stars by film, and a report of every line.
 
-Every line of the file is reported, no film is guessed, and the file's text stays mere text.
+Reading the bytes, telling the format and knowing the films lie in `lookup/imports/`; here lines are
+judged, and what they say of the same film is weighed up. No film is guessed, and the file's text
+stays mere text.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-import unicodedata
 from collections import Counter, defaultdict
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 
 import pandas as pd
 
-from data_preparation import MovieData, display_name
-from sources.movielens_files import MAX_STARS, MIN_STARS
+from data_preparation import MovieData
+from lookup.imports.files import MAX_BYTES, MAX_ROWS, ONE_PERSON, RatingsFileError, read_table
+from lookup.imports.formats import (
+    Line,
+    Points,
+    Scale,
+    ScaleError,
+    find_scale,
+    read_lines,
+    recognise,
+)
+from lookup.imports.titles import Certainty, Match, TitleIndex, title_key
 
-MAX_BYTES = 5 * 2**20
-MAX_ROWS = 20_000  # ratings; MovieLens' most active person has 2,698
-MATCHED, ABSENT, AMBIGUOUS = "matched", "not in the catalogue", "ambiguous"
+__all__ = [
+    "MAX_BYTES",
+    "MAX_ROWS",
+    "ImportedRatings",
+    "LineToConfirm",
+    "Points",
+    "RatingsFileError",
+    "ScaleError",
+    "TitleIndex",
+    "read_ratings_file",
+    "title_key",
+]
+
+MATCHED, TO_CONFIRM, ABSENT = "matched", "to confirm", "not in the catalogue"
 NOT_RATED, OUT_OF_RANGE = "not rated", "out of range"
-RATED_TWICE, UNREADABLE = "rated twice", "unreadable"
-STATUSES = (MATCHED, ABSENT, AMBIGUOUS, NOT_RATED, OUT_OF_RANGE, RATED_TWICE, UNREADABLE)
-
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)", re.ASCII)
-_ID = re.compile(r"\d{1,18}", re.ASCII)  # more digits fit no int64, and thousands upset int()
-_DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,18}", re.ASCII)
-_NO_YEAR = -9  # not within a year of any year
-_ONE_PERSON = "choose a file with the ratings of one person"
-
-
-class _Format(NamedTuple):
-    """One site's export, by the names of its columns."""
-
-    name: str
-    needed: tuple[str, ...]  # first what tells the film, last the rating
-    title: str
-    date: str
-    step: float  # from one rating to the next; it is half a star
-
-
-_FORMATS = _IMDB, _MOVIELENS, _LETTERBOXD = (
-    _Format("IMDb", ("Const", "Your Rating"), "Title", "Date Rated", 1.0),
-    _Format("MovieLens", ("movieId", "rating"), "title", "timestamp", 0.5),
-    _Format("Letterboxd", ("Name", "Year", "Rating"), "Name", "Date", 0.5),
+RATED_TWICE, UNCERTAIN, UNREADABLE = "rated twice", "uncertain", "unreadable"
+STATUSES = (
+    *(MATCHED, TO_CONFIRM, ABSENT, NOT_RATED, OUT_OF_RANGE),
+    *(RATED_TWICE, UNCERTAIN, UNREADABLE),
 )
 
 
-class RatingsFileError(ValueError):
-    """The file cannot be used; the message is one sentence to show to the user."""
+@dataclass(frozen=True)
+class LineToConfirm:
+    """A line that may mean a film, or one of several.
+
+    Attributes:
+        line: where it begins in the file, from 1.
+        title: title and year as in the file.
+        stars: 0.5–5 in halves.
+        movies: inner ids of the films that it may mean, the likeliest first.
+        day: the date of the rating, if the file has one.
+    """
+
+    line: int
+    title: str
+    stars: float
+    movies: tuple[int, ...]
+    day: date | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,194 +73,229 @@ class ImportedRatings:
     """What a file holds.
 
     Attributes:
-        format: "MovieLens", "Letterboxd" or "IMDb".
+        format: "IMDb", "Letterboxd", "MovieLens", "TMDB", "Trakt" or "CSV".
         stars: inner movie id → stars, 0.5–5 in halves; one entry per "matched" line.
+        dates: inner movie id → date of the rating, for those of `stars` where the file has one.
+        to_confirm: the lines that someone has to decide, in the order of the file.
         rows: one row per line that is not blank: line (from 1, where it begins), title and rating
             (as in the file), status (of `STATUSES`), film (name and year, or ""), note (or "").
+        notes: sentences on how the file was read: archive, encoding, separator, scale.
+        points: what the ratings of the file were taken to be out of.
+        scale_open: whether the format leaves that open, so that someone may say it.
+        last_year: year of the newest film of the catalogue, None if unknown.
+        newer: lines that are not in the catalogue and of a film newer than that.
     """
 
     format: str
     stars: dict[int, float]
+    dates: dict[int, date]
+    to_confirm: tuple[LineToConfirm, ...]
     rows: pd.DataFrame
+    notes: tuple[str, ...]
+    points: Points
+    scale_open: bool
+    last_year: int | None
+    newer: int
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Lines by status, in the order of `STATUSES`, those without any left out."""
+        counts = Counter(self.rows["status"])
+        return {status: counts[status] for status in STATUSES if counts[status]}
+
+    @property
+    def single_candidates(self) -> dict[int, float]:
+        """Stars of the lines to confirm that may mean one film only, and alone mean it.
+
+        All of these can be taken with one click. Inner movie id → stars.
+        """
+        claims = Counter(movie for line in self.to_confirm for movie in line.movies)
+        single = (line for line in self.to_confirm if len(line.movies) == 1)
+        return {
+            line.movies[0]: line.stars
+            for line in single
+            if claims[line.movies[0]] == 1 and line.movies[0] not in self.stars
+        }
 
     @property
     def summary(self) -> str:
         """One sentence: how many lines matched, and what became of the others."""
-        counts = Counter(self.rows["status"])
-        others = ", ".join(f"{counts[key]:,} {key}" for key in STATUSES[1:] if counts[key])
+        counts = self.counts
+        others = ", ".join(f"{n:,} {status}" for status, n in counts.items() if status != MATCHED)
         lines = f"{len(self.rows):,} line{'s' * (len(self.rows) != 1)} ({self.format})"
-        return f"Matched {counts[MATCHED]:,} of {lines}{'; ' * bool(others)}{others}."
+        return f"Matched {counts.get(MATCHED, 0):,} of {lines}{'; ' * bool(others)}{others}."
 
 
-def title_key(title: str) -> str:
-    """What equal titles share: letters and digits, without case, accents and an English article.
-
-    "Matrix, The" and "The Matrix", "WALL·E" and "Wall-E", "8½" and "8 1/2" have the same key.
-    """
-    if len(title) > 500:
-        return title  # no film's; NFKD takes quadratic time over a long run of accents
-    if "(" not in title:
-        title = display_name(title)  # the article to the front; it would cut a title at a bracket
-    # NFKD splits accents off; like punctuation and spaces, they are not word characters.
-    text = unicodedata.normalize("NFKD", title).casefold().replace("&", "and")
-    return re.sub(r"^(the|an?) (?=.*\w)|[\W_]+", "", text) or "".join(text.split())
-
-
-@dataclass(frozen=True, eq=False)
-class TitleIndex:
-    """Films by title and by id; `TitleIndex.of` makes it once per dataset, nobody changes it.
-
-    Attributes:
-        films, years: display title ("Heat (1995)") and year (or `_NO_YEAR`) by inner movie id.
-        found: inner ids by ("title", `title_key` of the title or of one in brackets), ("part", that
-            of what a colon or dash sets off), ("imdb", number or -1 if unknown) and ("raw", id).
-    """
-
-    films: list[str]
-    years: list[int]
-    found: dict[tuple[str, str | int], list[int]]
-
-    @classmethod
-    def of(cls, data: MovieData) -> TitleIndex:
-        names, imdb_ids = data.movies["name"].tolist(), data.movies["imdb_id"].tolist()
-        years = data.movies["year"].fillna(_NO_YEAR).astype(int).tolist()
-        whole = data.movies["title"].str.replace(r"\s*\(\d{4}([–-]\d{4})?\)\s*$", "", regex=True)
-        others = whole.str.findall(r"\((?:a\.k\.a\. )?([^()]+)\)").tolist()
-        found: dict[tuple[str, str | int], list[int]] = defaultdict(list)
-        for film, name in enumerate(names):
-            titles = {name, whole[film], *others[film]}
-            keys: set[tuple[str, str | int]] = {("title", title_key(title)) for title in titles}
-            keys |= {("part", title_key(part)) for part in re.split(": | - ", name) if part != name}
-            keys.add(("imdb", int(imdb_ids[film]) if _ID.fullmatch(imdb_ids[film]) else -1))
-            for key in keys | {("raw", int(data.movie_ids[film]))}:
-                found[key].append(film)
-        dated = zip(names, years, strict=True)
-        films = [name if year == _NO_YEAR else f"{name} ({year})" for name, year in dated]
-        return cls(films, years, dict(found))
-
-    def find(self, title: str, year: int | None) -> tuple[list[int], bool]:
-        """Films that go by the title, and whether title and year together decide for one.
-
-        Of that year; else a year off, as a festival and the cinemas can lie in two years; else, not
-        decided, where a year is unknown or the title is but a part of the film's ("Star Wars").
-        """
-        key = title_key(title)
-        same, part = (self.found.get((kind, key), []) for kind in ("title", "part"))
-        if year is None:
-            return same, False
-        for films, difference in ((same, 0), (same, 1), (part, 0)):
-            near = [film for film in films if abs(self.years[film] - year) <= difference]
-            if near:
-                return near, len(near) == 1 and films is same
-        return [film for film in same if self.years[film] == _NO_YEAR], False
-
-
-def read_ratings_file(content: bytes, data: MovieData | TitleIndex) -> ImportedRatings:
-    """Read one person's ratings (UTF-8, at most `MAX_BYTES` and `MAX_ROWS`) and find the films.
+def read_ratings_file(
+    content: bytes, data: MovieData | TitleIndex, points: Points | None = None
+) -> ImportedRatings:
+    """Read one person's ratings and find the films.
 
     Of several lines on a film the last by date counts, or by position; one without a date is older.
-    A caller who keeps `TitleIndex.of(data)` passes that instead; making it takes some 0.5 s.
+    A line that only nearly names a film (a year off) never takes the place of one that does.
+
+    Args:
+        content: an export of IMDb, Letterboxd, MovieLens, TMDB or Trakt or a plain CSV file, or a
+            ZIP archive with one; at most `MAX_BYTES` and `MAX_ROWS`.
+        data: a caller who keeps `TitleIndex.of(data)` passes that; making it takes some 0.5 s.
+        points: what the ratings are out of, if someone said so; else it is found out.
 
     Raises:
         RatingsFileError: the file as a whole cannot be used. A bad line is only reported.
     """
     index = data if isinstance(data, TitleIndex) else TitleIndex.of(data)
-    (_, *header), *body = _read_table(content)
-    form = _recognise(header)
-    if not body:
-        raise RatingsFileError(f"The {form.name} file has no ratings; rate films and export again.")
-    rows = pd.DataFrame([_judge(line, header, form, index) for line in body])
-    if rows.loc[(rows["user"] != "") & (rows["status"] != UNREADABLE), "user"].nunique() > 1:
-        raise RatingsFileError(f"The file's userIds are those of several people; {_ONE_PERSON}.")
-    counted = rows[rows["status"] == MATCHED].sort_values("date", kind="stable")
-    last = counted.drop_duplicates("movie", keep="last").sort_index()
-    earlier = counted.drop(index=last.index)
-    instead = earlier["movie"].map(last.set_index("movie")["line"])
-    rows.loc[earlier.index, "status"] = RATED_TWICE
-    rows.loc[earlier.index, "note"] = [f"Line {line} counts instead." for line in instead]
-    stars = dict(zip(last["movie"].tolist(), last["stars"].tolist(), strict=True))
-    return ImportedRatings(form.name, stars, rows.drop(columns=["user", "date", "stars", "movie"]))
+    table = read_table(content)
+    form = recognise(table)
+    lines = read_lines(table, form)
+    people = {line.person for line in lines if line.person and not line.fault}
+    if len(people) > 1:
+        raise RatingsFileError(f"The file's userIds are those of several people; {ONE_PERSON}.")
+    scale = find_scale(lines, form, points)
+    judged = _weigh([_judge(line, scale, index) for line in lines], index)
+    counted = [item for item in judged if item.status == MATCHED]
+    missing = [item.line.year for item in judged if item.status == ABSENT]
+    last = index.last_year
+    return ImportedRatings(
+        format=form.name,
+        stars={item.match.movies[0]: item.stars for item in counted},
+        dates={item.match.movies[0]: item.line.day for item in counted if item.line.day},
+        to_confirm=tuple(
+            LineToConfirm(
+                item.line.line, item.line.label, item.stars, item.match.movies, item.line.day
+            )
+            for item in judged
+            if item.status == TO_CONFIRM
+        ),
+        rows=pd.DataFrame([_row(item, index) for item in judged]),
+        notes=(*table.notes, *_scale_note(scale)),
+        points=scale.points,
+        scale_open=form.points == 5,
+        last_year=last,
+        newer=sum(year is not None and last is not None and year > last for year in missing),
+    )
 
 
-def _read_table(content: bytes) -> list[tuple[Any, ...]]:
-    """(line where it begins, *fields) of the header and each row; blank ones are left out."""
-    if len(content) > MAX_BYTES:
-        raise RatingsFileError(f"The file is larger than {MAX_BYTES >> 20} MiB; {_ONE_PERSON}.")
-    if b"\0" in content:  # also in ZIP and UTF-16
-        raise RatingsFileError("The file is not plain text; unpack it, or save it as CSV UTF-8.")
-    table, start = [], 1
-    try:
-        text = io.StringIO(content.decode("utf-8-sig"), newline="")
-        reader = csv.reader(text, strict=True)  # else an open quotation mark swallows the rest
-        for fields in reader:
-            if any(map(str.strip, fields)):
-                table.append((start, *map(str.strip, fields)))
-            if len(table) > MAX_ROWS + 1:
-                raise RatingsFileError(f"The file has over {MAX_ROWS:,} ratings; {_ONE_PERSON}.")
-            start = reader.line_num + 1
-    except UnicodeDecodeError:
-        raise RatingsFileError("The file is not in UTF-8; save it as CSV UTF-8.") from None
-    except csv.Error:
-        sentence = f"Line {start} is not CSV (a quotation mark out of place?); export it again."
-        raise RatingsFileError(sentence) from None
-    if not table:
-        raise RatingsFileError("The file is empty; export your ratings and choose that file.")
-    return table
+def _scale_note(scale: Scale) -> tuple[str, ...]:
+    if not scale.converted:
+        return ()
+    return (f"Read as ratings out of {scale.points}: {scale.points} gives 5 stars.",)
 
 
-def _recognise(header: list[str]) -> _Format:
-    for form in _FORMATS:
-        lacking = [name for name in form.needed if header.count(name) != 1]
-        if not lacking:
-            return form
-        if form.needed[0] in header:
-            needs = f"The {form.name} file needs the column {lacking[0]} once"
-            raise RatingsFileError(f"{needs}; export your ratings again and choose that file.")
-    known = " or ".join(f"{form.name} ({', '.join(form.needed)})" for form in _FORMATS)
-    sentence = f"The file does not begin with the columns, set off by commas, of {known}"
-    raise RatingsFileError(f"{sentence}; export your ratings there and choose that file.")
+# --- lines ----------------------------------------------------------------------------------------
 
 
-def _judge(read: tuple, header: list[str], form: _Format, index: TitleIndex) -> dict[str, Any]:
-    """The line of the report, with its date (sorts as text), stars and inner movie id (or -1)."""
-    line, *fields = read
-    row = defaultdict(str, zip(header, fields, strict=False))
-    rating, date, step = row[form.needed[-1]], row[form.date], form.step
-    films, sure, note = _find(row, form, index)
-    stars = float(rating) / step / 2 if _NUMBER.fullmatch(rating) else 0.0
-    if len(fields) != len(header):
-        status, sure, note = UNREADABLE, False, f"{len(fields)} fields instead of {len(header)}."
-    elif not rating and not note:
-        status = NOT_RATED
-    elif note or not _NUMBER.fullmatch(rating):
-        status, note = UNREADABLE, note or "The rating is not a number."
-    elif not (MIN_STARS <= stars <= MAX_STARS and (2 * stars).is_integer()):
-        status, note = OUT_OF_RANGE, f"Allowed: {step:g} to {10 * step:g} in steps of {step:g}."
-    elif films and not sure:
-        status, note = AMBIGUOUS, " or ".join(index.films[film] for film in films[:3]) + "?"
-    else:
-        status, note = (MATCHED, "") if sure else (ABSENT, row["Title Type"])
-    title = row[form.title] or f"{form.needed[0]} {row[form.needed[0]]}"
-    title = f"{title} ({row['Year']})" if row["Year"] else title
-    movie, film = (films[0], index.films[films[0]]) if sure else (-1, "")
-    date = date.zfill(18) if _DATE.fullmatch(date) else ""
-    report = {"line": line, "title": title, "rating": rating, "status": status, "film": film}
-    rest = {"note": note, "user": row["userId"], "date": date, "stars": stars, "movie": movie}
-    return report | rest
+@dataclass(frozen=True)
+class _Judged:
+    """A line, what it may mean, and what becomes of it."""
+
+    line: Line
+    match: Match
+    status: str
+    note: str = ""
+    stars: float = 0.0
 
 
-def _find(row: dict[str, str], form: _Format, index: TitleIndex) -> tuple[list[int], bool, str]:
-    """Films that fit, whether that decides for one, and what makes the line unreadable or ""."""
-    key = row[form.needed[0]]
-    number = key.removeprefix("tt") if form is _IMDB else key
-    if not key or (form is not _LETTERBOXD and not _ID.fullmatch(number)):
-        return [], False, f"The {form.needed[0]} is missing or not one of {form.name}."
-    if form is not _LETTERBOXD:
-        films = index.found.get(("imdb" if form is _IMDB else "raw", int(number)), [])
-        if films or form is _MOVIELENS or re.search("(?i)series|episode|game", row["Title Type"]):
-            return films, len(films) == 1, ""
-    year = int(row["Year"]) if re.fullmatch(r"[0-9]{4}", row["Year"]) else None
-    films, sure = index.find(row[form.title], year)
-    if form is _IMDB:  # a film whose number is known has another number than this line
-        films = [film for film in films if film in index.found.get(("imdb", -1), [])]
-    return films, sure and bool(films), ""
+def _judge(line: Line, scale: Scale, index: TitleIndex) -> _Judged:
+    match = Match() if line.fault else _find(line, index)
+    stars = None if line.value is None else scale.stars(line.value)
+    if line.fault:
+        return _Judged(line, match, UNREADABLE, line.fault)
+    if not line.rating:
+        return _Judged(line, match, NOT_RATED)
+    if stars is None or line.value is None:
+        return _Judged(line, match, OUT_OF_RANGE, scale.allowed)
+    if not match.movies:
+        return _Judged(line, match, ABSENT, line.kind or _too_new(line, index), stars)
+    if not match.sure:
+        names = " or ".join(index.films[film] for film in match.movies[:3])
+        more = f" or {len(match.movies) - 3} more" if len(match.movies) > 3 else ""
+        return _Judged(line, match, TO_CONFIRM, f"{names}{more}?", stars)
+    note = ""
+    if match.certainty == Certainty.YEAR_OFF:
+        note = f"A year off: {index.years[match.movies[0]]} in the catalogue."
+    elif stars * scale.points != 5 * line.value:
+        note = f"Rounded to {stars:g} stars."
+    return _Judged(line, match, MATCHED, note, stars)
+
+
+def _too_new(line: Line, index: TitleIndex) -> str:
+    last = index.last_year
+    if line.year is None or last is None or line.year <= last:
+        return ""
+    return f"The catalogue ends with {last}."
+
+
+def _find(line: Line, index: TitleIndex) -> Match:
+    """By the ids of the line; by its titles only where no id says that it is another film."""
+    if line.raw is not None:
+        match = index.by_id("raw", line.raw)
+        if match.movies and not _contradicts(line, match.movies[0], index):
+            return match
+    for kind, number in (("imdb", line.imdb), ("tmdb", None if line.kind else line.tmdb)):
+        if number is not None:
+            match = index.by_id(kind, number)
+            if match.movies:
+                return match
+    if line.kind or not line.titles:
+        return Match()
+    match = index.find(line.titles, line.year)
+    films = tuple(film for film in match.movies if not _other_number(line, film, index))
+    return Match(films, match.certainty if films else Certainty.NONE)
+
+
+def _contradicts(line: Line, film: int, index: TitleIndex) -> bool:
+    """Whether a movie id is another catalogue's: neither title nor IMDb number is the film's."""
+    if line.imdb is not None and line.imdb == index.imdb[film]:
+        return False
+    return bool(line.titles) and index.keys[film].isdisjoint(map(title_key, line.titles))
+
+
+def _other_number(line: Line, film: int, index: TitleIndex) -> bool:
+    pairs = ((line.imdb, index.imdb[film]), (line.tmdb, index.tmdb[film]))
+    return any(own is not None and known not in (-1, own) for own, known in pairs)
+
+
+# --- what several lines say of a film -------------------------------------------------------------
+
+
+def _weigh(judged: Sequence[_Judged], index: TitleIndex) -> list[_Judged]:
+    """Of the lines that matched a film one stays so; the others are told which one counts."""
+    by_film: dict[int, list[int]] = defaultdict(list)
+    for place, item in enumerate(judged):
+        if item.status == MATCHED:
+            by_film[item.match.movies[0]].append(place)
+    result = list(judged)
+    for film, places in by_film.items():
+        best = max(judged[place].match.certainty for place in places)
+        top = [place for place in places if judged[place].match.certainty == best]
+        if best == Certainty.YEAR_OFF and len({judged[place].line.year for place in top}) > 1:
+            for place in top:  # two films of the file would be one of the catalogue
+                result[place] = replace(
+                    judged[place], status=TO_CONFIRM, note=f"{index.films[film]}?"
+                )
+            continue
+        counts = max(top, key=lambda place: (judged[place].line.when, place))
+        for place in places:
+            number = judged[counts].line.line
+            if place == counts:
+                continue
+            if place in top or judged[place].match.certainty > Certainty.YEAR_OFF:
+                note, status = f"Line {number} counts instead.", RATED_TWICE
+            else:
+                note = f"A year off {index.films[film]}, which line {number} rates; left out."
+                status = UNCERTAIN
+            result[place] = replace(judged[place], status=status, note=note)
+    return result
+
+
+def _row(item: _Judged, index: TitleIndex) -> dict[str, object]:
+    """The line of the report."""
+    film = index.films[item.match.movies[0]] if item.match.sure else ""
+    return {
+        "line": item.line.line,
+        "title": item.line.label,
+        "rating": item.line.rating,
+        "status": item.status,
+        "film": film if item.status not in (TO_CONFIRM, UNCERTAIN) else "",
+        "note": item.note,
+    }

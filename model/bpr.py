@@ -141,9 +141,9 @@ class Learner:
 
     def _prepare_hybrid(self, content: Content) -> None:
         config, graph = self.config, None
-        if config.warm_start or config.layers > 1:
+        if config.fitted or config.layers > 1:
             graph = build_graph(self.ratings, content, config)
-        if config.warm_start:
+        if config.fitted:
             assert graph is not None
             found = spectrum(graph, config.dim, config.seed)
             self.e0, self.values = torch.from_numpy(found.filtered(config.ridge)), found.values
@@ -171,8 +171,8 @@ class Learner:
             raise ValueError("Nobody has an unrated film left, so there is nothing to learn.")
         # The loss of a fitted start is read on a scale of its own, and Adam's steps are in units of
         # the spread of a random start, so that the settings mean the same for any start.
-        self.sharpness = self._sharpness() if config.warm_start else 1.0
-        spread = float(self.e0.std()) / RANDOM_STD if config.warm_start else 1.0
+        self.sharpness = self._sharpness() if config.fitted else 1.0
+        spread = float(self.e0.std()) / RANDOM_STD if config.fitted else 1.0
         self.e0.requires_grad_()
         self.optimizer = torch.optim.Adam(
             [self.e0], lr=config.learning_rate * (spread or 1.0), fused=True

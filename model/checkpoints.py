@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import logging
-import math
 import os
 import platform
-import shutil
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,10 +20,11 @@ import scipy
 import torch
 
 from data_preparation import MovieData
+from model import records
 from model.config import TrainingConfig
-from model.search import Trial
 from model.splits import PROTOCOLS
-from model.trained import EpochRecord, TrainedModel, assemble
+from model.trained import TrainedModel, assemble
+from sources.atomic import copy_into_place, replacing
 
 log = logging.getLogger(__name__)
 
@@ -63,22 +62,13 @@ def save_checkpoint(model: TrainedModel, path: Path) -> None:
         "saved_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     content |= {"version": CHECKPOINT_VERSION, "digest": _digest(content)}
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        with temporary.open("xb") as file:
+        with replacing(path) as file:
             torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            kept = temporary.with_suffix(".previous")
-            shutil.copy2(path, kept)
-            os.replace(kept, previous_checkpoint(path))
-        os.replace(temporary, path)
+            if path.exists():
+                copy_into_place(path, previous_checkpoint(path))
     except (OSError, RuntimeError) as error:
         raise CheckpointError(f"The model cannot be saved to {path}: {error}.") from None
-    finally:
-        for leftover in (temporary, temporary.with_suffix(".previous")):
-            _remove(leftover)
 
 
 def library_versions() -> dict[str, str]:
@@ -102,12 +92,6 @@ def _digest(content: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def _remove(path: Path) -> None:
-    """Away with a leftover; where that fails too, the first fault is the one to report."""
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
-
-
 def previous_checkpoint(path: Path) -> Path:
     """Where `save_checkpoint` keeps the file that it replaces."""
     return path.with_name(f"{path.stem}.previous{path.suffix}")
@@ -124,17 +108,18 @@ def restore_previous(data: MovieData, path: Path) -> TrainedModel:
     """
     previous = previous_checkpoint(path)
     model = load_checkpoint(data, previous)  # what does not load must not get into use
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         if path.exists():
-            shutil.copy2(path, temporary)
+            copy_into_place(path, aside)
         os.replace(previous, path)
-        if temporary.exists():
-            os.replace(temporary, previous)
+        if aside.exists():
+            os.replace(aside, previous)
     except OSError as error:
         raise CheckpointError(f"The previous model cannot be put back: {error}.") from None
     finally:
-        _remove(temporary)
+        with suppress(OSError):  # the first fault is the one to report
+            aside.unlink(missing_ok=True)
     return model
 
 
@@ -166,12 +151,14 @@ def load_checkpoint(data: MovieData, path: Path) -> TrainedModel:
             f"{path.name} was trained on other data than {data.directory.name}; train a new model."
         )
     try:
-        config = TrainingConfig(**content["config"])
+        config = records.config(content["config"])
         _check_arrays(data, content, config)  # first of all: the checksum copies them
         if content["digest"] != _digest(content):
             raise ValueError("its checksum differs")
         return _restore(data, content, config)
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
+    except (
+        *(LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError),
+    ) as error:
         log.warning("checkpoint %s refused: %s", path, error)
         raise CheckpointError(f"{path.name} is incomplete or damaged; train a new model.") from None
 
@@ -182,13 +169,12 @@ def _check_arrays(data: MovieData, content: Mapping[str, Any], config: TrainingC
     e0, values = content["e0"], content["values"]
     hybrid = config.model == "hybrid"
     rows = data.n_movies + (0 if hybrid else data.n_users)
-    fitted = hybrid and config.warm_start
     # A fitted start has no more columns than its graph has directions.
-    right = e0.shape[1] <= config.dim if fitted else e0.shape[1] == config.dim
+    right = e0.shape[1] <= config.dim if config.fitted else e0.shape[1] == config.dim
     expected = {
         "e0": ((rows, e0.shape[1]), torch.float32),
         "scale": ((data.n_movies if hybrid else 0,), torch.float32),
-        "values": ((e0.shape[1] if fitted else 0,), torch.float64),
+        "values": ((e0.shape[1] if config.fitted else 0,), torch.float64),
     }
     for name, (shape, kind) in expected.items():
         array = content[name]
@@ -200,44 +186,27 @@ def _check_arrays(data: MovieData, content: Mapping[str, Any], config: TrainingC
 
 def _restore(data: MovieData, content: Mapping[str, Any], config: TrainingConfig) -> TrainedModel:
     """The model of a checkpoint whose checksum is right; raises many types for wrong content."""
-    history = tuple(EpochRecord(**record) for record in content["history"])
-    numbers = [number for record in history for number in (record.loss, record.seconds)]
-    if not all(type(number) in (int, float) for number in numbers) or math.inf in map(abs, numbers):
-        raise ValueError("a loss or a time is no number")
-    trials = tuple(Trial(**trial) for trial in content["trials"])
-    if not all(isinstance(trial.changed, str) for trial in trials):
-        raise ValueError("a trial has no name")
-    overall = content["mean_stars"]
-    if type(overall) is not float or not 0 <= overall <= 5:
-        raise ValueError("the mean of the stars is out of range")
-    metrics = [content["test_metrics"], *(record.metrics for record in history)]
-    metrics += [content["watch_metrics"]] if content["watch_metrics"] else []
-    for values in metrics:
-        if "NDCG@20" not in values or not all(0 <= value <= 1 for value in values.values()):
-            raise ValueError("a metric is missing or out of range")
-    if [record.epoch for record in history] != list(range(len(history))):
-        raise ValueError("the history is not complete")
-    if type(content["best_epoch"]) is not int or content["best_epoch"] not in range(len(history)):
-        raise ValueError("the best epoch is unknown")
-    if content["protocol"] not in PROTOCOLS:
-        raise ValueError("the protocol is unknown")
+    history = records.history(content["history"])
+    test_metrics = records.metrics(content["test_metrics"])
+    watch_metrics = records.metrics(content["watch_metrics"])
+    measured = [test_metrics, *([watch_metrics] if watch_metrics else [])]
+    for values in (*measured, *(record.metrics for record in history)):
+        if "NDCG@20" not in values:
+            raise records.RecordError("a metric is missing")
     model = assemble(
         data,
         *(content[name].numpy() for name in _ARRAYS),
-        mean_stars=overall,
-        watch_metrics=content["watch_metrics"],
-        trials=trials,
+        mean_stars=records.number(content["mean_stars"], 0.0, 5.0),
         config=config,
-        protocol=content["protocol"],
+        protocol=records.one_of(PROTOCOLS)(content["protocol"]),
         history=history,
-        best_epoch=content["best_epoch"],
-        test_metrics=content["test_metrics"],
-        stop_reason=str(content["stop_reason"]),
-        test_intervals={
-            name: (float(low), float(high))
-            for name, (low, high) in content.get("test_intervals", {}).items()
-        },
-        refitted=content.get("refitted", False) is True,
+        best_epoch=records.kept_epoch(content["best_epoch"], history),
+        test_metrics=test_metrics,
+        watch_metrics=watch_metrics,
+        test_intervals=records.intervals(content["test_intervals"]),
+        trials=records.trials(content["trials"]),
+        stop_reason=records.text(content["stop_reason"]),
+        refitted=records.switch(content["refitted"]),
     )
     if not (np.isfinite(model.user_factors).all() and np.isfinite(model.movie_factors).all()):
         raise ValueError("E(0) gives factors that are not finite")

@@ -21,6 +21,8 @@ class Setting:
         low, high: the range of a number.
         models: the kinds of model on which it has an effect.
         fitted_only, learned_only: it matters only with a fitted start, only with epochs.
+        graph_only: it matters only where the hybrid graph is read: by a fitted start, or by
+            messages that travel on from K = 2.
     """
 
     name: str
@@ -33,6 +35,24 @@ class Setting:
     models: tuple[Kind, ...] = ("hybrid", "paper")
     fitted_only: bool = False
     learned_only: bool = False
+    graph_only: bool = False
+
+    def check(self, value: object) -> None:
+        """Raises ValueError, naming the setting and what it may be, for an impossible value."""
+        if self.choices:
+            if value not in self.choices:
+                options = ", ".join(self.choices)
+                raise ValueError(f"{self.name} must be one of {options}; got {value!r}.")
+        elif self.kind is bool:
+            if not isinstance(value, bool):
+                raise ValueError(f"{self.name} must be true or false; got {value!r}.")
+        else:
+            number = int if self.kind is int else (int, float)
+            right = isinstance(value, number) and not isinstance(value, bool)
+            if not right or not self.low <= value <= self.high:  # type: ignore[operator]
+                what = "a whole number" if self.kind is int else "a number"
+                shown = f"{self.low:g} to {self.high:g}"
+                raise ValueError(f"{self.name} must be {what} from {shown}; got {value!r}.")
 
 
 _HYBRID: tuple[Kind, ...] = ("hybrid",)
@@ -40,7 +60,7 @@ _HYBRID: tuple[Kind, ...] = ("hybrid",)
 
 def _share(name: str, label: str, what: str) -> Setting:
     text = f"How much {what} weigh in the graph, as a share of who rated what."
-    return Setting(name, float, label, text, 0.0, 100.0, models=_HYBRID, fitted_only=True)
+    return Setting(name, float, label, text, 0.0, 100.0, models=_HYBRID, graph_only=True)
 
 
 SETTINGS: dict[str, Setting] = {
@@ -79,7 +99,7 @@ SETTINGS: dict[str, Setting] = {
                 "validation for at most so long; 0 takes them as they are.", 0.0, 86_400.0,
                 models=_HYBRID, fitted_only=True),
         Setting("user_exponent", float, "User exponent a", "A person with n ratings weighs n^-a in "
-                "each edge.", 0.0, 1.0, models=_HYBRID, fitted_only=True),
+                "each edge.", 0.0, 1.0, models=_HYBRID, graph_only=True),
         Setting("film_exponent", float, "Film exponent b", "A film with n ratings weighs n^-b in "
                 "each edge and in what it sends.", 0.0, 1.0, models=_HYBRID),
         Setting("met_exponent", float, "Exponent where met c", "A film with n ratings is met with "
@@ -137,7 +157,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         for name, setting in SETTINGS.items():
-            _check(name, setting, getattr(self, name))
+            setting.check(getattr(self, name))
         if self.model == "paper" and self.epochs == 0:
             raise ValueError(
                 "epochs must be at least 1 for the paper's model, which starts random."
@@ -147,32 +167,28 @@ class TrainingConfig:
         if self.model == "hybrid" and not self.warm_start and self.epochs == 0:
             raise ValueError("epochs must be at least 1 for a random start.")
 
-
-def _check(name: str, setting: Setting, value: object) -> None:
-    if setting.choices:
-        if value not in setting.choices:
-            raise ValueError(f"{name} must be one of {', '.join(setting.choices)}; got {value!r}.")
-    elif setting.kind is bool:
-        if not isinstance(value, bool):
-            raise ValueError(f"{name} must be true or false; got {value!r}.")
-    else:
-        kinds = int if setting.kind is int else (int, float)
-        right = isinstance(value, kinds) and not isinstance(value, bool)
-        if not right or not setting.low <= value <= setting.high:  # type: ignore[operator]
-            what = "a whole number" if setting.kind is int else "a number"
-            raise ValueError(
-                f"{name} must be {what} from {setting.low:g} to {setting.high:g}; got {value!r}."
-            )
+    @property
+    def fitted(self) -> bool:
+        """Whether E(0) starts from the closed form, which the paper's model never does."""
+        return self.model == "hybrid" and self.warm_start
 
 
-def has_effect(config: TrainingConfig, name: str) -> bool:
-    """Whether changing this setting alone could change the model of this configuration."""
+def has_effect(name: str, model: Kind, warm_start: bool, epochs: int, layers: int) -> bool:
+    """Whether this setting makes a difference beside these values of the four that decide it."""
     setting = SETTINGS[name]
-    if config.model not in setting.models:
+    if model not in setting.models:
         return False
-    if setting.fitted_only and not config.warm_start:
+    fitted = model == "hybrid" and warm_start
+    if setting.fitted_only and not fitted:
         return False
-    return not (setting.learned_only and config.epochs == 0)
+    if setting.graph_only and not fitted and layers == 1:
+        return False
+    return not (setting.learned_only and epochs == 0)
+
+
+def searches(config: TrainingConfig) -> bool:
+    """Whether a training begins with a search."""
+    return config.fitted and config.search_seconds > 0
 
 
 PRESETS: dict[str, TrainingConfig] = {

@@ -8,18 +8,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from data_preparation import MovieData
-from model.config import TrainingConfig
+from model.config import TrainingConfig, searches
+from model.fitted_start import MAX_DENSE_NODES, ROUNDS
 from model.runs import Run
 
-# Seconds per unit of `epoch_work` and `start_work`, measured on one core with ml-latest-small;
+# Seconds per unit of `epoch_work` and `fit_work`, measured on one core with ml-latest-small;
 # replaced by what the last run on the same data took.
-_EPOCH_RATE, _START_RATE = 3e-10, 1.5e-9
+_EPOCH_RATE, _FIT_RATE = 3e-10, 1.2e-10
 _ROW_COST = 80  # of fetching a row at random and adding its gradient, against a streamed one
 _FLOAT = 4  # bytes
 _OVERHEAD = 60 * 2**20  # bytes: torch's own buffers
 _COPIES = 13  # E(0), its gradient, Adam's two moments, the best so far, F and what it is made from
+_FIT_COPIES = 6  # the eigenvectors, E(0), what is sent, met and kept of them
+_TABLES = 3  # of all pairs of nodes: YYᵀ, its eigenvectors, LAPACK's room to work
 _BATCH_COPIES = 3  # the rows of a batch, their gradient, the products
 _USERS_RANKED_AT_ONCE = 512
+_SEARCH_OVERTIME = 1.25  # the fits that end a search come after its budget
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,12 @@ class Estimate:
     memory: int
     calibrated: bool
 
+    def total_seconds(self, config: TrainingConfig, refit: bool) -> float:
+        """Of the whole training, at most."""
+        once = self.start_seconds + config.epochs * self.epoch_seconds
+        search = _SEARCH_OVERTIME * config.search_seconds if searches(config) else 0.0
+        return search + once * (2 if refit else 1)
+
 
 def epoch_work(n_ratings: int, n_nodes: int, config: TrainingConfig) -> float:
     """Multiplications of an epoch, up to a constant factor.
@@ -52,46 +62,75 @@ def epoch_work(n_ratings: int, n_nodes: int, config: TrainingConfig) -> float:
     return (steps + 1) * per_step * config.dim
 
 
-def start_work(n_ratings: int, n_nodes: int, config: TrainingConfig) -> float:
-    """Of everything before the first step, most of it the warm start."""
-    warm = 30 if config.warm_start else 1
-    return warm * (n_ratings * (1 + config.layers) + n_nodes) * config.dim
+def graph_nodes(data: MovieData) -> int:
+    """About how many nodes besides films the hybrid graph has, without building it."""
+    decades, years = 10, 100
+    content = len(data.tag_names) + len(data.genre_names) * (1 + decades) + years
+    return 2 * data.n_users + content + data.n_movies // 12  # about so many series
+
+
+def directions(data: MovieData, config: TrainingConfig) -> int:
+    """The embedding size that a configuration ends with."""
+    if config.fitted:
+        return min(config.dim, graph_nodes(data), data.n_movies)
+    return config.dim
+
+
+def fit_work(data: MovieData, config: TrainingConfig) -> float:
+    """Multiplications before the first step, up to a constant factor."""
+    if not config.fitted:
+        return float(data.n_ratings * config.dim)
+    nodes, dim = graph_nodes(data), directions(data, config)
+    if nodes <= MAX_DENSE_NODES:
+        solve = nodes**3 if dim > nodes // 3 else 2 * ROUNDS * nodes**2 * dim / 10
+        return float(solve + 2 * nodes**2 + 10 * data.n_ratings * dim)
+    return float(4 * ROUNDS * (2 * data.n_ratings + data.n_movies * dim / 10) * dim)
 
 
 def memory_bytes(data: MovieData, config: TrainingConfig) -> int:
     """At the peak, on top of what the app holds already."""
-    nodes = data.n_users + data.n_movies
-    batch = min(config.batch_size, data.n_ratings)
-    floats = _COPIES * nodes * config.dim
-    floats += _BATCH_COPIES * batch * (2 + config.negatives) * config.dim
-    floats += 3 * min(_USERS_RANKED_AT_ONCE, data.n_users) * data.n_movies
+    dim, batch = directions(data, config), min(config.batch_size, data.n_ratings)
+    floats = 3 * min(_USERS_RANKED_AT_ONCE, data.n_users) * data.n_movies
+    if config.fitted:
+        nodes = graph_nodes(data)
+        floats += _FIT_COPIES * data.n_movies * dim
+        floats += _TABLES * nodes**2 if nodes <= MAX_DENSE_NODES else 2 * nodes * dim
+    if config.epochs:
+        rows = data.n_movies + (data.n_users if config.model == "paper" else 0)
+        floats += _COPIES * rows * dim
+        floats += _BATCH_COPIES * batch * (2 + config.negatives) * dim
     return _OVERHEAD + _FLOAT * floats
 
 
 def estimate(data: MovieData, config: TrainingConfig, runs: Sequence[Run]) -> Estimate:
-    """From the newest run on the same data that finished an epoch, if there is one.
+    """From the newest runs on the same data, if there are any.
 
     Args:
         runs: newest first.
     """
-    nodes = data.n_users + data.n_movies
-    size = (data.n_ratings, nodes)
-    epoch_rate, start_rate, calibrated = _EPOCH_RATE, _START_RATE, False
-    for run in runs:
-        if run.fingerprint == data.fingerprint and len(run.history) > 1:
-            first, last = run.history[0], run.history[-1]
-            seconds = (last.seconds - first.seconds) / (len(run.history) - 1)
-            epoch_rate = seconds / epoch_work(*size, run.config)
-            if run.config.warm_start == config.warm_start:
-                start_rate = first.seconds / start_work(*size, run.config)
-            calibrated = True
-            break
+    size = (data.n_ratings, data.n_users + data.n_movies)
+    epoch_rate, fit_rate, calibrated = _EPOCH_RATE, _FIT_RATE, False
+    same_data = [run for run in runs if run.fingerprint == data.fingerprint and run.history]
+    alike = [run for run in same_data if _starts_alike(run.config, config)]
+    learned = [run for run in same_data if len(run.history) > 1]
+    if alike:
+        fit_rate = alike[0].history[0].seconds / fit_work(data, alike[0].config)
+        calibrated = True
+    if learned:
+        first, last = learned[0].history[0], learned[0].history[-1]
+        seconds = (last.seconds - first.seconds) / (len(learned[0].history) - 1)
+        epoch_rate = seconds / epoch_work(*size, learned[0].config)
+        calibrated = True
     return Estimate(
-        start_rate * start_work(*size, config),
+        fit_rate * fit_work(data, config),
         epoch_rate * epoch_work(*size, config),
         memory_bytes(data, config),
         calibrated,
     )
+
+
+def _starts_alike(one: TrainingConfig, other: TrainingConfig) -> bool:
+    return one.fitted == other.fitted
 
 
 def physical_memory() -> int | None:

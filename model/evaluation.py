@@ -136,16 +136,13 @@ def evaluate(
     tops, stars = [], []
     for begin in range(0, len(users), _USERS_PER_BATCH):
         batch = users[begin : begin + _USERS_PER_BATCH]
-        scores = np.array(scorer(batch), dtype=np.float32)  # [batch, n_movies], our own copy
+        scores = np.asarray(scorer(batch), dtype=np.float32)  # [batch, n_movies]
         if not np.isfinite(scores).all():
             raise ValueError("The model gives scores that are not finite: it cannot be measured.")
-        scores[known[batch].nonzero()] = -np.inf
-        scores[:, ~rankable] = -np.inf
-        # `take` keeps the rows together in memory; indexing would turn the table round.
-        best = torch.from_numpy(np.take(scores, order, axis=1)).topk(depth)
-        movies = order[best.indices.numpy()]  # [batch, depth]
-        stars.append(np.take_along_axis(held_out[batch].toarray(), movies, axis=1))
-        tops.append(np.where(np.isfinite(best.values.numpy()), movies, -1).astype(np.int32))
+        top = top_k(scores, known[batch], rankable, depth, order)
+        given = np.take_along_axis(held_out[batch].toarray(), np.maximum(top, 0), axis=1)
+        stars.append(np.where(top >= 0, given, 0))
+        tops.append(top)
     top, found = np.concatenate(tops), np.concatenate(stars)
     columns = ranking_metrics(found > 0, np.diff(held_out.indptr)[users], ks)
     liked = held_out[users] >= LIKED_STARS
@@ -182,3 +179,32 @@ def ranking_metrics(
         metrics[f"Recall@{k}"] = found[:, last] / at_least_one * any_held_out
         metrics[f"NDCG@{k}"] = gain[:, last] / ideal[np.minimum(k, at_least_one) - 1] * any_held_out
     return metrics
+
+
+def top_k(
+    scores: NDArray[np.float32],
+    known: NDArray[np.bool_] | sparse.csr_array,
+    rankable: NDArray[np.bool_],
+    depth: int,
+    order: NDArray[np.integer],
+) -> NDArray[np.int32]:
+    """The films with the highest scores, best first: the one rule of masking and ranking.
+
+    Args:
+        scores: float [batch, n_movies]; left as they are.
+        known: [batch, n_movies]; what each one knows already is no candidate.
+        rankable: bool [n_movies]; only these compete.
+        depth: length of the lists, at most n_movies.
+        order: a permutation in which the films are looked at, so that equal scores need not end
+            up by id.
+
+    Returns:
+        int32 [batch, depth], inner movie ids; −1 where no candidate is left.
+    """
+    masked = np.array(scores, dtype=np.float32)  # our own copy
+    masked[known.nonzero()] = -np.inf
+    masked[:, ~rankable] = -np.inf
+    # `take` keeps the rows together in memory; indexing would turn the table round.
+    best = torch.from_numpy(np.take(masked, order, axis=1)).topk(depth)
+    movies = order[best.indices.numpy()]
+    return np.where(np.isfinite(best.values.numpy()), movies, -1).astype(np.int32)

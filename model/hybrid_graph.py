@@ -78,13 +78,20 @@ def build_graph(
     Args:
         ratings: csr [n_users, n_movies], stars; equal stars everywhere make no taste.
         content: from `content_edges`; may be empty.
+
+    Returns:
+        Edges of `seen` and `taste` in the order of the ratings, one each, weight 0 included.
     """
     degree = np.bincount(ratings.indices, minlength=ratings.shape[1]).astype(np.float64)
-    films = sparse.diags_array(np.maximum(degree, 1.0) ** -settings.film_exponent)
-    support = sparse.diags_array(np.sqrt(degree / (degree + _SUPPORT)))
-    blocks = people_edges(ratings, settings.user_exponent)
-    blocks |= {kind: content[kind] @ support for kind in CONTENT_KINDS if kind in content}
-    blocks = {kind: sparse.csr_array(block @ films) for kind, block in blocks.items()}
+    films = np.maximum(degree, 1.0) ** -settings.film_exponent
+    supported = films * np.sqrt(degree / (degree + _SUPPORT))
+    blocks = {
+        kind: _weighted(block, films)
+        for kind, block in people_edges(ratings, settings.user_exponent).items()
+    }
+    blocks |= {
+        kind: _weighted(content[kind], supported) for kind in CONTENT_KINDS if kind in content
+    }
     unit = _weight(blocks[SEEN])
     scaled: dict[str, sparse.csr_array] = {}
     for kind, block in blocks.items():
@@ -130,6 +137,16 @@ def mean_stars(ratings: sparse.csr_array, overall: float) -> NDArray[np.float64]
     """
     total = np.asarray(ratings.sum(axis=1), np.float64).ravel()
     return (total + _MEAN_SHRINKAGE * overall) / (np.diff(ratings.indptr) + _MEAN_SHRINKAGE)
+
+
+def _weighted(block: sparse.csr_array, films: NDArray[np.float64]) -> sparse.csr_array:
+    """The edges times a weight per film.
+
+    A sparse product would drop edges of weight 0 and turn the order within a row round; BPR hides
+    ratings by their place among the edges (`HybridPropagation.without`).
+    """
+    values = block.data * films[block.indices]
+    return sparse.csr_array((values, block.indices, block.indptr), shape=block.shape)
 
 
 def _weight(block: sparse.csr_array) -> float:

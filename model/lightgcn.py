@@ -232,6 +232,8 @@ class HybridPropagation:
 
     def _smoothed(self, films: Tensor, hops: int) -> Tensor:
         """The mean of Ĝ^0 … Ĝ^hops times these rows, [n_movies, dim]; symmetric in Ĝ."""
+        if not hops:
+            return films
         total = films
         for _ in range(hops):
             assert self.edges is not None and self.back is not None
@@ -248,7 +250,7 @@ def met_scale(
     such vote: there it counts as 0.
     """
     power = _power(ratings, config.film_exponent + config.met_exponent)
-    if not config.warm_start:
+    if not config.fitted:
         return power
     sent, met = propagation.film_vectors(e0)
     self_vote = (sent / propagation.sent * met).sum(1).clamp(max=_MAX_SELF_VOTE)

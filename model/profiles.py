@@ -42,20 +42,14 @@ def profile_weights(ratings: sparse.csr_array, strength: float, overall: float) 
         strength: δ.
         overall: the mean of all ratings, to which each person's own level is shrunk.
     """
-    level = np.repeat(mean_stars(ratings, overall), np.diff(ratings.indptr))
-    above = ratings.data - level
+    counts = np.diff(ratings.indptr)
+    above = ratings.data - np.repeat(mean_stars(ratings, overall), counts)
     weights = np.where(above <= -CLEARLY_BELOW, 0.0, np.maximum(1 + strength * above, 0.0))
+    user = np.repeat(np.arange(len(counts)), counts)
+    speaks = np.bincount(user, weights > 0, minlength=len(counts)) > 0
+    weights = np.where(speaks[user], weights, np.minimum(above, 0.0))
     return sparse.csr_array(
         (weights.astype(np.float32), ratings.indices, ratings.indptr), shape=ratings.shape
-    )
-
-
-def aversion_weights(ratings: sparse.csr_array, overall: float) -> sparse.csr_array:
-    """stars − μ_u for all ratings, csr float32: for people none of whose films speaks in favour."""
-    level = np.repeat(mean_stars(ratings, overall), np.diff(ratings.indptr))
-    below = np.minimum(ratings.data - level, 0.0)
-    return sparse.csr_array(
-        (below.astype(np.float32), ratings.indices, ratings.indptr), shape=ratings.shape
     )
 
 

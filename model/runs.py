@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import math
-import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,24 +14,25 @@ from typing import Any
 
 import pandas as pd
 
+from model import records
 from model.config import TrainingConfig
+from model.records import RecordError
 from model.splits import PROTOCOLS
 from model.trained import EpochRecord
+from sources.atomic import replacing
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2
-_KINDS: dict[str, Any] = {  # of the fields of a run that are not checked otherwise
-    **dict.fromkeys(("data_name", "fingerprint"), str),
-    **dict.fromkeys(("stop_reason", "problem"), str | None),
-    **dict.fromkeys(("refit", "refitted"), bool),
-    "versions": dict,
-}
+FORMAT = 3
 OURS, POPULARITY, EASE, PREVIOUS = "LightGCN", "popularity", "EASE", "previous model"
 
 
 class RunError(RuntimeError):
     """A run cannot be written down; the message is one sentence to show to the user."""
+
+
+class _OtherFormatError(ValueError):
+    """A run that another version of this program wrote down."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +75,27 @@ class Run:
     versions: dict[str, str]
 
 
+_READERS: dict[str, records.Reader] = {  # of every field of a run
+    "id": records.text,
+    "started": records.moment,
+    "data_name": records.text,
+    "fingerprint": records.text,
+    "protocol": records.one_of(PROTOCOLS),
+    "config": records.config,
+    "refit": records.switch,
+    "history": records.history,
+    "to_beat": records.metrics,
+    "test": records.by_name(records.metrics),
+    "intervals": records.intervals,
+    "best_epoch": records.optional(records.whole),
+    "stop_reason": records.optional(records.text),
+    "problem": records.optional(records.text),
+    "refitted": records.switch,
+    "seconds": records.seconds,
+    "versions": records.by_name(records.text),
+}
+
+
 @dataclass(frozen=True)
 class RunHistory:
     """Runs, newest first, and a sentence for every file that could not be read."""
@@ -85,9 +105,9 @@ class RunHistory:
 
 
 def new_run_id(now: datetime | None = None) -> str:
-    """Sorts by time; unique even when two processes start within the same second."""
+    """Sorts by time, to the microsecond; unique even when two processes start within the same."""
     now = now or datetime.now(UTC)
-    return f"{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+    return f"{now:%Y%m%d-%H%M%S-%f}-{uuid.uuid4().hex[:6]}"
 
 
 def save_run(run: Run, folder: Path) -> None:
@@ -97,17 +117,11 @@ def save_run(run: Run, folder: Path) -> None:
         RunError: the folder cannot be written.
     """
     content = {"format": FORMAT, **_without_nan(asdict(run))}
-    temporary = folder / f".{run.id}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(content, file, allow_nan=False)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, folder / f"{run.id}.json")
+        with replacing(folder / f"{run.id}.json") as file:
+            file.write(json.dumps(content, allow_nan=False).encode())
     except OSError as error:
-        with contextlib.suppress(OSError):  # the first fault is the one to report
-            temporary.unlink(missing_ok=True)
         raise RunError(f"The run cannot be written to the history ({error}).") from None
 
 
@@ -117,20 +131,22 @@ def load_runs(folder: Path) -> RunHistory:
     for path in sorted(folder.glob("*.json"), reverse=True):
         try:
             runs.append(_read(path))
-        except (
-            *(OSError, ValueError, TypeError, KeyError, AttributeError),
-            *(RecursionError, OverflowError),
-        ) as error:
-            log.warning("run %s skipped: %s", path, error)
-            name = path.name.encode(errors="replace").decode()  # a name need not be text
-            problems.append(f"{name} in the history of runs is damaged, so it is left out.")
+        except _OtherFormatError as error:
+            problems.append(f"{_shown(path)} in the history of runs {error}.")
+        except (OSError, ValueError, RecursionError) as error:
+            log.warning("run %s skipped: %s", _shown(path), error)
+            problems.append(f"{_shown(path)} in the history of runs is damaged, so it is left out.")
     return RunHistory(tuple(runs), tuple(problems))
+
+
+def _shown(path: Path) -> str:
+    return path.name.encode(errors="replace").decode()  # a name need not be text
 
 
 def run_label(run: Run) -> str:
     """Short and unique enough for a legend: `23 Nov 16:50:12 · d 256 · K 2 · warm`."""
     config, started = run.config, datetime.fromisoformat(run.started)
-    start = "warm" if config.warm_start else "random"
+    start = "warm" if config.fitted else "random"
     return f"{started:%d %b %H:%M:%S} · d {config.dim} · K {config.layers} · {start}"
 
 
@@ -170,61 +186,27 @@ def curves_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def _read(path: Path) -> Run:
-    """The run in a file; raises many types for what is none."""
+    """The run in a file; raises OSError, ValueError or RecursionError for what is none."""
     content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
-    json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair cannot be shown
-    if content.pop("format") != FORMAT or content["id"] != path.stem:
-        raise ValueError("another format or a file of another run")
-    history = tuple(_record(record) for record in content["history"])
-    if [record.epoch for record in history] != list(range(len(history))):
-        raise ValueError("the history is not complete")
-    intervals = {
-        name: (_number(low), _number(high)) for name, (low, high) in content["intervals"].items()
-    }
-    parts = {
-        "config": TrainingConfig(**content["config"]),
-        "history": history,
-        "intervals": intervals,
-        "to_beat": _numbers(content["to_beat"]),
-        "test": {str(model): _numbers(values) for model, values in content["test"].items()},
-    }
-    run = Run(**content | parts)
-    datetime.fromisoformat(run.started)
-    if run.protocol not in PROTOCOLS or _number(run.seconds) < 0:
-        raise ValueError("an unknown protocol or no duration")
-    for name, kind in _KINDS.items():
-        if not isinstance(getattr(run, name), kind):
-            raise TypeError(f"{name} is of another kind")
-    if not all(isinstance(version, str) for version in run.versions.values()):
-        raise TypeError("a version is no text")
-    for values in (run.to_beat, *run.test.values(), *(record.metrics for record in history)):
-        if not all(0 <= value <= 1 for value in values.values()):
-            raise ValueError("a metric is out of range")
-    best = run.best_epoch
-    if best is not None and (type(best) is not int or best not in range(len(history))):
-        raise ValueError("the kept epoch is not in the history")
+    written = content.get("format") if isinstance(content, dict) else None
+    if type(written) is int and 0 < written < FORMAT:
+        raise _OtherFormatError(
+            f"has format {written} of an older version, whose settings mean something else, so it "
+            "is left out: train again to compare, or delete the file"
+        )
+    values = records.fields(content, {"format": _format, **_READERS})
+    del values["format"]
+    run = Run(**values)
+    if run.id != path.stem:
+        raise RecordError("the file is of another run")
+    if run.best_epoch is not None:
+        records.kept_epoch(run.best_epoch, run.history)
     return run
 
 
-def _record(content: Mapping[str, Any]) -> EpochRecord:
-    loss = math.nan if content["loss"] is None else _number(content["loss"])
-    if type(content["epoch"]) is not int:
-        raise TypeError("an epoch has no number")
-    metrics = _numbers(content["metrics"])
-    return EpochRecord(content["epoch"], loss, _number(content["seconds"]), metrics)
-
-
-def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    return {str(name): _number(value) for name, value in values.items()}
-
-
-def _number(value: Any) -> float:
-    """The finite number, and no text or truth value that Python would take for one."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{value!r:.50} is no number")
-    if not math.isfinite(value):
-        raise ValueError("a number is not finite")
-    return float(value)
+def _format(value: Any) -> None:
+    if value != FORMAT:
+        raise RecordError(f"the format is {value!r:.50}")
 
 
 def _no_number(name: str) -> None:

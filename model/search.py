@@ -52,7 +52,7 @@ class Trial:
 
     Attributes:
         changed: the setting that was moved, or "start".
-        value: of that setting.
+        value: of that setting; None for a start.
         score: the mean of validation NDCG@20 of the profile "watch" on all held-out films and of
             "like" on the liked ones (without stars: of the first).
         better: it became the best so far.
@@ -60,7 +60,7 @@ class Trial:
     """
 
     changed: str
-    value: float
+    value: float | None
     score: float
     better: bool
     seconds: float
@@ -158,13 +158,15 @@ class _Search:
     def _try(self, config: TrainingConfig, what: str) -> bool:
         """Measure a configuration; whether it is the best so far."""
         if self.before_fit:
+            asked = time.monotonic()
             self.before_fit()
+            self.begun += time.monotonic() - asked  # a pause costs none of the budget
         found = self._spectrum(config)
         gains = self._measure(found, config)
         better = bool(gains.mean() > self.gains.mean())
         if better:
             self.best, self.gains, self.fitted = config, gains, found
-        value = float(getattr(config, what)) if what in SETTINGS else float("nan")
+        value = float(getattr(config, what)) if what in SETTINGS else None
         seconds = time.monotonic() - self.begun
         self.trials.append(Trial(what, value, float(gains.mean()), better, seconds))
         if self.on_trial:

@@ -139,7 +139,7 @@ def kept_epoch(model: TrainedModel) -> str:
         return f"epoch {model.best_epoch}"
     if not model.config.epochs:
         return "the fitted start, which takes no epochs"
-    start = "fitted" if model.config.warm_start else "random"
+    start = "fitted" if model.config.fitted else "random"
     return f"epoch 0 (the {start} start itself: no epoch was better)"
 
 
@@ -172,10 +172,10 @@ def _hybrid_arrays(
         graph = build_graph(data.ratings, content_edges(data), config)
     propagation = HybridPropagation.of(data.ratings, graph, config)
     sent, met = propagation.film_vectors(torch.from_numpy(e0))
-    movie_factors = met.numpy() * scale[:, None]
+    movie_factors = met.numpy() * scale[:, None]  # [n_movies, dim]
     movie_factors[data.movie_degree == 0] = 0.0  # no edge, no evidence
     weights = profile_weights(data.ratings, strength(config, DEFAULT_PROFILE), overall)
-    messages = sent.numpy().copy()
+    messages = sent.numpy()
     return {
         "user_factors": (weights @ messages).astype(np.float32),
         "movie_factors": movie_factors,

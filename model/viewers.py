@@ -9,7 +9,7 @@ has x_j = 1/√(d_u·d_j), and an own part that was learned for each user of the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from scipy import sparse
 from sklearn.preprocessing import normalize
 
 from data_preparation import MovieData
-from model.profiles import DEFAULT_PROFILE, Profile, aversion_weights, profile_weights, strength
+from model.profiles import DEFAULT_PROFILE, Profile, profile_weights, strength
 from model.trained import TrainedModel
 
 NEUTRAL_STARS = 2.5  # only films rated above this shape the tag profile
@@ -37,6 +37,8 @@ class Viewer:
         own: what was learned about the person beyond the films, float32 [dim]; 0 for a visitor and
             for everyone in the hybrid model.
         factor: f, float32 [dim].
+        profile: whose star strength the weights have (hybrid only).
+        user: the inner id of a user of the data; None for a visitor.
     """
 
     movies: NDArray[np.int32]
@@ -45,6 +47,8 @@ class Viewer:
     messages: NDArray[np.float32]
     own: NDArray[np.float32]
     factor: NDArray[np.float32]
+    profile: Profile = DEFAULT_PROFILE
+    user: int | None = None
 
     @property
     def only_averse(self) -> bool:
@@ -57,7 +61,8 @@ def user_viewer(
 ) -> Viewer:
     """An (inner) user of the data, as trained."""
     if model.config.model == "hybrid":
-        return _hybrid_viewer(model, data.rated_by(user), data.stars_of(user), profile)
+        viewer = _hybrid_viewer(model, data.rated_by(user), data.stars_of(user), profile)
+        return replace(viewer, user=user)
     movies = data.rated_by(user)
     return Viewer(
         movies=movies,
@@ -66,6 +71,8 @@ def user_viewer(
         messages=model.movie_messages[movies],
         own=model.own_factors[user],
         factor=model.user_factors[user],
+        profile=profile,
+        user=user,
     )
 
 
@@ -109,8 +116,6 @@ def _hybrid_viewer(
 ) -> Viewer:
     row = sparse.csr_array((stars, movies, [0, len(movies)]), shape=(1, len(model.movie_factors)))
     weights = profile_weights(row, strength(model.config, profile), model.mean_stars).data
-    if len(weights) and not weights.any():
-        weights = aversion_weights(row, model.mean_stars).data
     messages = model.movie_messages[movies]  # [n_rated, dim]
     return Viewer(
         movies=movies,
@@ -119,7 +124,36 @@ def _hybrid_viewer(
         messages=messages,
         own=np.zeros(messages.shape[1], np.float32),
         factor=(weights @ messages).astype(np.float32),
+        profile=profile,
     )
+
+
+def factors_without(
+    data: MovieData, model: TrainedModel, viewer: Viewer, left: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """f as if the viewer had rated only some of their movies; nothing is trained again.
+
+    Everything of the profile is computed anew from the ratings that are left: the level μ, every
+    weight, and what speaks against where nothing speaks in favour any more. The film vectors stay,
+    and in the paper's model what was learned about the person stays too.
+
+    Args:
+        left: bool [n_cases, n_rated], the ratings that are left in each case.
+
+    Returns:
+        float32 [n_cases, dim].
+    """
+    case, place = np.nonzero(left)
+    ratings = sparse.csr_array((viewer.stars[place], (case, place)), shape=left.shape)
+    if model.is_hybrid:
+        delta = strength(model.config, viewer.profile)
+        weights = profile_weights(ratings, delta, model.mean_stars).toarray()
+    else:
+        known = viewer.user is not None
+        degree = data.movie_degree[viewer.movies] + (0 if known else 1)
+        counts = np.maximum(left.sum(axis=1), 1)
+        weights = left / np.sqrt(np.outer(counts, degree))
+    return viewer.own + weights.astype(np.float32) @ viewer.messages
 
 
 def tag_profile(viewer: Viewer, features: sparse.csr_array) -> sparse.csr_array:

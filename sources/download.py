@@ -26,6 +26,7 @@ from settings import (
     chosen_data,
     usual_data,
 )
+from sources.atomic import move_all
 from sources.movielens_files import DataError
 
 MOVIELENS_URL = "https://files.grouplens.org/datasets/movielens/ml-latest-small.zip"
@@ -157,26 +158,7 @@ def _unpack(archive: Path, scratch: Path, target: Path) -> None:
     except Exception as error:  # zipfile raises many types for damaged archives
         reason = " ".join(str(error).rstrip(".").split())[:200] or type(error).__name__
         raise DataError(f"The downloaded archive cannot be unpacked ({reason}).") from None
-    _move_into_place(scratch, target)
-
-
-def _move_into_place(scratch: Path, target: Path) -> None:
-    """All new files or, if a move fails, all old ones."""
-    backup = scratch / "backup"
-    backup.mkdir()
-    moved = []
-    try:
-        for name in MEMBERS:
-            if (target / name).exists():
-                os.replace(target / name, backup / name)
-            moved.append(name)
-            os.replace(scratch / name, target / name)
-    except OSError:
-        for name in moved:
-            (target / name).unlink(missing_ok=True)
-            if (backup / name).exists():
-                os.replace(backup / name, target / name)
-        raise
+    move_all(MEMBERS, scratch, target)
 
 
 def _network_sentence(error: Exception) -> str:

@@ -10,7 +10,17 @@ import streamlit as st
 
 from charts.spec import finished_spec
 from data_preparation import MovieData
-from settings import training_allowed
+from serving.state import server_state
+
+_FILLS_IN = "this page fills in by itself when it is ready."
+_WHENCE = {
+    "off": f"This server does not train; its operator does; {_FILLS_IN}",
+    "running": f"One is being trained now; {_FILLS_IN}",
+    "failed": "The training of one failed; above the tabs it says why, and what would help.",
+    "refused": "The one that is there cannot be used, as it says above the tabs; train a new one "
+    f"by a click, there or in the tab **Train Model**; {_FILLS_IN}",
+    "absent": f"One can be started in the tab **Train Model**; {_FILLS_IN}",
+}
 
 
 def pick_user(data: MovieData) -> int:
@@ -77,13 +87,9 @@ def count(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'s' * (number != 1)}"
 
 
-def no_model_yet(what: str) -> None:
-    whence = (
-        "One is being trained now or can be started in the tab **Train Model**"
-        if training_allowed()
-        else "This server does not train; its operator does"
-    )
+def no_model_yet(what: str, data: MovieData) -> None:
+    """In a tab that waits for a model of the data; what is the matter with it stands above."""
     st.info(
-        f"{what} need a trained model. {whence}; this page fills in by itself when it is ready.",
+        f"{what} need a trained model. {_WHENCE[server_state().why_no_model(data).state]}",
         icon=":material/hourglass_top:",
     )

@@ -17,18 +17,19 @@ from data_preparation import MovieData, load_movie_data
 from lookup import posters
 from lookup.ratings_import import MAX_BYTES
 from model.checkpoints import load_checkpoint, save_checkpoint
-from model.config import TrainingConfig
+from model.config import PRESETS, TrainingConfig
 from model.splits import temporal_leave_one_out
 from model.trained import TrainedModel
 from model.viewers import user_viewer
 from model_training import train
 from prediction import recommend, score_all
+from serving import state
 from settings import DEMO_DIR
 from sources import download
 from tabs.links import TABS
 from tabs.recommendations import tab as recommendations
 from tabs.shared import escape
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, write_dataset
 
 APP = str(REPOSITORY / "app.py")
 QUICK = TrainingConfig(dim=16, layers=2, epochs=2)
@@ -52,6 +53,7 @@ def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     monkeypatch.setenv("MOVIELENS_DIR", str(DEMO_DIR))
     monkeypatch.setenv("LIGHTGCN_CHECKPOINT", str(tmp_path / "lightgcn_checkpoint.pth"))
     st.cache_resource.clear()
+    monkeypatch.setattr(state, "_server", state.ServerState())
     yield tmp_path / "lightgcn_checkpoint.pth"
     for thread in threading.enumerate():
         if thread.name == "training":
@@ -232,16 +234,50 @@ def test_a_failed_download_says_why_and_keeps_the_demo_running(
     assert app.header
 
 
-def test_a_damaged_checkpoint_is_announced_and_replaced_by_a_new_training(
-    checkpoint: Path,
+def test_a_damaged_checkpoint_is_announced_and_replaced_only_by_a_click(
+    checkpoint: Path, data: MovieData
 ) -> None:
     checkpoint.write_bytes(b"not a checkpoint")
-    app = open_app("Start Here")
-    healthy(app)
-    assert "damaged or not a LightGCN checkpoint" in texts(app)
+    for tab in TABS:
+        app = open_app(tab)
+        healthy(app)
+        assert "damaged or not a LightGCN checkpoint" in texts(app)
+        assert "is being trained now" not in texts(app)
+        assert not training_threads()
+    assert checkpoint.read_bytes() == b"not a checkpoint"
+    press(app, "Train a new model")
     wait_for_training()
+    healthy(app.run())
+    assert load_checkpoint(data, checkpoint).config == PRESETS["fast"]
     kept = checkpoint.with_name("lightgcn_checkpoint.previous.pth")
     assert kept.read_bytes() == b"not a checkpoint"
+
+
+def test_what_waits_for_a_model_says_that_the_one_there_cannot_be_used(checkpoint: Path) -> None:
+    checkpoint.write_bytes(b"not a checkpoint")
+    app = open_app("Recommendations")
+    assert "cannot be used, as it says above the tabs" in texts(app)
+
+
+def test_a_first_training_that_fails_is_told_in_every_tab(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [(1 + 3 * n, 10, 4.0, n) for n in range(6)]  # everybody rated one film
+    folder = write_dataset(tmp_path / "once", ratings=rows, tags=None)
+    monkeypatch.setenv("MOVIELENS_DIR", str(folder))
+    open_app(TABS[0])
+    wait_for_training()
+    for tab in TABS:
+        app = open_app(tab)
+        assert not app.exception
+        assert "being trained now" not in texts(app)
+        assert not training_threads()
+        (error,) = [e.value.replace("\\", "") for e in app.error]
+        assert error.startswith("No model could be trained: ")
+        assert "three or more of at least one person" in error
+    app = open_app("Recommendations")
+    assert "The training of one failed; above the tabs it says why" in texts(app)
+    assert not checkpoint.exists()
 
 
 def test_the_link_chooses_user_and_k(open_tab: Open, data: MovieData) -> None:

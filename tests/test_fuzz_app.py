@@ -18,10 +18,10 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from analysis.data_overview import ratings_per_year
-from analysis.film_map import movie_map
+from analysis.movie_map import movie_map
 from analysis.neighbourhood import neighbourhood
-from charts.film_map import colouring, map_figure
-from charts.teaching import neighbourhood_figure
+from charts.movie_map import colouring, map_figure
+from charts.neighbourhood import neighbourhood_figure
 from data_preparation import MovieData, load_movie_data
 from model.checkpoints import save_checkpoint
 from model.config import TrainingConfig

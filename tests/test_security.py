@@ -216,7 +216,7 @@ def test_without_training_no_session_can_change_what_others_see(server: Server) 
         texts = session.texts()
         assert "Training is switched off on this server" in texts
         assert "its operator has to run" in texts
-        await session.linger(1)
+        await session.rerun()
         await session.close()
         return shown
 

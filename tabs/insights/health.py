@@ -87,7 +87,7 @@ def _retrained() -> set[str]:
 
 def render(data: MovieData, model: TrainedModel | None) -> None:
     if model is None:
-        no_model_yet("Popularity bias, similarities and the quality per user")
+        no_model_yet("Popularity bias, similarities and the quality per user", data)
         return
     st.subheader("Which films does it recommend?")
     health = _health(data, model, model.key)

@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from analysis.film_map import MovieMap, movie_map
+from analysis.movie_map import MovieMap, movie_map
 from charts.spec import Spec, finished_spec
 from data_preparation import MovieData
 from model.trained import TrainedModel

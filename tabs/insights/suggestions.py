@@ -33,7 +33,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
         )
         return
     if model is None:
-        no_model_yet("Tag suggestions")
+        no_model_yet("Tag suggestions", data)
         return
     movie = pick_film(data)
     _suggestions(data, model, movie)

@@ -7,8 +7,7 @@ import streamlit as st
 
 from data_preparation import MovieData
 from model.trained import TrainedModel
-from tabs.insights import data as at_a_glance
-from tabs.insights import film_map, health, suggestions, tags
+from tabs.insights import health, movie_map, overview, suggestions, tags
 from tabs.links import SECTIONS
 from tabs.shared import count
 
@@ -26,7 +25,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
         label_visibility="collapsed",
     )
     if section == SECTIONS[0]:
-        film_map.render(data, model)
+        movie_map.render(data, model)
     elif section == SECTIONS[1]:
         tags.render(data, model)
     elif section == SECTIONS[2]:
@@ -34,7 +33,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
     elif section == SECTIONS[3]:
         health.render(data, model)
     else:
-        at_a_glance.render(data)
+        overview.render(data)
 
 
 def _summary(data: MovieData, model: TrainedModel | None) -> str:

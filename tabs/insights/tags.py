@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from analysis.film_map import MovieMap
+from analysis.movie_map import MovieMap
 from analysis.tag_evaluation import tag_predictability
 from analysis.tags import (
     co_occurrence,
@@ -116,7 +116,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
         _show_cleaning(tags)
         _show_together(tags.together)
     if model is None:
-        no_model_yet("The directions of the space and the prediction of tags")
+        no_model_yet("The directions of the space and the prediction of tags", data)
         return
     _show_directions(data, model)
     if not data.tags.empty:
@@ -153,12 +153,12 @@ def _show_together(together: Figure | None) -> None:
 
 def _show_directions(data: MovieData, model: TrainedModel) -> None:
     st.subheader("Which directions carry which tags and genres")
-    film_map = cached_map(data, model, model.key)
-    ends = _ends(data, film_map, model.key)
+    movies_map = cached_map(data, model, model.key)
+    ends = _ends(data, movies_map, model.key)
     if ends.empty:
         st.info(f"No tag or genre is on {_MIN_FILMS} rated films or more, so none has a direction.")
         return
-    shares = film_map.explained
+    shares = movies_map.explained
     component = st.selectbox(
         "Principal component",
         range(1, len(shares) + 1),
@@ -166,7 +166,7 @@ def _show_directions(data: MovieData, model: TrainedModel) -> None:
         key="component",
         persist_state="session",
     )
-    direction = _direction(data, film_map, ends, model.key, component)
+    direction = _direction(data, movies_map, ends, model.key, component)
     show(direction.ends)
     st.caption(direction.films)
 
@@ -240,9 +240,9 @@ def _component(ends: pd.DataFrame, component: int) -> Figure:
     )
 
 
-def _films_along(data: MovieData, film_map: MovieMap, component: int) -> str:
-    order = film_map.components[:, component - 1].argsort()
-    movies = film_map.points["movie"].to_numpy()[order]
+def _films_along(data: MovieData, movies_map: MovieMap, component: int) -> str:
+    order = movies_map.components[:, component - 1].argsort()
+    movies = movies_map.points["movie"].to_numpy()[order]
     popular = movies[data.movie_degree[movies] >= min(50, data.movie_degree.max())]
     low, high = (
         escape(", ".join(data.labels[movie] for movie in end))

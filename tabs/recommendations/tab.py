@@ -42,7 +42,7 @@ _TERMS_SHOWN = 8
 def render(data: MovieData, model: TrainedModel | None) -> None:
     st.header("Recommendations")
     if model is None:
-        no_model_yet("Recommendations")
+        no_model_yet("Recommendations", data)
         return
     who = st.segmented_control(
         "For whom", WHO, default=WHO[0], required=True, key="who", bind="query-params"

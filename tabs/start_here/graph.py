@@ -14,18 +14,18 @@ from analysis.neighbourhood import Node, neighbourhood, subgraph
 from charts.basics import label
 from charts.html import Bar, bars
 from charts.linked_views import linked_views
-from charts.teaching import PICK, neighbourhood_chart, neighbourhood_figure, node_name
+from charts.neighbourhood import PICK, neighbourhood_chart, neighbourhood_figure, node_name
 from tabs.shared import count, escape
-from tabs.start_here.chapter import Lesson, quiz, quiz_once, revealed
+from tabs.start_here.story import Story, quiz, quiz_once, revealed
 
 _EXTREMES = 4  # so many of the heaviest and of the lightest edges are drawn
 
 
-def rows(lesson: Lesson) -> None:
+def rows(story: Story) -> None:
     """Chapter: lines of ratings.csv, the graph and the matrix are the same edges."""
-    data = lesson.data
+    data = story.data
     st.subheader("From rows to a graph")
-    lesson.say(
+    story.say(
         "A line of `ratings.csv` says: this person rated this film. Draw a line between the two, "
         "do so for every row, and you have a **graph**. Put people down the side and films along "
         "the top instead, and you have a **matrix**. It is the same information three times. "
@@ -35,7 +35,7 @@ def rows(lesson: Lesson) -> None:
         r"$A = \begin{pmatrix} 0 & R \\ R^\top & 0 \end{pmatrix}$ with every rating counted as 1. "
         "**Point at any row, line or cell** (or press Tab) to see it in the other two.",
     )
-    graph = subgraph(data, lesson.user, 4, 2)
+    graph = subgraph(data, story.user, 4, 2)
     st.html(linked_views(data, graph))
     st.caption(
         "The ids in the file have gaps, so users and films are numbered anew from 0: these *inner "
@@ -51,26 +51,26 @@ def rows(lesson: Lesson) -> None:
         f"{data.n_ratings:,} of {data.n_users * rated:,} cells: {density:.1%}. Recommending means "
         "guessing which empty cells would be filled with joy.",
     )
-    _all_edges(lesson)
+    _all_edges(story)
 
 
-def _all_edges(lesson: Lesson) -> None:
-    data = lesson.data
+def _all_edges(story: Story) -> None:
+    data = story.data
     opened = st.expander(
-        f"All {count(int(data.user_degree[lesson.user]), 'rating')} of {lesson.name}, as edges",
+        f"All {count(int(data.user_degree[story.user]), 'rating')} of {story.name}, as edges",
         key="all_edges",
         on_change="rerun",
     )
     if not opened.open:
         return
-    movies = data.rated_by(lesson.user)
+    movies = data.rated_by(story.user)
     opened.dataframe(
         pd.DataFrame(
             {
                 "film": [label(data, movie) for movie in movies],
                 "movieId": data.movie_ids[movies],
-                "stars": data.stars_of(lesson.user),
-                "→ edge": [f"user {lesson.user} – film {movie}" for movie in movies],
+                "stars": data.stars_of(story.user),
+                "→ edge": [f"user {story.user} – film {movie}" for movie in movies],
             }
         ),
         hide_index=True,
@@ -82,35 +82,35 @@ def _all_edges(lesson: Lesson) -> None:
 # --- the neighbourhood ----------------------------------------------------------------------------
 
 
-def neighbours(lesson: Lesson) -> None:
+def neighbours(story: Story) -> None:
     """Chapter: walk the graph around the worked user; what each edge weighs."""
     st.subheader("The neighbourhood")
-    lesson.say(
+    story.say(
         "Films that someone rated are **one step** away. Other people who rated those films are "
         "**two steps** away. The films of those people are what a recommendation can come from. "
         "Hover a dot or a line to read it; **click a dot to walk there**.",
         "Odd distances are films, even distances users: the graph is bipartite. Hover a node or an "
         "edge to read it; **click a node to walk there**.",
     )
-    centre = _centre(lesson)
-    graph = _walk(lesson, centre)
-    weighted = _weights_known(lesson)
-    _picture(lesson, centre, graph, weighted)
-    _weights(lesson)
+    centre = _centre(story)
+    graph = _walk(story, centre)
+    weighted = _weights_known(story)
+    _picture(story, centre, graph, weighted)
+    _weights(story)
 
 
-def _centre(lesson: Lesson) -> Node:
+def _centre(story: Story) -> Node:
     """Where the reader stands; back at the worked user when another one is chosen."""
     state = st.session_state
-    owner = (lesson.data.fingerprint, lesson.user)
+    owner = (story.data.fingerprint, story.user)
     if state.get("walk_of") != owner:
-        state["walk_of"], state["walk"] = owner, ("user", lesson.user)
+        state["walk_of"], state["walk"] = owner, ("user", story.user)
     return state["walk"]
 
 
-def _walk(lesson: Lesson, centre: Node) -> nx.Graph:
+def _walk(story: Story, centre: Node) -> nx.Graph:
     """The controls, and the graph that they ask for."""
-    data = lesson.data
+    data = story.data
     hops, near, far = st.columns([1, 1, 1], vertical_alignment="bottom")
     both = hops.segmented_control(
         "Hops", [1, 2], default=2, required=True, key="hops", persist_state="session"
@@ -132,12 +132,12 @@ def _walk(lesson: Lesson, centre: Node) -> nx.Graph:
         args=(centre,),
     )
     back.button(
-        f"Back to {lesson.name}",
+        f"Back to {story.name}",
         icon=":material/home:",
         width="stretch",
-        disabled=centre == ("user", lesson.user),
+        disabled=centre == ("user", story.user),
         on_click=_stand_at,
-        args=(("user", lesson.user),),
+        args=(("user", story.user),),
     )
     return graph
 
@@ -157,9 +157,9 @@ def _walk_from_chart(key: str) -> None:
         _stand_at((point["kind"], int(point["inner"])))
 
 
-def _picture(lesson: Lesson, centre: Node, graph: nx.Graph, weighted: bool) -> None:
+def _picture(story: Story, centre: Node, graph: nx.Graph, weighted: bool) -> None:
     """The graph; its lines get their weights once the reader has guessed at them."""
-    data = lesson.data
+    data = story.data
     key = f"neighbourhood_{centre}_{len(graph)}"  # a new picture has no old click
     st.vega_lite_chart(
         None,
@@ -186,25 +186,25 @@ def _picture(lesson: Lesson, centre: Node, graph: nx.Graph, weighted: bool) -> N
     if not table.open:
         return
     with table:
-        _edge_table(lesson, graph, weighted)
+        _edge_table(story, graph, weighted)
         name = node_name(data, centre)
         st.download_button(
             "Download as a picture",
-            lambda: _png(lesson, graph, weighted),
+            lambda: _png(story, graph, weighted),
             f"{'_'.join(name.split()).replace('/', '_')}_neighbourhood.png",
             "image/png",
             on_click="ignore",
         )
 
 
-def _png(lesson: Lesson, graph: nx.Graph, weighted: bool) -> bytes:
+def _png(story: Story, graph: nx.Graph, weighted: bool) -> bytes:
     picture = io.BytesIO()
-    neighbourhood_figure(lesson.data, graph, weighted).savefig(picture, format="png", dpi=150)
+    neighbourhood_figure(story.data, graph, weighted).savefig(picture, format="png", dpi=150)
     return picture.getvalue()
 
 
-def _edge_table(lesson: Lesson, graph: nx.Graph, weighted: bool) -> None:
-    data, found = lesson.data, []
+def _edge_table(story: Story, graph: nx.Graph, weighted: bool) -> None:
+    data, found = story.data, []
     for a, b, edge in graph.edges(data=True):
         user, film = (a, b) if a[0] == "user" else (b, a)
         degrees = graph.nodes[user]["degree"], graph.nodes[film]["degree"]
@@ -230,17 +230,17 @@ def _edge_table(lesson: Lesson, graph: nx.Graph, weighted: bool) -> None:
 # --- what an edge weighs --------------------------------------------------------------------------
 
 
-def _weights(lesson: Lesson) -> None:
+def _weights(story: Story) -> None:
     """The quiz; then the rule, the extremes, and every edge on demand."""
-    data = lesson.data
+    data = story.data
     st.subheader("What an edge weighs")
-    extremes = _rarest_and_commonest(lesson)
-    if extremes and not _weight_quiz(lesson, *extremes):
+    extremes = _rarest_and_commonest(story)
+    if extremes and not _weight_quiz(story, *extremes):
         return
-    degree = int(data.user_degree[lesson.user])
+    degree = int(data.user_degree[story.user])
     st.latex(r"w_{ui} = \frac{1}{\sqrt{d_u \cdot d_i}}")
-    lesson.say(
-        f"{lesson.name} rated {count(degree, 'film')}, so each one gets a share of the attention. "
+    story.say(
+        f"{story.name} rated {count(degree, 'film')}, so each one gets a share of the attention. "
         "A film that everybody saw says little about anybody; one that few saw says much. The "
         "square root softens it: a film with 100 times the viewers weighs a tenth, not a "
         "hundredth.",
@@ -248,48 +248,48 @@ def _weights(lesson: Lesson) -> None:
         "eigenvalue at 1, so that no layer explodes. Stars "
         "play no part in it (He et al. 2020, eq. 3).",
     )
-    order = np.argsort(-data.edge_weights(lesson.user), kind="stable")
-    _extreme_bars(lesson, order)
-    _weights_table(lesson, order)
+    order = np.argsort(-data.edge_weights(story.user), kind="stable")
+    _extreme_bars(story, order)
+    _weights_table(story, order)
 
 
-def _rarest_and_commonest(lesson: Lesson) -> tuple[int, int] | None:
+def _rarest_and_commonest(story: Story) -> tuple[int, int] | None:
     """The user's film with the heaviest edge and the one with the lightest; None if all equal."""
-    data = lesson.data
-    movies = data.rated_by(lesson.user)
-    order = np.argsort(-data.edge_weights(lesson.user), kind="stable")
+    data = story.data
+    movies = data.rated_by(story.user)
+    order = np.argsort(-data.edge_weights(story.user), kind="stable")
     rare, common = int(movies[order[0]]), int(movies[order[-1]])
     return (rare, common) if data.movie_degree[rare] != data.movie_degree[common] else None
 
 
-def _weights_known(lesson: Lesson) -> bool:
+def _weights_known(story: Story) -> bool:
     """Whether the picture may show the weights: the quiz is over, or there is none."""
-    return _rarest_and_commonest(lesson) is None or revealed("weights", _quiz_key(lesson))
+    return _rarest_and_commonest(story) is None or revealed("weights", _quiz_key(story))
 
 
-def _quiz_key(lesson: Lesson) -> str:
-    return f"quiz_weight_{lesson.user}"
+def _quiz_key(story: Story) -> str:
+    return f"quiz_weight_{story.user}"
 
 
-def _weight_quiz(lesson: Lesson, rare: int, common: int) -> bool:
-    data = lesson.data
+def _weight_quiz(story: Story, rare: int, common: int) -> bool:
+    data = story.data
     films = sorted((rare, common))
     d = {film: int(data.movie_degree[film]) for film in films}
     ratio = (d[common] / d[rare]) ** 0.5
     return quiz_once(
         "weights",
-        _quiz_key(lesson),
-        f"Of the films that {escape(lesson.name)} rated, which sends the louder message?",
-        [f"{lesson.film(film)}, {count(d[film], 'rating')}" for film in films],
+        _quiz_key(story),
+        f"Of the films that {escape(story.name)} rated, which sends the louder message?",
+        [f"{story.film(film)}, {count(d[film], 'rating')}" for film in films],
         films.index(rare),
         f"Its edge weighs {ratio:.1f} times as much: √({d[common]:,} / {d[rare]:,}).",
     )
 
 
-def _extreme_bars(lesson: Lesson, order: NDArray[np.int64]) -> None:
+def _extreme_bars(story: Story, order: NDArray[np.int64]) -> None:
     """The heaviest and the lightest edges with their arithmetic."""
-    data = lesson.data
-    movies, weights = data.rated_by(lesson.user), data.edge_weights(lesson.user)
+    data = story.data
+    movies, weights = data.rated_by(story.user), data.edge_weights(story.user)
     chosen = order if len(order) <= 2 * _EXTREMES else [*order[:_EXTREMES], *order[-_EXTREMES:]]
     if len(order) > len(chosen):
         st.markdown(f"The {_EXTREMES} heaviest and the {_EXTREMES} lightest of {len(order):,}:")
@@ -305,15 +305,15 @@ def _extreme_bars(lesson: Lesson, order: NDArray[np.int64]) -> None:
                 )
                 for n in chosen
             ],
-            f"The heaviest and the lightest edges of {lesson.name}",
+            f"The heaviest and the lightest edges of {story.name}",
         )
     )
 
 
-def _weights_table(lesson: Lesson, order: NDArray[np.int64]) -> None:
+def _weights_table(story: Story, order: NDArray[np.int64]) -> None:
     """Every edge of the user, once the reader asks for them: there may be thousands."""
-    data, degree = lesson.data, len(order)
-    movies = data.rated_by(lesson.user)[order]
+    data, degree = story.data, len(order)
+    movies = data.rated_by(story.user)[order]
     opened = st.expander(f"All {count(degree, 'edge')}", key="all_weights", on_change="rerun")
     if not opened.open:
         return
@@ -321,10 +321,10 @@ def _weights_table(lesson: Lesson, order: NDArray[np.int64]) -> None:
         pd.DataFrame(
             {
                 "film": [label(data, movie) for movie in movies],
-                "stars": data.stars_of(lesson.user)[order],
+                "stars": data.stars_of(story.user)[order],
                 "film's ratings d_i": data.movie_degree[movies],
                 "arithmetic": [f"1/√({degree} · {d})" for d in data.movie_degree[movies]],
-                "weight": data.edge_weights(lesson.user)[order],
+                "weight": data.edge_weights(story.user)[order],
             }
         ),
         hide_index=True,

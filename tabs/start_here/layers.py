@@ -9,24 +9,25 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-import tabs.start_here.chapter as shared
 from analysis.layers import LAST, MEAN, Reach, Smoothing, node_of, row_of, senders
 from analysis.neighbourhood import Node
 from charts.basics import BLUE, ORANGE
 from charts.html import Bar, Strip, bars, strips
-from charts.teaching import node_name, smoothing_chart
+from charts.neighbourhood import node_name
+from charts.smoothing import smoothing_chart
 from tabs.shared import draw
-from tabs.start_here.chapter import Lesson, needs_model, quiz
+from tabs.start_here import computed
+from tabs.start_here.story import Story, needs_model, quiz
 
 _SHOWN = 4  # dimensions of a message written out as numbers
 _MEAN_SHOWN = 4  # dimensions of the layers and their mean
 _LOUDEST = 5  # messages with a strip of their own
 
 
-def messages(lesson: Lesson) -> None:
+def messages(story: Story) -> None:
     """Chapter: one step of message passing in full, then the mean of the layers."""
     st.subheader("Message passing, step by step")
-    lesson.say(
+    story.say(
         "Everyone in the graph, people and films alike, carries a list of numbers: an "
         "**embedding**, a kind of taste profile. In one step, everyone collects their neighbours' "
         "lists, turns each down or up by the weight of the edge, and adds them. That sum is the "
@@ -40,34 +41,34 @@ def messages(lesson: Lesson) -> None:
         r"of one's embedding arrives at the other: $\hat{E}_{ui} = 1/\sqrt{d_u \cdot d_i}$ if $u$ "
         "rated $i$, and 0 otherwise."
     )
-    if needs_model(lesson):
+    if needs_model(story):
         return
-    if not lesson.trained.config.layers:
+    if not story.trained.config.layers:
         st.info("This model has K = 0 layers: no message is passed, the embedding stays E⁽⁰⁾.")
         return
-    _stepper(lesson)
+    _stepper(story)
 
 
 @st.fragment
-def _stepper(lesson: Lesson) -> None:
+def _stepper(story: Story) -> None:
     """One step for one node; choosing another redraws nothing else of the chapter."""
-    node, k = _choose_step(lesson)
-    _step(lesson, node, k)
-    _mean_of_layers(lesson, node)
+    node, k = _choose_step(story)
+    _step(story, node, k)
+    _mean_of_layers(story, node)
 
 
-def _choose_step(lesson: Lesson) -> tuple[Node, int]:
+def _choose_step(story: Story) -> tuple[Node, int]:
     """Who receives, and which layer sends."""
-    data, depth = lesson.data, lesson.trained.config.layers
-    movies, weights = data.rated_by(lesson.user), data.edge_weights(lesson.user)
+    data, depth = story.data, story.trained.config.layers
+    movies, weights = data.rated_by(story.user), data.edge_weights(story.user)
     loudest = movies[np.argsort(-weights, kind="stable")[:15]]
-    nodes: list[Node] = [("user", lesson.user), *(("movie", int(m)) for m in loudest)]
+    nodes: list[Node] = [("user", story.user), *(("movie", int(m)) for m in loudest)]
     who, step = st.columns([3, 2], vertical_alignment="bottom")
     place = who.selectbox(
         "Who receives",
         range(len(nodes)),
         format_func=lambda n: node_name(data, nodes[n]),
-        key=f"receiver_{lesson.user}",
+        key=f"receiver_{story.user}",
         help="The worked user, or one of the user's films: films receive from their viewers.",
     )
     with step.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
@@ -131,11 +132,11 @@ class Messages:
         return self.weights[:, None] * self.sending  # [n, dim]
 
 
-def arriving(lesson: Lesson, node: Node, k: int) -> Messages:
+def arriving(story: Story, node: Node, k: int) -> Messages:
     """What the neighbours send to the node, layer k to k + 1; there must be a model."""
-    data, layers = lesson.data, shared.layers(lesson)
+    data, layers = story.data, computed.layers(story)
     row = row_of(data, node)
-    rows, weights = senders(shared.adjacency(lesson), row)
+    rows, weights = senders(computed.adjacency(story), row)
     sizes = weights * np.linalg.norm(layers[k][rows], axis=1)
     loudest = np.argsort(-sizes, kind="stable")
     rows, weights = rows[loudest], weights[loudest]
@@ -151,15 +152,15 @@ def arriving(lesson: Lesson, node: Node, k: int) -> Messages:
     )
 
 
-def _step(lesson: Lesson, node: Node, k: int) -> None:
+def _step(story: Story, node: Node, k: int) -> None:
     """Who sends what to the node, and the sum."""
-    found = arriving(lesson, node, k)
+    found = arriving(story, node, k)
     degree = len(found.rows)
     st.markdown(
         f"**{degree:,} neighbours send their layer-{k} embedding**, each times the weight of its "
         "edge, loudest first:"
     )
-    name = node_name(lesson.data, node)
+    name = node_name(story.data, node)
     st.html(
         strips(
             message_strips(found, k, _LOUDEST),
@@ -168,13 +169,13 @@ def _step(lesson: Lesson, node: Node, k: int) -> None:
         )
     )
     st.caption(
-        f"One cell per dimension of {lesson.trained.config.dim}: orange is positive, blue "
+        f"One cell per dimension of {story.trained.config.dim}: orange is positive, blue "
         "negative, stronger is larger (by the square root, so that small numbers show). **The "
         "messages add up to the last row**, column by column; the embedding before plays no part "
         "in it, and has a scale of its own."
     )
     _sum_in_numbers(node, k, found)
-    _senders_table(lesson, found)
+    _senders_table(story, found)
 
 
 def message_strips(found: Messages, k: int, loudest: int) -> list[Strip]:
@@ -221,7 +222,7 @@ def _signed(value: float) -> str:
     return f"({value:.4f})" if value < 0 else f"{value:.4f}"
 
 
-def _senders_table(lesson: Lesson, found: Messages) -> None:
+def _senders_table(story: Story, found: Messages) -> None:
     """Every sender, once the reader asks for them: there may be thousands."""
     opened = st.expander(
         f"All {len(found.rows):,} messages as a table", key="senders", on_change="rerun"
@@ -233,9 +234,9 @@ def _senders_table(lesson: Lesson, found: Messages) -> None:
         "arithmetic": found.arithmetic,
         "weight": found.weights,
     }
-    for n in range(min(_SHOWN, lesson.trained.config.dim)):
+    for n in range(min(_SHOWN, story.trained.config.dim)):
         table[f"its [{n}]"] = found.sending[:, n]
-    for n in range(min(_SHOWN, lesson.trained.config.dim)):
+    for n in range(min(_SHOWN, story.trained.config.dim)):
         table[f"sends [{n}]"] = found.sent[:, n]
     opened.dataframe(
         pd.DataFrame(table),
@@ -246,13 +247,13 @@ def _senders_table(lesson: Lesson, found: Messages) -> None:
     )
 
 
-def _mean_of_layers(lesson: Lesson, node: Node) -> None:
+def _mean_of_layers(story: Story, node: Node) -> None:
     """All layers of the node and their mean, the final embedding."""
-    model, row = lesson.trained, row_of(lesson.data, node)
-    own = shared.layers(lesson)[:, row]  # [K + 1, dim]
+    model, row = story.trained, row_of(story.data, node)
+    own = computed.layers(story)[:, row]  # [K + 1, dim]
     st.subheader("The final embedding is the mean of all layers")
     st.latex(r"F = \tfrac{1}{K+1}\textstyle\sum_{k=0}^{K} E^{(k)}, \qquad K = " + f"{len(own) - 1}")
-    lesson.say(
+    story.say(
         "Layer 0 is what was learned about the person; layer 1 is the films; layer 2 is people "
         "with the same films. The mean keeps all of it, the near and the far.",
         r"Weights $\alpha_k = 1/(K+1)$ as in the paper: the mean keeps $E^{(0)}$, which stands in "
@@ -261,7 +262,7 @@ def _mean_of_layers(lesson: Lesson, node: Node) -> None:
     final = (model.user_factors if node[0] == "user" else model.movie_factors)[node[1]]
     rows = [Strip(f"layer {k}", values) for k, values in enumerate(own)]
     rows.append(Strip("mean = final", final, total=True))
-    st.html(strips(rows, f"All layers of {node_name(lesson.data, node)} and their mean"))
+    st.html(strips(rows, f"All layers of {node_name(story.data, node)} and their mean"))
     shown = min(_MEAN_SHOWN, model.config.dim)
     st.table(
         pd.DataFrame(
@@ -276,27 +277,27 @@ def _mean_of_layers(lesson: Lesson, node: Node) -> None:
 # --- how far --------------------------------------------------------------------------------------
 
 
-def reach(lesson: Lesson) -> None:
+def reach(story: Story) -> None:
     """Chapter: how many nodes are within so many hops, and why more layers do not help."""
-    data, found = lesson.data, shared.reach(lesson)
+    data, found = story.data, computed.reach(story)
     st.subheader("How far information travels")
     rated = int((data.movie_degree > 0).sum())
     share = found[3].films / rated
     revealed = quiz(
-        f"quiz_reach_{lesson.user}",
-        f"{lesson.name} rated {found[1].films:,} films. How many of the {rated:,} rated films are "
+        f"quiz_reach_{story.user}",
+        f"{story.name} rated {found[1].films:,} films. How many of the {rated:,} rated films are "
         "within **three** hops?",
         ["about as many again", "about half of them", "more than nine in ten"],
         0 if share < 0.3 else 1 if share <= 0.9 else 2,
         f"{found[3].films:,} films, {share:.1%}: the world is small.",
     )
     if revealed:
-        _reach_in_numbers(lesson, found, rated)
-    _lab(lesson)
+        _reach_in_numbers(story, found, rated)
+    _lab(story)
 
 
-def _reach_in_numbers(lesson: Lesson, found: list[Reach], rated: int) -> None:
-    data = lesson.data
+def _reach_in_numbers(story: Story, found: list[Reach], rated: int) -> None:
+    data = story.data
     steps = [
         (hop, hop.films, rated, "films", BLUE)
         if hop.hops % 2  # odd hops end at films, even ones at users
@@ -318,31 +319,31 @@ def _reach_in_numbers(lesson: Lesson, found: list[Reach], rated: int) -> None:
             (0.0, 1.0),
         )
     )
-    lesson.say(
+    story.say(
         "Each layer carries information one hop. After three, a person hears from nearly every "
         "film there is, so more layers bring nothing new; they only stir the pot.",
-        f"K layers mix the K-hop neighbourhood. From {lesson.name}, hop 2 holds "
+        f"K layers mix the K-hop neighbourhood. From {story.name}, hop 2 holds "
         f"{found[2].users:,} of {data.n_users:,} users: the receptive field is full by K = 3.",
     )
 
 
-def _lab(lesson: Lesson) -> None:
+def _lab(story: Story) -> None:
     st.subheader("Over-smoothing lab: does deeper help?")
-    if needs_model(lesson):
+    if needs_model(story):
         return
-    kept = lesson.trained.config.layers
-    lesson.say(
+    kept = story.trained.config.layers
+    story.say(
         "If everyone keeps averaging with everyone, all profiles end up the same. The lab takes "
         "the model's start, passes messages up to eight times, and measures after every step how "
         "alike the profiles are and how good the recommendations still are.",
         r"$\hat{E}^k E^{(0)}$ tends to the leading eigenvector ($\propto \sqrt{d}$), so all "
         "cosines within a side tend to 1. Mean cosine over **all** pairs, and NDCG@20 on the "
-        f"validation part of `{lesson.trained.protocol}`, propagated over its training part.",
+        f"validation part of `{story.trained.protocol}`, propagated over its training part.",
     )
     if not st.toggle("Run the lab (a few seconds, once per model)", key="lab"):
         return
     try:
-        results = shared.smoothing(lesson)
+        results = computed.smoothing(story)
     except ValueError as error:  # tiny data hold nothing out
         st.info(str(error))
         return
@@ -362,11 +363,11 @@ def _lab(lesson: Lesson) -> None:
             smoothing_chart(results, "ndcg", "NDCG@20 on validation", kept),
             "NDCG at 20 on validation ratings by layer",
         )
-    _lab_in_words(lesson, results)
+    _lab_in_words(story, results)
 
 
-def _lab_in_words(lesson: Lesson, results: list[Smoothing]) -> None:
-    kept, deepest = lesson.trained.config.layers, max(r.layer for r in results)
+def _lab_in_words(story: Story, results: list[Smoothing]) -> None:
+    kept, deepest = story.trained.config.layers, max(r.layer for r in results)
     value = {(r.kind, r.layer): r for r in results}
     last, mean = value[LAST, deepest], value[MEAN, deepest]
     st.markdown(
@@ -379,7 +380,7 @@ def _lab_in_words(lesson: Lesson, results: list[Smoothing]) -> None:
     st.caption(
         f"E⁽⁰⁾ was trained for K = {kept}; a model trained for another depth would learn another "
         "one, so the curve shows the effect of depth, not the best K. "
-        + (f"This E⁽⁰⁾ was learned on {learned}." if lesson.trained.refitted else "")
+        + (f"This E⁽⁰⁾ was learned on {learned}." if story.trained.refitted else "")
     )
     with st.expander("The numbers"):
         table = pd.DataFrame([vars(r) for r in results])

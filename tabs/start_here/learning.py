@@ -9,13 +9,13 @@ import pandas as pd
 import streamlit as st
 import torch
 
-import tabs.start_here.chapter as shared
-from analysis.layers import BprStep, bpr_step
+from analysis.bpr_step import BprStep, bpr_step
 from charts.basics import GREY, VERMILLION, label
 from charts.html import Bar, bars
 from model.bpr import NegativeSampler
 from tabs.shared import count
-from tabs.start_here.chapter import Lesson, needs_model, quiz
+from tabs.start_here import computed
+from tabs.start_here.story import Story, needs_model, quiz
 
 _STEPS = (0.01, 0.03, 0.1, 0.3, 1.0)
 SAMPLED, POPULAR, OBSCURE, HARDEST = NEGATIVES = (
@@ -26,10 +26,10 @@ SAMPLED, POPULAR, OBSCURE, HARDEST = NEGATIVES = (
 )
 
 
-def render(lesson: Lesson) -> None:
+def step_of_bpr(story: Story) -> None:
     """Chapter: a positive, a negative, and the scores before and after one step."""
     st.subheader("Learning: one step of BPR")
-    lesson.say(
+    story.say(
         "Training is a game of pairs. Take a film the person rated (the **positive**) and one they "
         "did not (the **negative**). The rated one should score higher. If it does already, little "
         "happens; if not, its embedding is **pulled** towards the person and the other is "
@@ -39,44 +39,44 @@ def render(lesson: Lesson) -> None:
         r"with $F = P E^{(0)}$, $P = \frac{1}{K+1}\sum_k \hat{E}^k$ symmetric. The step below is "
         "exact.",
     )
-    if needs_model(lesson):
+    if needs_model(story):
         return
-    candidates = np.flatnonzero(~shared.served(lesson)[1].rated)
+    candidates = np.flatnonzero(~computed.served(story)[1].rated)
     if not len(candidates):
-        st.info(f"{lesson.name} rated every film, so there is no negative to learn from.")
+        st.info(f"{story.name} rated every film, so there is no negative to learn from.")
         return
-    positive, chosen, size = _choose(lesson)
-    negatives = negatives_of(lesson, st.session_state.get("draw", 0))
+    positive, chosen, size = _choose(story)
+    negatives = negatives_of(story, st.session_state.get("draw", 0))
     steps = {
         name: bpr_step(
-            shared.adjacency(lesson),
-            lesson.trained,
-            (lesson.user, lesson.data.n_users + positive, lesson.data.n_users + film),
+            computed.adjacency(story),
+            story.trained,
+            (story.user, story.data.n_users + positive, story.data.n_users + film),
             size,
         )
         for name, film in negatives.items()
     }
-    _one_step(lesson, positive, negatives[chosen], steps[chosen], size)
-    _guess_then_compare(lesson, positive, negatives, steps)
+    _one_step(story, positive, negatives[chosen], steps[chosen], size)
+    _guess_then_compare(story, positive, negatives, steps)
 
 
 def _guess_then_compare(
-    lesson: Lesson, positive: int, negatives: dict[str, int], steps: dict[str, BprStep]
+    story: Story, positive: int, negatives: dict[str, int], steps: dict[str, BprStep]
 ) -> None:
     easy, hard = steps[OBSCURE].pull, steps[POPULAR].pull
     revealed = quiz(
-        f"quiz_negative_{lesson.user}_{positive}",
-        f"Which negative teaches more against *{lesson.film(positive)}*?",
+        f"quiz_negative_{story.user}_{positive}",
+        f"Which negative teaches more against *{story.film(positive)}*?",
         [
-            f"popular: {_named(lesson, negatives, POPULAR)}",
-            f"obscure: {_named(lesson, negatives, OBSCURE)}",
+            f"popular: {_named(story, negatives, POPULAR)}",
+            f"obscure: {_named(story, negatives, OBSCURE)}",
         ],
         int(easy > hard),
         f"The pull σ(−x) is {_short(hard)} for the popular one and {_short(easy)} for the obscure "
         "one. A negative teaches as much as it was mistaken for a good film.",
     )
     if revealed:
-        _compare(lesson, negatives, steps)
+        _compare(story, negatives, steps)
 
 
 def _short(value: float) -> str:
@@ -84,35 +84,35 @@ def _short(value: float) -> str:
     return f"{value:.4f}" if value >= 0.001 else f"{value:.1e}"
 
 
-def _named(lesson: Lesson, negatives: dict[str, int], kind: str) -> str:
+def _named(story: Story, negatives: dict[str, int], kind: str) -> str:
     film = negatives[kind]
-    return f"{lesson.film(film)}, {count(int(lesson.data.movie_degree[film]), 'rating')}"
+    return f"{story.film(film)}, {count(int(story.data.movie_degree[film]), 'rating')}"
 
 
-def negatives_of(lesson: Lesson, draw: int) -> dict[str, int]:
+def negatives_of(story: Story, draw: int) -> dict[str, int]:
     """The four negatives on offer, inner film ids; `draw` numbers the random ones."""
-    data, scores = lesson.data, shared.served(lesson)[1]
+    data, scores = story.data, computed.served(story)[1]
     sampler = NegativeSampler(data.ratings, torch.Generator().manual_seed(draw))
     free = np.flatnonzero(~scores.rated)
     rated = free[data.movie_degree[free] > 0]
     known = rated if len(rated) else free
     return {
-        SAMPLED: int(sampler.sample(torch.tensor([lesson.user]), 1)[0, 0]),
+        SAMPLED: int(sampler.sample(torch.tensor([story.user]), 1)[0, 0]),
         POPULAR: int(free[np.argmax(data.movie_degree[free])]),
         OBSCURE: int(known[np.argmin(data.movie_degree[known])]),
         HARDEST: int(free[np.argmax(scores.graph[free])]),
     }
 
 
-def _choose(lesson: Lesson) -> tuple[int, str, float]:
+def _choose(story: Story) -> tuple[int, str, float]:
     """The positive film, the kind of negative, and the step size."""
-    viewer, scores, _ = shared.served(lesson)
+    viewer, scores, _ = computed.served(story)
     order = viewer.movies[np.argsort(scores.graph[viewer.movies], kind="stable")]
     positive = st.selectbox(
         "Positive: a film this user rated (lowest score first)",
         order.tolist(),
-        format_func=lambda m: f"{label(lesson.data, m)} · score {scores.graph[m]:.2f}",
-        key=f"positive_{lesson.user}",
+        format_func=lambda m: f"{label(story.data, m)} · score {scores.graph[m]:.2f}",
+        key=f"positive_{story.user}",
     )
     kind, again, size = st.columns([4, 1.4, 3], vertical_alignment="bottom")
     chosen = kind.segmented_control(
@@ -139,8 +139,8 @@ def _draw_again() -> None:
     st.session_state["draw"] = st.session_state.get("draw", 0) + 1
 
 
-def _one_step(lesson: Lesson, positive: int, negative: int, step: BprStep, size: float) -> None:
-    data = lesson.data
+def _one_step(story: Story, positive: int, negative: int, step: BprStep, size: float) -> None:
+    data = story.data
     films = (
         (f"{label(data, positive)} (+)", step.positive),
         (f"{label(data, negative)} (−)", step.negative),
@@ -161,10 +161,10 @@ def _one_step(lesson: Lesson, positive: int, negative: int, step: BprStep, size:
         for name, pair in films
     )
     st.html(drawn)
-    _step_in_numbers(lesson, step, size)
+    _step_in_numbers(story, step, size)
 
 
-def _step_in_numbers(lesson: Lesson, step: BprStep, size: float) -> None:
+def _step_in_numbers(story: Story, step: BprStep, size: float) -> None:
     margins = [good - bad for good, bad in zip(step.positive, step.negative, strict=True)]
     rows = {
         "positive score": [f"{value:.4f}" for value in step.positive],
@@ -176,7 +176,7 @@ def _step_in_numbers(lesson: Lesson, step: BprStep, size: float) -> None:
         pd.DataFrame(rows, index=["before", "after"]).T,
         alt="Scores, difference and loss before and after the step",
     )
-    lesson.say(
+    story.say(
         f"The model scored the two {abs(margins[0]):.2f} apart"
         f"{', the wrong way round' if margins[0] < 0 else ''}. The pull on this pair is "
         f"**{_short(step.pull)}** (0 = nothing left to learn, 1 = completely wrong).",
@@ -192,13 +192,13 @@ def _step_in_numbers(lesson: Lesson, step: BprStep, size: float) -> None:
         "Adam optimiser, adds a small penalty on large embeddings"
         + (
             ", and hides the pair's edge while it is predicted."
-            if lesson.trained.config.hide_batch
+            if story.trained.config.hide_batch
             else "."
         )
     )
 
 
-def _compare(lesson: Lesson, negatives: dict[str, int], steps: dict[str, BprStep]) -> None:
+def _compare(story: Story, negatives: dict[str, int], steps: dict[str, BprStep]) -> None:
     st.markdown("**The same positive against four negatives**")
     films = negatives.values()
     table = pd.DataFrame(
@@ -207,8 +207,8 @@ def _compare(lesson: Lesson, negatives: dict[str, int], steps: dict[str, BprStep
             "pull σ(−x)": [_short(steps[name].pull) for name in negatives],
             "loss before": [_short(steps[name].loss[0]) for name in negatives],
             "loss after": [_short(steps[name].loss[1]) for name in negatives],
-            "film": [label(lesson.data, film) for film in films],
-            "ratings": [f"{lesson.data.movie_degree[film]:,}" for film in films],
+            "film": [label(story.data, film) for film in films],
+            "ratings": [f"{story.data.movie_degree[film]:,}" for film in films],
         },
         index=pd.Index(negatives, name="negative"),
     )
@@ -216,6 +216,6 @@ def _compare(lesson: Lesson, negatives: dict[str, int], steps: dict[str, BprStep
     st.caption(
         "Most films are obscure, so most random negatives are easy and teach almost nothing. That "
         "is why several are drawn for each positive."
-        if lesson.trained.config.negatives > 1
+        if story.trained.config.negatives > 1
         else "Most films are obscure, so most random negatives are easy and teach almost nothing."
     )

@@ -10,10 +10,10 @@ from data_preparation import MovieData
 from model.trained import TrainedModel
 from tabs.links import CHAPTERS, FORMULAS, LEVELS, PLAIN
 from tabs.shared import pick_user
-from tabs.start_here import graph, layers, learning, use, words
-from tabs.start_here.chapter import Lesson, go_to
+from tabs.start_here import graph, layers, learning, recommending, what_if, words
+from tabs.start_here.story import Story, go_to
 
-_CHAPTERS: dict[str, Callable[[Lesson], None]] = dict(
+_CHAPTERS: dict[str, Callable[[Story], None]] = dict(
     zip(
         CHAPTERS,
         (
@@ -22,9 +22,9 @@ _CHAPTERS: dict[str, Callable[[Lesson], None]] = dict(
             graph.neighbours,
             layers.messages,
             layers.reach,
-            learning.render,
-            use.recommendation,
-            use.what_if,
+            learning.step_of_bpr,
+            recommending.recommendation,
+            what_if.what_if,
             words.glossary,
         ),
         strict=True,
@@ -64,11 +64,11 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
             persist_state="session",
             help="Plain words and pictures, or formulas and shapes. The numbers are the same.",
         )
-    _chapter(Lesson(data, model, user, level == FORMULAS))
+    _chapter(Story(data, model, user, level == FORMULAS))
 
 
 @st.fragment
-def _chapter(lesson: Lesson) -> None:
+def _chapter(story: Story) -> None:
     """The open chapter; only it is computed, and only it redraws when something in it moves."""
     chapter = st.segmented_control(
         "Chapter",
@@ -81,7 +81,7 @@ def _chapter(lesson: Lesson) -> None:
         persist_state="session",
         label_visibility="collapsed",
     )
-    _CHAPTERS[chapter](lesson)
+    _CHAPTERS[chapter](story)
     place = CHAPTERS.index(chapter)
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         for step, icon in ((-1, "arrow_back"), (1, "arrow_forward")):

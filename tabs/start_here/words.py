@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-import tabs.start_here.chapter as shared
 from analysis.neighbourhood import subgraph
 from charts.basics import GREY, VERMILLION, label
 from charts.html import Bar, Strip, bars, strips
 from charts.linked_views import drawing
 from model.explanation import explain
 from tabs.shared import count
-from tabs.start_here.chapter import Lesson, go_to
+from tabs.start_here import computed
 from tabs.start_here.layers import arriving, message_strips
+from tabs.start_here.story import Story, go_to
 
 _GLOSSARY = {
     "Adjacency matrix (A)": (
@@ -70,7 +70,7 @@ _GLOSSARY = {
 }
 
 
-def tour(lesson: Lesson) -> None:
+def tour(story: Story) -> None:
     """Chapter: the whole model in five short stops, for someone in a hurry."""
     stops = (
         ("Ratings are lines in a graph", "Rows to graph", _first_stop),
@@ -80,7 +80,7 @@ def tour(lesson: Lesson) -> None:
         ("The best matches are recommended", "Recommendation", _fifth_stop),
     )
     for number, (title, chapter, tell) in enumerate(stops, 1):
-        text, picture = tell(lesson)
+        text, picture = tell(story)
         with st.container(border=True):
             words, shown = st.columns([2, 3], vertical_alignment="center", gap="medium")
             with words:
@@ -102,20 +102,20 @@ _Stop = tuple[str, str]  # what a stop says, and its picture as HTML, empty wher
 _WAITS = "The numbers appear as soon as a model is trained."
 
 
-def _first_stop(lesson: Lesson) -> _Stop:
-    data = lesson.data
+def _first_stop(story: Story) -> _Stop:
+    data = story.data
     rated = int((data.movie_degree > 0).sum())
     text = (
-        f"{lesson.name} rated {count(int(data.user_degree[lesson.user]), 'film')}; here are some, "
+        f"{story.name} rated {count(int(data.user_degree[story.user]), 'film')}; here are some, "
         f"and who else rated them. In all: **{data.n_users:,}** users, **{rated:,}** films, "
         f"**{data.n_ratings:,}** ratings."
     )
-    return text, drawing(data, subgraph(data, lesson.user, 4, 2))
+    return text, drawing(data, subgraph(data, story.user, 4, 2))
 
 
-def _second_stop(lesson: Lesson) -> _Stop:
-    data, degree = lesson.data, int(lesson.data.user_degree[lesson.user])
-    movies, weights = data.rated_by(lesson.user), data.edge_weights(lesson.user)
+def _second_stop(story: Story) -> _Stop:
+    data, degree = story.data, int(story.data.user_degree[story.user])
+    movies, weights = data.rated_by(story.user), data.edge_weights(story.user)
     order = np.argsort(-weights, kind="stable")
     chosen = order if len(order) <= 4 else order[[0, 1, -2, -1]]
     picture = bars(
@@ -129,40 +129,40 @@ def _second_stop(lesson: Lesson) -> _Stop:
             )
             for n in chosen
         ],
-        f"The heaviest and the lightest lines of {lesson.name}",
+        f"The heaviest and the lightest lines of {story.name}",
     )
     return "A line weighs 1/√(d_u · d_i), d counting ratings. Few viewers, a heavy line.", picture
 
 
-def _third_stop(lesson: Lesson) -> _Stop:
+def _third_stop(story: Story) -> _Stop:
     text = (
         "Everyone holds a list of numbers, an **embedding**. Each neighbour sends theirs along the "
         "line, times its weight; the sum is the next embedding."
     )
-    if lesson.model is None:
+    if story.model is None:
         return f"{text} {_WAITS}", ""
-    k = lesson.trained.config.layers
+    k = story.trained.config.layers
     rows = []
     if k:
-        found = arriving(lesson, ("user", lesson.user), 0)
+        found = arriving(story, ("user", story.user), 0)
         rows = message_strips(found, 0, 3)
         text += f" This model does it {count(k, 'time')} and takes the mean."
-    final = lesson.trained.user_factors[lesson.user]
+    final = story.trained.user_factors[story.user]
     rows.append(Strip("final embedding", final, apart=True))
-    return text, strips(rows, f"The messages to {lesson.name} and their sum", stagger=True)
+    return text, strips(rows, f"The messages to {story.name} and their sum", stagger=True)
 
 
-def _fourth_stop(lesson: Lesson) -> _Stop:
+def _fourth_stop(story: Story) -> _Stop:
     text = "A rated film should score above one that was not rated; each mistake moves the numbers."
-    if lesson.model is None:
+    if story.model is None:
         return f"{text} {_WAITS}", ""
-    _, scores, _ = shared.served(lesson)
-    rated, other = scores.graph[lesson.data.rated_by(lesson.user)], scores.graph[~scores.rated]
+    _, scores, _ = computed.served(story)
+    rated, other = scores.graph[story.data.rated_by(story.user)], scores.graph[~scores.rated]
     if not len(other):
         return text, ""
     picture = bars(
         [
-            Bar(f"rated by {lesson.name}", rated.mean(), f"{rated.mean():.2f}", VERMILLION),
+            Bar(f"rated by {story.name}", rated.mean(), f"{rated.mean():.2f}", VERMILLION),
             Bar("all other films", other.mean(), f"{other.mean():.2f}", GREY),
         ],
         "Mean score of the rated films and of all others",
@@ -170,34 +170,34 @@ def _fourth_stop(lesson: Lesson) -> _Stop:
     return f"{text} The mean scores now:", picture
 
 
-def _fifth_stop(lesson: Lesson) -> _Stop:
-    if lesson.model is None:
+def _fifth_stop(story: Story) -> _Stop:
+    if story.model is None:
         return _WAITS, ""
-    viewer, _, best = shared.served(lesson)
+    viewer, _, best = computed.served(story)
     if not best:
         return "This user rated every film.", ""
-    reasons = explain(lesson.data, lesson.trained, viewer, best[0].movie)
+    reasons = explain(story.data, story.trained, viewer, best[0].movie)
     because = reasons.rated[reasons.contributions.argmax()]
     picture = bars(
         [
-            Bar(f"{n}. {label(lesson.data, item.movie)}", item.score, f"{item.score:.4f}")
+            Bar(f"{n}. {label(story.data, item.movie)}", item.score, f"{item.score:.4f}")
             for n, item in enumerate(best[:5], 1)
         ],
-        f"The five best films for {lesson.name} and their scores",
+        f"The five best films for {story.name} and their scores",
     )
     text = (
-        f"*{lesson.film(best[0].movie)}* is first, most of all because of "
-        f"*{lesson.film(because)}*, and that reason is exact arithmetic."
+        f"*{story.film(best[0].movie)}* is first, most of all because of "
+        f"*{story.film(because)}*, and that reason is exact arithmetic."
     )
     return text, picture
 
 
-def glossary(lesson: Lesson) -> None:
+def glossary(story: Story) -> None:
     """Chapter: the words, in the reader's language."""
     st.subheader("Glossary")
     wanted = st.text_input("Search", key="glossary", placeholder="layer, cosine, BPR …").casefold()
     entries = [
-        f"**{word}:** {text[lesson.formulas]}"
+        f"**{word}:** {text[story.formulas]}"
         for word, text in _GLOSSARY.items()
         if wanted in f"{word} {text[0]}".casefold()
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from data_preparation import MovieData
-from model.config import CONFIG_SWITCHES, PRESETS, TrainingConfig
+from model.config import PRESETS, SETTINGS, TrainingConfig, has_effect
 from model.estimate import estimate, physical_memory
 from model.runs import Run
 from model.splits import PROTOCOLS
@@ -28,38 +28,43 @@ _PRESET_NAMES = {
     "published": "published recipe",
 }
 _PRESET_NOTES = {
-    "best": "The warm start brings most of the quality (epoch 0); BPR refines it.",
-    "fast": "The best recipe, smaller and with few epochs.",
-    "published": "LightGCN as in the paper: from a random start, so the curves show it learn. "
-    "It takes many epochs.",
+    "best": "The hybrid graph in closed form, with all directions that it has; a search on "
+    "validation chooses its settings for these data first.",
+    "fast": "The same graph with fewer directions and given settings: seconds.",
+    "published": "LightGCN as in the paper: a vector per person and film from a random start, so "
+    "the curves show it learn. It takes many epochs.",
 }
 _BASIC = ("dim", "layers", "epochs", "batch_size")
-_ADVANCED = ("learning_rate", "l2", "negatives", "patience", "seed")
-_TEXTS = {
-    "dim": ("Embedding size", "Numbers per user and film. Time and memory grow with it."),
-    "layers": ("Layers K", "Hops that a message travels. Time grows with it."),
-    "epochs": ("Epochs at most", "Passes over the ratings. The best one on validation is kept."),
-    "batch_size": ("Batch size", "Ratings per step. Smaller: more steps, so more time."),
-    "learning_rate": ("Learning rate", "Step size of Adam. No effect on time per epoch."),
-    "l2": ("L2 penalty", "Keeps the embeddings small. No effect on time."),
-    "negatives": ("Negatives", "Films not rated, per rating. Time and memory grow with it."),
-    "patience": ("Patience", "Stop after so many epochs without a better validation NDCG@20."),
-    "seed": ("Seed", "The same settings and seed give the same model."),
-    "warm_start": (
-        "Warm start",
-        "Start from the ratings' leading directions, not at random.",
+_ADVANCED: dict[str, tuple[str, ...]] = {
+    "Start": ("model", "warm_start", "search_seconds", "seed"),
+    "Learning with BPR": ("learning_rate", "l2", "negatives", "patience", "hide_batch"),
+    "Graph": (
+        "user_exponent",
+        "film_exponent",
+        "met_exponent",
+        "ridge",
+        "taste",
+        "genre",
+        "tag",
+        "year",
+        "genre_decade",
+        "series",
     ),
-    "hide_batch": ("Hide the batch", "Predict ratings from a graph without them. A little slower."),
+    "Profiles": ("watch", "like"),
 }
+_DECIDING = ("model", "warm_start", "epochs", "layers")  # which other settings have an effect
+_ALL_DIRECTIONS = PRESETS["best"].dim
 _STEPS: dict[str, tuple[float, ...]] = {
-    "dim": (8, 16, 32, 64, 96, 128, 192, 256),
+    "dim": (8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, _ALL_DIRECTIONS),
     "batch_size": (512, 1024, 2048, 4096, 8192, 16384, 32768),
     "learning_rate": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
     "l2": (0.0, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 1e-1),
     "negatives": (1, 2, 4, 8, 16, 32),
+    "ridge": (0.003, 0.01, 0.02, 0.03, 0.04, 0.06, 0.1, 0.3),
+    "search_seconds": (0.0, 10.0, 30.0, 60.0, 120.0, 300.0),
 }
-_SLIDERS = {"layers": (0, 6), "epochs": (1, 300)}
-_NUMBERS = {"patience": (1, 2000), "seed": (0, 2**31 - 1)}
+_SLIDERS = {"layers": (0, 6), "epochs": (0, 300)}
+_PER_ROW = 4
 
 
 def settings() -> Choice:
@@ -71,25 +76,46 @@ def settings() -> Choice:
         for problem in problems:
             st.warning(escape(problem), icon=":material/link_off:")
     preset, protocol, k = _what()
-    values: dict[str, Any] = {}
-    for column, name in zip(st.columns(len(_BASIC)), _BASIC, strict=True):
-        values[name] = _control(column, name, preset)
+    values = {name: st.session_state[_prepare(name, preset)] for name in SETTINGS}
+    _row(_BASIC, preset, values)
     with st.expander("Advanced settings"):
-        for column, name in zip(st.columns(len(_ADVANCED)), _ADVANCED, strict=True):
-            values[name] = _control(column, name, preset)
-        *columns, last = st.columns(len(CONFIG_SWITCHES) + 1)
-        for column, name in zip(columns, CONFIG_SWITCHES, strict=True):
-            values[name] = _switch(column, name, preset)
-        refit = last.toggle(
+        for title, names in _ADVANCED.items():
+            shown = [name for name in names if _matters(name, values)]
+            if shown:
+                st.markdown(f"**{title}**")
+            for begin in range(0, len(shown), _PER_ROW):
+                _row(shown[begin : begin + _PER_ROW], preset, values)
+        refit = st.toggle(
             "Refit on all ratings at the end",
             key="refit",
             persist_state="session",
-            help="For serving: learn again with the held-out ratings too, for the chosen number of "
-            "epochs. The metrics stay those of the model before. About doubles the time.",
+            help="For serving: fit or learn again with the held-out ratings too, with the settings "
+            "and epochs that were chosen. The metrics stay those of the model before.",
         )
     choice = Choice(preset, protocol, TrainingConfig(**values), k, refit)
     _write_link(choice)
     return choice
+
+
+def _row(names: Sequence[str], preset: str, values: dict[str, Any]) -> None:
+    """Controls side by side; what has no effect beside the others is not drawn."""
+    for column, name in zip(st.columns(_PER_ROW), names, strict=False):
+        if _matters(name, values):
+            values[name] = _control(column, name, preset, values)
+
+
+def _matters(name: str, values: dict[str, Any]) -> bool:
+    return has_effect(name, *(values[deciding] for deciding in _DECIDING))
+
+
+def _lowest(name: str, values: dict[str, Any]) -> float:
+    """The lowest value of a slider that makes a training beside the other settings."""
+    fitted = values["model"] == "hybrid" and values["warm_start"]
+    if name == "epochs" and not fitted:
+        return 1  # nothing was fitted, so something must be learned
+    if name == "layers" and values["model"] == "hybrid":
+        return 1  # people get their vector from films, one hop away
+    return _SLIDERS[name][0]
 
 
 def apply(choice: Choice) -> None:
@@ -106,15 +132,15 @@ def apply(choice: Choice) -> None:
 def show_estimate(data: MovieData, choice: Choice, runs: Sequence[Run]) -> bool:
     """What the training will cost, in a line; whether this machine can hold it."""
     cost = estimate(data, choice.config, runs)
-    total = cost.start_seconds + choice.config.epochs * cost.epoch_seconds
-    total *= 2 if choice.refit else 1
+    seconds = cost.total_seconds(choice.config, choice.refit)
     origin = "the last run on these data" if cost.calibrated else "a rule of thumb"
+    per_epoch = f"{_duration(cost.epoch_seconds)} per epoch, " if choice.config.epochs else ""
     st.caption(
-        f"**Estimate:** {_duration(cost.epoch_seconds)} per epoch, at most {_duration(total)} in "
-        f"all; {cost.memory / 2**20:,.0f} MiB of memory.",
+        f"**Estimate:** {per_epoch}at most {_duration(seconds)} in all; "
+        f"{cost.memory / 2**20:,.0f} MiB of memory.",
         help=f"Scaled from {origin}. Time per epoch ∝ steps × embedding size × (2 · layers · "
-        "edges + nodes + rows of a batch). Memory: 13 tables of nodes × embedding size, 3 of the "
-        "rows of a batch, and one block of scores, in 4-byte numbers.",
+        "edges + nodes + rows of a batch). Memory of a fit: the table of all pairs of nodes where "
+        "there are few, and some tables of films × embedding size, in 4-byte numbers.",
     )
     available = physical_memory()
     if available and cost.memory > available:
@@ -165,24 +191,33 @@ def _key(name: str, preset: str) -> str:
     return f"{name}_{preset}"
 
 
-def _control(column: DeltaGenerator, name: str, preset: str) -> float:
-    label, text = _TEXTS[name]
-    key = _prepare(name, preset)
+def _control(column: DeltaGenerator, name: str, preset: str, values: dict[str, Any]) -> Any:
+    setting, key = SETTINGS[name], _key(name, preset)
     also = st.session_state.get(f"{key}_also", st.session_state[key])
-    common: dict[str, Any] = {"key": key, "help": text, "persist_state": "session"}
+    common: dict[str, Any] = {"key": key, "help": setting.help, "persist_state": "session"}
+    if setting.kind is bool:
+        return column.toggle(setting.label, **common)
+    if setting.choices:
+        return column.segmented_control(setting.label, setting.choices, required=True, **common)
     if name in _STEPS:
         options = sorted({*_STEPS[name], also, getattr(PRESETS[preset], name)})
-        return column.select_slider(label, options, format_func=_number, **common)
+        return column.select_slider(setting.label, options, format_func=_shown_as(name), **common)
     if name in _SLIDERS:
-        low, high = _SLIDERS[name]
-        return column.slider(label, min(low, also), max(high, also), **common)
-    low, high = _NUMBERS[name]
-    return column.number_input(label, low, high, step=1, **common)
+        low, high = _lowest(name, values), _SLIDERS[name][1]
+        st.session_state[key] = max(low, st.session_state[key])
+        return column.slider(setting.label, int(low), max(high, also), **common)
+    if setting.kind is int:
+        return column.number_input(setting.label, int(setting.low), int(setting.high), **common)
+    return column.number_input(setting.label, setting.low, setting.high, step=0.05, **common)
 
 
-def _switch(column: DeltaGenerator, name: str, preset: str) -> bool:
-    label, text = _TEXTS[name]
-    return column.toggle(label, key=_prepare(name, preset), help=text, persist_state="session")
+def _shown_as(name: str) -> Callable[[float], str]:
+    """How a value of this setting is written."""
+    if name == "dim":
+        return lambda value: "all" if value == _ALL_DIRECTIONS else f"{value:,}"
+    if name == "search_seconds":
+        return lambda value: f"{value:g} s" if value else "none"
+    return _plain_number
 
 
 def _prepare(name: str, preset: str) -> str:
@@ -193,7 +228,7 @@ def _prepare(name: str, preset: str) -> str:
     return key
 
 
-def _number(value: float) -> str:
+def _plain_number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 

@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from model.config import CONFIG_RANGES, CONFIG_SWITCHES, PRESETS, TrainingConfig
+from model.config import PRESETS, SETTINGS, TrainingConfig
 from model.runs import Run
 from model.splits import DEFAULT_PROTOCOL, PROTOCOLS
 from model_training import KS
 
 DEFAULT_PRESET, DEFAULT_K = "best", 20
 _SWITCH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-_SETTINGS = (*CONFIG_RANGES, *CONFIG_SWITCHES)
-PARAMETERS = ("preset", "protocol", "metrics_k", "refit", *_SETTINGS)
+PARAMETERS = ("preset", "protocol", "metrics_k", "refit", *SETTINGS)
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def to_query(choice: Choice) -> dict[str, str]:
     base = asdict(PRESETS[choice.preset])
     for name, value in asdict(choice.config).items():
         if value != base[name]:
-            query[name] = str(int(value)) if isinstance(value, bool) else repr(value)
+            query[name] = str(int(value)) if isinstance(value, bool) else str(value)
     return query
 
 
@@ -82,27 +81,39 @@ def from_query(query: Mapping[str, Sequence[str]]) -> tuple[Choice, list[str]]:
     protocol = one_of("protocol", list(PROTOCOLS), DEFAULT_PROTOCOL)
     k = int(one_of("metrics_k", [str(k) for k in KS], str(DEFAULT_K)))
     refit = _SWITCH[one_of("refit", list(_SWITCH), "0")]
-    config = PRESETS[preset]
-    for name in _SETTINGS:
+    asked: dict[str, Any] = {}
+    for name, setting in SETTINGS.items():
         if name in given:
             try:
-                change: dict[str, Any] = {name: _parse(name, given[name])}
-                config = replace(config, **change)
+                value = _parse(name, given[name])
+                setting.check(value)
+                asked[name] = value
             except (ValueError, KeyError):
                 problems.append(_problem(name, given[name], _expected(name)))
+    config = PRESETS[preset]
+    try:
+        config = replace(config, **asked)
+    except ValueError as error:
+        problems.append(
+            f"The link's settings do not go together, so the defaults are used: {error}"
+        )
     return Choice(preset, protocol, config, k, refit), problems
 
 
-def _parse(name: str, text: str) -> float | bool:
+def _parse(name: str, text: str) -> float | bool | str:
     """Raises ValueError or KeyError for what is no such value."""
-    return _SWITCH[text] if name in CONFIG_SWITCHES else CONFIG_RANGES[name][0](text)
+    kind = SETTINGS[name].kind
+    return _SWITCH[text] if kind is bool else kind(text)
 
 
 def _expected(name: str) -> str:
-    if name in CONFIG_SWITCHES:
+    setting = SETTINGS[name]
+    if setting.kind is bool:
         return "1 or 0"
-    kind, low, high = CONFIG_RANGES[name]
-    return f"a {'whole ' if kind is int else ''}number from {low} to {high}"
+    if setting.choices:
+        return f"one of {', '.join(setting.choices)}"
+    whole = "whole " if setting.kind is int else ""
+    return f"a {whole}number from {setting.low:g} to {setting.high:g}"
 
 
 def _problem(name: str, value: str, expected: str) -> str:

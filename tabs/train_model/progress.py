@@ -83,20 +83,16 @@ def _buttons(job: TrainingJob) -> None:
 
 
 def _progress(job: TrainingJob) -> None:
-    done = job.records[-1] if job.records else None
-    epoch, epochs = done.epoch if done else 0, job.config.epochs
-    text = f"{job.phase} …"
-    if done and job.phase == "Training":
-        text = f"Epoch {epoch} of {epochs}"
-        if epoch:
-            per_epoch = seconds_per_epoch(job.records)
-            left = per_epoch * (epochs - epoch)
-            text += f" · {per_epoch:.1f} s per epoch · at most {left:.0f} s left"
+    text = job.doing
+    if job.phase == "Training" and len(job.records) > 1:
+        per_epoch = seconds_per_epoch(job.records)
+        left = per_epoch * (job.config.epochs - job.records[-1].epoch)
+        text += f" · {per_epoch:.1f} s per epoch · at most {left:.0f} s left"
     if job.paused:
         text = f"Paused · {text}"
     elif job.stopping:
         text = f"Stopping · {text}"
-    st.progress(epoch / epochs, text)
+    st.progress(job.share_done, text)
 
 
 def seconds_per_epoch(records: tuple[EpochRecord, ...]) -> float:
@@ -138,7 +134,7 @@ def curves(records: tuple[EpochRecord, ...], to_beat: dict[str, float], k: int) 
         with first[0]:
             draw(loss_chart(records), "Training loss by epoch")
     else:
-        first[0].caption("The loss appears after the first epoch.")
+        first[0].caption("A loss there is from the first epoch on.")
     for column, name in zip((first[1], *second), reversed(metric_names(k)), strict=True):
         if name not in records[0].metrics:
             column.caption(f"{name} was not measured in this run.")

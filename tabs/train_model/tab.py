@@ -10,6 +10,7 @@ import streamlit as st
 
 from data_preparation import MovieData
 from model.checkpoints import CheckpointError, previous_checkpoint
+from model.evaluation import LIKED
 from model.runs import OURS, PREVIOUS, Run, RunHistory, load_runs
 from model.trained import TrainedModel, kept_epoch
 from serving.training_job import JobBoard, JobRefusedError, TrainingJob
@@ -21,6 +22,7 @@ from tabs.train_model.progress import curves, metric_names, session_id, watch
 from tabs.train_model.runs import show_runs
 
 _INTERVAL = "95 % interval"
+MODEL_NAMES = {"hybrid": "the hybrid graph", "paper": "the LightGCN paper's model"}
 
 
 def render(data: MovieData, model: TrainedModel | None, board: JobBoard) -> None:
@@ -51,7 +53,7 @@ def render(data: MovieData, model: TrainedModel | None, board: JobBoard) -> None
     else:
         runs = _with_last(history.runs, board.job)
         if board.job:
-            _outcome(board.job)
+            _outcome(board.job, data, model)
         if model:
             _in_use(data, model, runs, choice.k)
             _bring_back(data, board)
@@ -88,10 +90,12 @@ def _with_last(runs: tuple[Run, ...], job: TrainingJob | None) -> tuple[Run, ...
     return (job.as_run(), *runs)
 
 
-def _outcome(job: TrainingJob) -> None:
+def _outcome(job: TrainingJob, data: MovieData, model: TrainedModel | None) -> None:
     """What went wrong in the last run, if anything did, or that it was no progress."""
     if job.status == "failed":
-        st.error(escape(job.problem or "The training failed."))
+        told = model is None and job.data.fingerprint == data.fingerprint  # above the tabs
+        if not told:
+            st.error(escape(job.problem or "The training failed."))
     elif job.problem:
         unsaved = "" if job.saved else " The new model stays in use until the app is restarted."
         st.warning(escape(f"{job.problem}{unsaved}"))
@@ -108,8 +112,8 @@ def _in_use(data: MovieData, model: TrainedModel, runs: tuple[Run, ...], k: int)
     config = model.config
     st.subheader("The model in use")
     st.success(
-        f"Now in use: embedding size {config.dim}, K = {config.layers}, {kept_epoch(model)} "
-        f"chosen on validation. {model.stop_reason}",
+        f"Now in use: {MODEL_NAMES[config.model]}, embedding size {model.dim:,}, "
+        f"K = {config.layers}; kept {kept_epoch(model)}. {model.stop_reason}",
         icon=":material/check_circle:",
     )
     run = _run_of(model, runs)
@@ -134,14 +138,22 @@ def _run_of(model: TrainedModel, runs: tuple[Run, ...]) -> Run | None:
 
 def _test_table(model: TrainedModel, run: Run | None, k: int) -> pd.DataFrame:
     """Rows: the metrics at K. Columns: our model, its interval, the others; as text."""
-    names = metric_names(k)
-    columns = {OURS: [_number(model.test_metrics.get(name)) for name in names]}
+    names = [name for name in _measured_names(k) if name in model.test_metrics]
+    ours = f"{OURS}, like" if model.is_hybrid else OURS
+    columns = {ours: [_number(model.test_metrics.get(name)) for name in names]}
     if model.test_intervals:
         columns[_INTERVAL] = [_interval(model.test_intervals.get(name)) for name in names]
+    if model.watch_metrics:
+        columns[f"{OURS}, watch"] = [_number(model.watch_metrics.get(name)) for name in names]
     for other, values in (run.test if run else {}).items():
         if other != OURS:
             columns[other] = [_number(values.get(name)) for name in names]
-    return pd.DataFrame(columns, index=list(names))
+    return pd.DataFrame(columns, index=names)
+
+
+def _measured_names(k: int) -> list[str]:
+    """All held-out films, then only the liked ones."""
+    return [*metric_names(k), *(LIKED + name for name in metric_names(k))]
 
 
 def _number(value: float | None) -> str:
@@ -160,16 +172,21 @@ def _measured_on(data: MovieData, model: TrainedModel, run: Run | None) -> str:
         "The curves below: other held-out ratings (validation), which chose the epoch.",
         "Interval: bootstrap over users.",
     ]
+    if model.is_hybrid:
+        sentences.append(
+            "“liked”: only held-out films with 4 stars or more; the profile “like” serves, “watch” "
+            "counts stars less."
+        )
     if run and PREVIOUS not in run.test:
         sentences.append("No previous model was measured on the same test ratings.")
     if model.refitted:
         sentences.append(
-            f"Then E(0) was learned again on all {data.n_ratings:,} ratings for serving; no rating "
+            f"Then it was fitted again to all {data.n_ratings:,} ratings for serving; no rating "
             "is left to measure that, so the numbers are of the model before."
         )
     else:
         sentences.append(
-            "E(0) was learned on the training ratings alone; for serving it is propagated over all "
+            "The film vectors come from the training ratings alone; a list is made from all "
             f"{data.n_ratings:,}."
         )
     return " ".join(sentences)

@@ -1,4 +1,4 @@
-"""Planted tags: some follow the groups of the planted data, some are random."""
+"""Planted tags: some follow the groups of the planted data, some are random. And small models."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 
 from data_preparation import MovieData
+from model.config import TrainingConfig
+from model.splits import PROTOCOLS
+from model.trained import TrainedModel
+from model_training import train
 from tests.conftest import planted_ratings
 
 PLANTED_FILMS = [(5 + 7 * film, f"Film {film} (1999)", "Drama") for film in range(48)]
@@ -28,3 +32,9 @@ def planted_tags(seed: int = 0) -> list[tuple]:
 @pytest.fixture
 def tagged(load: Callable[..., MovieData]) -> MovieData:
     return load(ratings=planted_ratings(), movies=PLANTED_FILMS, tags=planted_tags(), links=None)
+
+
+@pytest.fixture(scope="session", params=[0, 1, 3])
+def model_of_any_depth(request: pytest.FixtureRequest, planted_data: MovieData) -> TrainedModel:
+    config = TrainingConfig(dim=6, layers=request.param, epochs=2, batch_size=64)
+    return train(planted_data, PROTOCOLS["random_80_10_10"](planted_data), config)

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.preprocessing import normalize
 
 from analysis.model_health import (
     UserQuality,
@@ -99,7 +100,7 @@ def test_norms_and_their_rank_correlation(planted_data: MovieData, model: Traine
 def test_similarities_of_known_directions() -> None:
     """Three groups of equal films: the nearest is at cosine 1, a random one mostly at 0."""
     factors = np.repeat(np.eye(3, dtype=np.float32), 4, axis=0) * np.arange(1, 13)[:, None]
-    table = similarities(SimpleNamespace(movie_factors=factors), bins=10)
+    table = similarities(SimpleNamespace(directions=normalize(factors)), bins=10)
     nearest = table[table["kind"] == "nearest pairs"]
     assert nearest["share"].tolist() == [0.0] * 9 + [1.0]
     random = table[table["kind"] == "random pairs"]
@@ -109,7 +110,7 @@ def test_similarities_of_known_directions() -> None:
 
 
 def test_similarities_need_three_films() -> None:
-    assert similarities(SimpleNamespace(movie_factors=np.eye(2, dtype=np.float32))).empty
+    assert similarities(SimpleNamespace(directions=np.eye(2, dtype=np.float32))).empty
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -10,6 +10,7 @@ import pytest
 from scipy import sparse
 from sklearn.linear_model import Ridge
 from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.preprocessing import normalize
 
 from analysis import tag_evaluation
 from analysis.tag_evaluation import (
@@ -29,7 +30,8 @@ from tests.conftest import planted_ratings
 
 def model_with(factors: np.ndarray) -> SimpleNamespace:
     """All that these functions look at."""
-    return SimpleNamespace(movie_factors=factors.astype(np.float32))
+    factors = factors.astype(np.float32)
+    return SimpleNamespace(movie_factors=factors, directions=normalize(factors))
 
 
 def planted_model(noise: float = 0.3) -> SimpleNamespace:

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from data_preparation import MovieData
 from model.baselines import popularity
-from model.evaluation import Scorer, evaluate, ranking_metrics
+from model.evaluation import Scorer, evaluate, ranking_metrics, top_k
 from model.splits import Split, random_80_10_10
 
 TRAIN, VALIDATION, TEST = 1, 2, 3
@@ -316,3 +316,29 @@ def test_more_users_than_a_batch_are_measured_as_in_one() -> None:
     report = evaluate(scorer_from(scores), split_from(table), "test", ks=(1,))
     hit = (scores * (table == TEST)).max(axis=1) > (scores * (table == 0)).max(axis=1)
     np.testing.assert_array_equal(report.per_user["Hit@1"], hit)
+
+
+# --- the rule of ranking --------------------------------------------------------------------------
+
+
+def test_the_top_k_leave_out_what_is_known_and_what_may_not_compete() -> None:
+    scores = np.array([[5, 4, 3, 2, 1], [1, 1, 1, 1, 1]], dtype=np.float32)
+    known = np.array([[True, False, False, False, False], [True, False, True, True, False]])
+    rankable = np.array([True, True, False, True, True])
+    order = np.array([4, 3, 2, 1, 0])
+    for mask in (known, sparse.csr_array(known)):
+        top = top_k(scores, mask, rankable, 3, order)
+        assert top[0].tolist() == [1, 3, 4]
+        assert set(top[1, :2].tolist()) == {1, 4} and top[1, 2] == -1
+    assert top.dtype == np.int32
+    assert scores[0, 0] == 5  # untouched
+
+
+def test_the_top_k_are_those_that_evaluate_ranks(split: Split) -> None:
+    scores = np.random.default_rng(1).random(split.train.shape).astype(np.float32)
+    report = evaluate(lambda users: scores[users], split, "test", (20,))
+    users = report.per_user.index.to_numpy()
+    order = np.random.default_rng(5).permutation(scores.shape[1])  # without ties it plays no part
+    known = split.known("test")[users]
+    top = top_k(scores[users], known, split.rated_movies(), 20, order)
+    np.testing.assert_array_equal(top, report.top)

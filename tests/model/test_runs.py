@@ -5,15 +5,19 @@ from __future__ import annotations
 import io
 import json
 import math
-from dataclasses import replace
+import os
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from data_preparation import MovieData
 from model import runs
 from model.config import TrainingConfig
+from model.estimate import estimate
 from model.runs import (
     OURS,
     Run,
@@ -79,8 +83,33 @@ def test_runs_are_newest_first_and_no_folder_is_no_run(tmp_path: Path) -> None:
     assert [run.id for run in load_runs(tmp_path).runs] == sorted(ids, reverse=True)
 
 
-def test_ids_are_unique_within_a_second() -> None:
-    assert len({new_run_id() for _ in range(100)}) == 100
+def test_ids_are_unique_within_a_microsecond() -> None:
+    now = datetime.now(UTC)
+    assert len({new_run_id(now) for _ in range(100)}) == 100
+
+
+def test_runs_of_one_second_are_newest_first_and_the_estimate_takes_the_last(
+    tmp_path: Path, planted_data: MovieData
+) -> None:
+    second = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    moments = [second + timedelta(microseconds=step) for step in (0, 7, 90, 1000, 25_000, 999_999)]
+    for number, now in enumerate(moments, 1):
+        epochs = (RUN.history[0], replace(RUN.history[1], seconds=0.5 + number))
+        changes = {"fingerprint": planted_data.fingerprint, "history": epochs}
+        save_run(replace(RUN, id=new_run_id(now), **changes), tmp_path)
+    runs = load_runs(tmp_path).runs
+    assert [run.history[-1].seconds for run in runs] == [6.5, 5.5, 4.5, 3.5, 2.5, 1.5]
+    assert estimate(planted_data, RUN.config, runs).epoch_seconds == pytest.approx(6.0)
+
+
+def test_every_field_of_a_run_has_a_reader() -> None:
+    assert list(runs._READERS) == [field.name for field in fields(Run)]
+
+
+def test_what_is_used_is_what_was_checked(tmp_path: Path) -> None:
+    (tmp_path / f"{RUN.id}.json").write_text(damage(seconds=3, to_beat={"liked NDCG@20": 1}))
+    (run,) = load_runs(tmp_path).runs
+    assert type(run.seconds) is float and type(run.to_beat["liked NDCG@20"]) is float
 
 
 def damage(**changes: Any) -> str:
@@ -108,6 +137,14 @@ DAMAGED = {
     ),
     "a kept epoch beyond the history": damage(best_epoch=9),
     "a duration in words": damage(seconds="long"),
+    "a duration longer than the world": damage(seconds=10**30),
+    "an epoch that lasts longer than the world": damage(
+        history=[{"epoch": 0, "loss": None, "seconds": 10**30, "metrics": {}}], best_epoch=None
+    ),
+    "a metric beyond one": damage(test={OURS: {"liked NDCG@20": 1.5}}),
+    "an interval upside down": damage(intervals={"NDCG@20": [0.2, 0.1]}),
+    "an interval of three ends": damage(intervals={"NDCG@20": [0.1, 0.2, 0.3]}),
+    "a setting whose name is no text": damage(config={"\ud800": 1}),
 }
 
 
@@ -147,7 +184,7 @@ def test_a_disk_that_fills_up_leaves_no_half_file(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(runs.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(RunError, match="No space left"):
         save_run(RUN, tmp_path)
     assert snapshot(tmp_path) == {}

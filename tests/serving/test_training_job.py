@@ -48,6 +48,16 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
+class Gate(threading.Event):
+    """Knows whether somebody has come to wait."""
+
+    reached = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.reached = True
+        return super().wait(timeout)
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Of the checkpoint, alone in its folder."""
@@ -160,11 +170,13 @@ def test_a_pause_holds_the_training_and_does_not_count_as_training_time(
 ) -> None:
     job = board.start(planted_data, PROTOCOL, ENDLESS, path)
     wait_until(lambda: len(job.records) > 1)
+    gate = job._go = Gate()
+    gate.set()
     job.pause()
     assert job.paused
-    time.sleep(0.2)  # a step in progress ends
+    wait_until(lambda: gate.reached)  # a step in progress has ended
     held = len(job.records)
-    time.sleep(0.8)
+    time.sleep(1)  # the length that must not count
     assert len(job.records) == held and job.status == "running"
     job.resume()
     assert not job.paused

@@ -15,9 +15,9 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from analysis.film_map import movie_map
 from analysis.model_health import gini
-from charts.film_map import (
+from analysis.movie_map import movie_map
+from charts.movie_map import (
     MAP_COLOURS,
     MARKS,
     colouring,
@@ -34,7 +34,7 @@ from model.viewers import fold_in, user_viewer
 from model_training import train
 from prediction import recommend, score_all
 from settings import DEMO_DIR
-from tabs.insights import film_map
+from tabs.insights import movie_map as map_section
 from tabs.insights.shared import FILM
 from tabs.links import SECTIONS
 
@@ -155,7 +155,7 @@ def test_only_the_open_section_is_computed(
     def forbidden(*_: object) -> None:
         raise AssertionError("the map was computed for another section")
 
-    monkeypatch.setattr("analysis.film_map.movie_map", forbidden)
+    monkeypatch.setattr("analysis.movie_map.movie_map", forbidden)
     monkeypatch.setattr("tabs.insights.shared.movie_map", forbidden)
     for section in (SUGGESTIONS, HEALTH, DATA):
         open_section(section, data, model)
@@ -253,11 +253,11 @@ def chart_of(app: AppTest) -> tuple[str, dict]:
 
 def test_a_click_on_a_dot_chooses_its_film(monkeypatch: pytest.MonkeyPatch) -> None:
     state = {"film_map": {"selection": {"picked": [{"movie": 7}], "view": {"x": [0, 1]}}}}
-    monkeypatch.setattr(film_map.st, "session_state", state)
-    film_map._picked("film_map")
+    monkeypatch.setattr(map_section.st, "session_state", state)
+    map_section._picked("film_map")
     assert state[FILM] == 7
     state["film_map"] = {"selection": {"picked": []}}  # a click beside the dots
-    film_map._picked("film_map")
+    map_section._picked("film_map")
     assert state[FILM] == 7
 
 
@@ -281,7 +281,7 @@ def test_a_click_keeps_the_readers_view_and_a_search_does_not(
 def test_other_colours_keep_the_readers_view_and_the_other_picture_does_not(
     data: MovieData, model: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(film_map, "tsne_map", lambda _, films: np.ones((len(films), 2)))
+    monkeypatch.setattr(map_section, "tsne_map", lambda _, films: np.ones((len(films), 2)))
     app = open_section(MAP, data, model)
     before, drawn = chart_of(app)
     app.selectbox(key="map_colour").set_value("Decade").run()
@@ -386,7 +386,7 @@ def test_tsne_waits_for_its_button_and_is_computed_once(
         calls.append(len(movies))
         return np.column_stack([np.arange(len(movies)), np.arange(len(movies))]).astype(float)
 
-    monkeypatch.setattr(film_map, "tsne_map", quick)
+    monkeypatch.setattr(map_section, "tsne_map", quick)
     app = open_section(MAP, data, model, map_picture="t-SNE")
     assert not calls and not app.get("vega_lite_chart")
     app.button(key="tsne").click().run()

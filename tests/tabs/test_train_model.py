@@ -337,14 +337,15 @@ def test_after_the_data_changed_the_model_of_the_old_ones_is_not_used(
     app.run()
     assert "was trained on other data" in texts(app)
     assert "embedding size 16" not in texts(app)
-    finish_training()  # of a model for the new data, which began by itself
+    press(app, "Train a new model")
+    finish_training()
     app.run()
     assert "The model in use" in texts(app)
     assert load_checkpoint(load_movie_data(tmp_path / "other"), path).config == PRESETS["fast"]
 
 
 @pytest.mark.parametrize("fault", ["other data", "a newer version"])
-def test_a_checkpoint_that_does_not_fit_is_announced_and_replaced(
+def test_a_checkpoint_that_does_not_fit_is_announced_and_replaced_by_a_click(
     path: Path, planted_data: MovieData, data: MovieData, fault: str
 ) -> None:
     if fault == "other data":
@@ -354,6 +355,10 @@ def test_a_checkpoint_that_does_not_fit_is_announced_and_replaced(
         torch.save(content | {"version": 999}, path)
     app = healthy(open_tab())
     assert ("other data" if fault == "other data" else "format 999") in texts(app)
+    before = path.read_bytes()
+    finish_training()
+    assert path.read_bytes() == before
+    press(app, "Train a new model")
     finish_training()
     assert load_checkpoint(data, path).config == PRESETS["fast"]
 

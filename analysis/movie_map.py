@@ -13,7 +13,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.manifold import TSNE
-from sklearn.preprocessing import normalize
 
 from data_preparation import MovieData
 from model.trained import TrainedModel
@@ -44,8 +43,8 @@ class MovieMap:
 
 def movie_map(data: MovieData, model: TrainedModel) -> MovieMap:
     """The principal components of the films' directions, and clusters of directions."""
-    movies = np.flatnonzero(model.movie_factors.any(axis=1))
-    directions = normalize(model.movie_factors[movies].astype(np.float64))  # [n_rated, dim]
+    movies = np.flatnonzero(model.directions.any(axis=1))
+    directions = model.directions[movies].astype(np.float64)  # [n_rated, dim]
     components, explained = principal_components(directions, N_COMPONENTS)
     table = data.movies.iloc[movies]
     points = pd.DataFrame(
@@ -119,7 +118,7 @@ def tsne_map(model: TrainedModel, movies: NDArray[np.int64]) -> NDArray[np.float
     t-SNE keeps near films near; distances between far groups and axes mean nothing. Too few films
     for its neighbourhoods lower the perplexity.
     """
-    directions = normalize(model.movie_factors[movies].astype(np.float64))
+    directions = model.directions[movies].astype(np.float64)
     reduced, _ = principal_components(directions, _TSNE_DIMENSIONS)
     perplexity = min(_TSNE_PERPLEXITY, max((len(movies) - 1) / 3, 0.5))
     start = "pca" if reduced.shape[1] > 1 else "random"

@@ -1,4 +1,4 @@
-"""Charts for the lessons: the neighbourhood and over-smoothing; the rest is `charts.html`."""
+"""The graph around a user or a film, as an interactive chart and as a static figure."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import altair as alt
 import networkx as nx
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.layers import LAST, MEAN, Smoothing
 from analysis.neighbourhood import Node
 from charts.basics import BLUE, GREY, ORANGE, VERMILLION, label
 from data_preparation import MovieData
@@ -33,9 +31,6 @@ PICK = "pick"  # the name of the selection in `neighbourhood_chart`
 def node_name(data: MovieData, node: Node) -> str:
     kind, inner = node
     return label(data, inner) if kind == "movie" else f"User {data.user_ids[inner]}"
-
-
-# --- the neighbourhood ----------------------------------------------------------------------------
 
 
 def layout(graph: nx.Graph) -> dict[Node, tuple[float, float]]:
@@ -221,42 +216,3 @@ def neighbourhood_figure(data: MovieData, graph: nx.Graph, weighted: bool = True
     axes.set_axis_off()
     axes.margins(x=0.15)
     return figure
-
-
-# --- over-smoothing -------------------------------------------------------------------------------
-
-
-def smoothing_chart(
-    results: Sequence[Smoothing], column: str, title: str, kept: int
-) -> alt.LayerChart:
-    """A column of the results by layer, for the last layer alone and for the mean."""
-    table = pd.DataFrame([vars(r) for r in results])
-    curves = (
-        alt.Chart(table)
-        .mark_line(point=True)
-        .encode(
-            x=alt.X("layer:Q", title="layer k", axis=alt.Axis(tickMinStep=1, grid=False)),
-            y=alt.Y(f"{column}:Q", title=title),
-            color=_two_colours("kind", [LAST, MEAN], (VERMILLION, BLUE)),
-            tooltip=[
-                alt.Tooltip("layer:Q"),
-                alt.Tooltip("kind:N"),
-                alt.Tooltip(f"{column}:Q", format=".4f"),
-            ],
-        )
-    )
-    rule = (
-        alt.Chart(pd.DataFrame({"layer": [kept]}))
-        .mark_rule(color=GREY, strokeDash=[4, 4])
-        .encode(x=alt.X("layer:Q"))
-    )
-    return alt.LayerChart(layer=[rule, curves]).properties(height=340)
-
-
-def _two_colours(column: str, domain: Sequence[str], colours: Sequence[str]) -> alt.Color:
-    return alt.Color(
-        f"{column}:N",
-        title=None,
-        scale=alt.Scale(domain=list(domain), range=list(colours)),
-        legend=alt.Legend(orient="top"),
-    )

@@ -14,8 +14,8 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from analysis.film_map import MovieMap, neighbour_table, tsne_map
-from charts.film_map import (
+from analysis.movie_map import MovieMap, neighbour_table, tsne_map
+from charts.movie_map import (
     MAP_COLOURS,
     MARKS,
     RATED,
@@ -111,9 +111,9 @@ def _laid_out() -> set[str]:
 def render(data: MovieData, model: TrainedModel | None) -> None:
     st.subheader("Map of the films")
     if model is None:
-        no_model_yet("The map and the neighbours")
+        no_model_yet("The map and the neighbours", data)
         return
-    film_map = cached_map(data, model, model.key)
+    movies_map = cached_map(data, model, model.key)
     choose, colour = st.columns([2, 1])
     with choose:
         movie = pick_film(data)
@@ -122,7 +122,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
     )
     kind, whose = _controls(data)
     shown = _viewer(data, model, whose)
-    picture = _picture(film_map, model, model.key, kind)
+    picture = _picture(movies_map, model, model.key, kind)
     nearest = neighbour_table(data, model, movie, _N_NEAREST)
     if picture is not None:
         marks = _marks(data, model, picture.points, movie, nearest, shown)
@@ -180,14 +180,14 @@ def _picked(chart: str) -> None:
         st.session_state[FILM] = int(chosen[0]["movie"])
 
 
-def _picture(film_map: MovieMap, model: TrainedModel, key: str, kind: str) -> _Picture | None:
+def _picture(movies_map: MovieMap, model: TrainedModel, key: str, kind: str) -> _Picture | None:
     """The projection to draw; None while the t-SNE waits for its button."""
     if kind == "PCA":
-        explained = (*film_map.explained, 0.0)[:2]
+        explained = (*movies_map.explained, 0.0)[:2]
         return _Picture(
             kind,
             f"{key} {kind}",
-            film_map.points,
+            movies_map.points,
             (
                 f"first component ({explained[0]:.1%} of the variance)",
                 f"second component ({explained[1]:.1%})",
@@ -196,7 +196,7 @@ def _picture(film_map: MovieMap, model: TrainedModel, key: str, kind: str) -> _P
             f"{sum(explained):.1%} of the variance, so films side by side here may be far apart: "
             f"the neighbours below are measured in all {model.config.dim}.",
         )
-    movies = film_map.points["movie"].to_numpy()
+    movies = movies_map.points["movie"].to_numpy()
     if key not in _laid_out():
         st.info(
             "t-SNE places near films near each other, at the price of all other distances. It "
@@ -212,7 +212,7 @@ def _picture(film_map: MovieMap, model: TrainedModel, key: str, kind: str) -> _P
     return _Picture(
         kind,
         f"{key} {kind}",
-        film_map.points.assign(x=place[:, 0], y=place[:, 1]),
+        movies_map.points.assign(x=place[:, 0], y=place[:, 1]),
         ("t-SNE, horizontal", "t-SNE, vertical"),
         "t-SNE of the same directions: films side by side are near in embedding space, but neither "
         "the axes nor the distances between groups mean anything.",

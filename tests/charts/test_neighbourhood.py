@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from analysis.neighbourhood import subgraph
-from charts.teaching import layout, neighbourhood_chart, neighbourhood_figure
+from charts.neighbourhood import layout, neighbourhood_chart, neighbourhood_figure
 from data_preparation import MovieData
 
 

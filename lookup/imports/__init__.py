@@ -1,0 +1,1 @@
+"""What a file of own ratings goes through: bytes, columns, films."""

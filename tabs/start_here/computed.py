@@ -1,0 +1,78 @@
+"""What the chapters of Start Here compute, once for all of them and for every visitor."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from scipy import sparse
+
+from analysis.layers import Reach, Smoothing, all_layers
+from analysis.layers import reach as reach_of
+from analysis.layers import smoothing as smoothing_of
+from analysis.what_if import WhatIf
+from analysis.what_if import what_if as what_if_rated
+from data_preparation import MovieData, normalised_adjacency
+from model.viewers import Viewer, user_viewer
+from prediction import Recommendation, Scores, recommend, score_all
+from tabs.start_here.story import Story
+
+
+def adjacency(story: Story) -> sparse.csr_array:
+    """Ê over all ratings."""
+    return _adjacency(story.data, story.data.fingerprint)
+
+
+def layers(story: Story) -> NDArray[np.float32]:
+    """E(0) … E(K), float32 [K + 1, n_nodes, dim]; there must be a model."""
+    return _layers(story, story.key())
+
+
+def smoothing(story: Story) -> list[Smoothing]:
+    return _smoothing(story, story.key())
+
+
+def reach(story: Story) -> list[Reach]:
+    return _reach(story, story.data.fingerprint, story.user)
+
+
+def served(story: Story) -> tuple[Viewer, Scores, list[Recommendation]]:
+    """The worked user, all scores, and the ten best films; there must be a model."""
+    return _served(story, story.key(), story.user)
+
+
+def what_if(story: Story, movie: int, stars: float | None) -> WhatIf:
+    """The worked user after one rating was added (`stars`) or removed (None)."""
+    return _what_if(story, story.key(), story.user, movie, stars)
+
+
+@st.cache_resource(max_entries=3, show_spinner=False)  # each holds a whole model
+def _what_if(_story: Story, key: str, user: int, movie: int, stars: float | None) -> WhatIf:
+    return what_if_rated(_story.data, _story.trained, user, movie, stars)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _adjacency(_data: MovieData, fingerprint: str) -> sparse.csr_array:
+    return normalised_adjacency(_data.ratings)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _layers(_story: Story, key: str) -> NDArray[np.float32]:
+    return all_layers(adjacency(_story), _story.trained)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Propagating eight layers, ranking each time …")
+def _smoothing(_story: Story, key: str) -> list[Smoothing]:
+    return smoothing_of(_story.data, _story.trained)
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def _reach(_story: Story, fingerprint: str, user: int) -> list[Reach]:
+    return reach_of(_story.data, user)
+
+
+@st.cache_resource(max_entries=50, show_spinner=False)
+def _served(_story: Story, key: str, user: int) -> tuple[Viewer, Scores, list[Recommendation]]:
+    viewer = user_viewer(_story.data, _story.trained, user)
+    scores = score_all(_story.data, _story.trained, viewer)
+    return viewer, scores, recommend(_story.trained, scores, 10)

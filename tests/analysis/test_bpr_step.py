@@ -1,0 +1,47 @@
+"""One step of BPR against autograd."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from analysis.bpr_step import bpr_step
+from data_preparation import MovieData, normalised_adjacency
+from model.trained import TrainedModel
+from tests.analysis.graphs import dense_adjacency, rated_cells
+
+
+@pytest.fixture
+def model(model_of_any_depth: TrainedModel) -> TrainedModel:
+    return model_of_any_depth
+
+
+@pytest.mark.parametrize(("positive", "negative"), [(0, 1), (5, 20)])
+def test_the_bpr_step_is_what_autograd_does_to_e0(
+    planted_data: MovieData, model: TrainedModel, positive: int, negative: int
+) -> None:
+    n_users, step = planted_data.n_users, 0.7
+    rows = (4, n_users + positive, n_users + negative)
+    found = bpr_step(normalised_adjacency(planted_data.ratings), model, rows, step)
+    matrix = torch.tensor(dense_adjacency(rated_cells(planted_data)))
+    e0 = torch.tensor(model.e0.astype(float), requires_grad=True)
+
+    def scores_and_loss() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        layer, total = e0, e0
+        for _ in range(model.config.layers):
+            layer = matrix @ layer
+            total = total + layer
+        user, good, bad = (total / (model.config.layers + 1))[list(rows)]
+        return user @ good, user @ bad, -torch.nn.functional.logsigmoid(user @ (good - bad))
+
+    before = scores_and_loss()
+    before[2].backward()
+    with torch.no_grad():
+        e0 -= step * e0.grad
+        after = scores_and_loss()
+    for n, pair in enumerate((found.positive, found.negative, found.loss)):
+        assert pair == pytest.approx((before[n].item(), after[n].item()), rel=1e-4, abs=1e-6)
+    margin = before[0].item() - before[1].item()
+    assert found.pull == pytest.approx(1 / (1 + np.exp(margin)), rel=1e-4)
+    assert found.loss[1] < found.loss[0]

@@ -1,0 +1,267 @@
+"""What a server holds: data and model made once and followed, and the right word where none is."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from data_preparation import MovieData, load_movie_data
+from model.checkpoints import save_checkpoint
+from model.splits import DEFAULT_PROTOCOL, PROTOCOLS
+from model.trained import TrainedModel
+from serving import state
+from serving.state import ServerState, remedy, stamp
+from serving.training_job import TrainingJob
+from settings import DEMO_DIR
+from sources import download
+from sources.movielens_files import DataError
+from tests.conftest import assert_one_sentence, write_dataset, write_planted
+from tests.small_training import config
+
+
+@pytest.fixture
+def server() -> ServerState:
+    return ServerState()
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Of the checkpoint, alone in its folder."""
+    (tmp_path / "models").mkdir()
+    path = tmp_path / "models" / "model.pth"
+    monkeypatch.setenv("LIGHTGCN_CHECKPOINT", str(path))
+    yield path
+    join_training()
+
+
+def join_training() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "training":
+            thread.join(timeout=60)
+            assert not thread.is_alive()
+
+
+# --- the data -------------------------------------------------------------------------------------
+
+
+def test_data_are_read_once_for_all_threads_and_again_when_a_file_changes(
+    server: ServerState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_planted(tmp_path / "planted")
+    reads: list[Path] = []
+
+    def read(where: Path) -> MovieData:
+        reads.append(where)
+        return load_movie_data(where)
+
+    monkeypatch.setattr(state, "load_movie_data", read)
+    gate, found = threading.Barrier(6), []
+
+    def ask() -> None:
+        gate.wait()
+        found.append(server.data(folder))
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(reads) == 1 and len({id(data) for data in found}) == 1
+    os.utime(folder / "ratings.csv", ns=(1, 1))
+    assert server.data(folder) is not found[0]
+    assert len(reads) == 2
+
+
+def test_only_what_is_not_held_lets_the_page_say_that_it_waits(
+    server: ServerState, tmp_path: Path
+) -> None:
+    folder = write_planted(tmp_path / "planted")
+    said: list[str] = []
+
+    def waiting(text: str) -> AbstractContextManager:
+        @contextlib.contextmanager
+        def say() -> Iterator[None]:
+            said.append(text)
+            yield
+
+        return say()
+
+    server.data(folder, waiting)
+    server.data(folder, waiting)
+    assert said == ["Reading the ratings …"]
+
+
+def test_a_link_that_leads_nowhere_beside_the_data_does_no_harm(
+    server: ServerState, tmp_path: Path
+) -> None:
+    folder = write_planted(tmp_path / "planted")
+    (folder / ".#ratings.csv").symlink_to("nobody@nowhere.1")
+    assert server.data(folder).n_users == 30
+
+
+def test_the_download_is_tried_once_and_then_only_when_asked(
+    server: ServerState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "find_local_data", lambda: None)
+    tries: list[int] = []
+
+    def fails() -> Path:
+        tries.append(1)
+        raise DataError("GroupLens cannot be reached.")
+
+    assert server.data_folder(fails) == server.data_folder(fails) == DEMO_DIR
+    assert len(tries) == 1
+    assert server.download_problem == "GroupLens cannot be reached."
+    assert server.download(lambda: tmp_path) == tmp_path
+    assert server.download_problem is None
+
+
+def test_where_visitors_may_not_train_nothing_is_downloaded(
+    server: ServerState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "find_local_data", lambda: None)
+    monkeypatch.setenv("LIGHTGCN_TRAINING", "off")
+    assert server.data_folder(lambda: pytest.fail("asked")) == DEMO_DIR
+
+
+# --- the model ------------------------------------------------------------------------------------
+
+
+def test_without_a_file_a_first_training_makes_the_model(
+    server: ServerState, planted_data: MovieData, path: Path
+) -> None:
+    assert server.model(planted_data).model is None
+    assert server.why_no_model(planted_data).state == "absent"
+    server.start_first_training(planted_data)
+    server.start_first_training(planted_data)  # another session: watches the first one's
+    assert server.why_no_model(planted_data).state == "running" or path.exists()
+    join_training()
+    found = server.model(planted_data)
+    assert found.model is not None and found.problem is None
+    assert server.model(planted_data).model is found.model  # loaded once
+
+
+def test_a_newer_file_is_followed(
+    server: ServerState, planted_data: MovieData, model: TrainedModel, path: Path
+) -> None:
+    save_checkpoint(model, path)
+    first, before = server.model(planted_data).model, stamp(path)
+    save_checkpoint(model, path)
+    assert stamp(path) != before
+    assert server.model(planted_data).model is not first
+
+
+@pytest.mark.parametrize("content", [b"not a checkpoint", b""])
+def test_a_file_that_cannot_be_used_is_told_and_left_alone(
+    server: ServerState, planted_data: MovieData, path: Path, content: bytes
+) -> None:
+    path.write_bytes(content)
+    found = server.model(planted_data)
+    assert found.model is None and "damaged" in str(found.problem)
+    lack = server.why_no_model(planted_data)
+    assert (lack.state, lack.reason) == ("refused", found.problem)
+    assert path.read_bytes() == content
+
+
+def test_a_refusal_holds_until_the_file_changes(
+    server: ServerState,
+    planted_data: MovieData,
+    model: TrainedModel,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path.write_bytes(b"half of a checkpoint that still arrives")
+    loads: list[Path] = []
+    real = state.load_checkpoint
+    monkeypatch.setattr(
+        state, "load_checkpoint", lambda data, path: [loads.append(path), real(data, path)][1]
+    )
+    server.model(planted_data)
+    server.model(planted_data)
+    assert len(loads) == 1
+    save_checkpoint(model, path)
+    assert server.model(planted_data).model is not None
+    path.write_bytes(b"damaged")
+    monkeypatch.setattr(state, "_REFUSAL_SECONDS", 0.0)  # what was missing may be there again
+    server.model(planted_data)
+    server.model(planted_data)
+    assert len(loads) == 4
+
+
+def test_a_model_of_other_data_is_refused(
+    server: ServerState, toy_data: MovieData, model: TrainedModel, path: Path
+) -> None:
+    save_checkpoint(model, path)
+    assert server.model(toy_data).model is None
+    assert "other data" in server.why_no_model(toy_data).reason
+
+
+def test_a_model_that_could_not_be_saved_serves_from_memory(
+    server: ServerState, planted_data: MovieData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("where the folder should be")
+    monkeypatch.setenv("LIGHTGCN_CHECKPOINT", str(tmp_path / "file" / "model.pth"))
+    assert server.why_no_model(planted_data).state == "absent"
+    server.start_first_training(planted_data)
+    join_training()
+    assert server.model(planted_data).model is not None
+
+
+def test_where_training_is_off_that_is_the_reason(
+    server: ServerState, planted_data: MovieData, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIGHTGCN_TRAINING", "off")
+    path.write_bytes(b"damaged")
+    assert server.why_no_model(planted_data).state == "off"
+    assert "damaged" in str(server.model(planted_data).problem)
+
+
+# --- a training that failed -----------------------------------------------------------------------
+
+
+def one_rating_each(folder: Path) -> MovieData:
+    rows = [(1 + 3 * n, 10, 4.0, n) for n in range(6)]
+    return load_movie_data(write_dataset(folder, ratings=rows, tags=None))
+
+
+def test_a_failed_training_is_told_with_a_reason_and_a_remedy(
+    server: ServerState, planted_data: MovieData, path: Path, tmp_path: Path
+) -> None:
+    data = one_rating_each(tmp_path / "once")
+    server.start_first_training(data)
+    join_training()
+    lack = server.why_no_model(data)
+    assert lack.state == "failed" and "three or more" in lack.remedy
+    assert_one_sentence(lack.reason)
+    assert server.why_no_model(planted_data).state == "absent"  # the failure is not theirs
+
+
+def test_the_remedy_depends_on_the_data(
+    tmp_path: Path, toy_data: MovieData, planted_data: MovieData
+) -> None:
+    found = {
+        remedy(one_rating_each(tmp_path / "once"), DEFAULT_PROTOCOL),
+        remedy(toy_data, DEFAULT_PROTOCOL),  # nobody rated so many films that 10 % are one
+        remedy(planted_data, DEFAULT_PROTOCOL),
+    }
+    assert len(found) == 3
+    for sentence in found:
+        assert_one_sentence(sentence)
+    assert PROTOCOLS["temporal_leave_one_out"](toy_data).test.nnz
+
+
+def test_what_was_trained_here_serves_where_its_file_was_damaged_since(
+    server: ServerState, planted_data: MovieData, path: Path
+) -> None:
+    job = TrainingJob(planted_data, DEFAULT_PROTOCOL, config(epochs=1), path)
+    job.run()
+    server.board.job = job
+    path.write_bytes(b"damaged")
+    found = server.model(planted_data)
+    assert found.model is job.model and "damaged" in str(found.problem)

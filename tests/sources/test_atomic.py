@@ -1,0 +1,115 @@
+"""A file is the old one or the new one, whole, and nothing is left beside it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sources.atomic import copy_into_place, move_all, replacing
+from tests.conftest import REPOSITORY, snapshot
+
+
+def test_a_file_takes_its_place_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with replacing(path) as file:
+        file.write(b"new")
+        assert path.read_bytes() == b"old"
+    assert snapshot(tmp_path) == {"file": b"new"}
+
+
+@pytest.mark.parametrize("error", [OSError("full"), KeyboardInterrupt()], ids=["disk", "Ctrl-C"])
+def test_a_block_that_fails_changes_nothing(tmp_path: Path, error: BaseException) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with pytest.raises(type(error)), replacing(path) as file:
+        file.write(b"half")
+        raise error
+    assert snapshot(tmp_path) == {"file": b"old"}
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_disk_that_refuses_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, step, refuse)
+    with pytest.raises(OSError, match="No space"), replacing(path) as file:
+        file.write(b"new")
+    assert snapshot(tmp_path) == {"file": b"old"}
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from sources.atomic import replacing
+with replacing(Path(sys.argv[1])) as file:
+    file.write(b"half")
+    file.flush()
+    print("written", flush=True)
+    sys.stdin.read()  # until it is killed
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills by a signal")
+def test_a_writer_that_is_killed_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    command = [sys.executable, "-c", KILLED, str(path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=REPOSITORY, **pipes) as writer:
+        assert writer.stdout and writer.stdout.readline() == b"written\n"
+        writer.send_signal(signal.SIGKILL)
+    assert path.read_bytes() == b"old"
+    with replacing(path) as file:  # and is in nobody's way
+        file.write(b"new")
+    assert path.read_bytes() == b"new"
+
+
+def test_two_writers_do_not_meet(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with replacing(path) as first, replacing(path) as second:
+        first.write(b"first")
+        second.write(b"second")
+    assert snapshot(tmp_path) == {"file": b"first"}  # the last to end
+
+
+def test_a_copy_is_whole_or_is_not(tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(b"model")
+    copy_into_place(tmp_path / "source", tmp_path / "target")
+    assert snapshot(tmp_path) == {"source": b"model", "target": b"model"}
+    with pytest.raises(FileNotFoundError):
+        copy_into_place(tmp_path / "nothing", tmp_path / "target")
+    assert snapshot(tmp_path) == {"source": b"model", "target": b"model"}
+
+
+@pytest.mark.parametrize("fails_at", range(1, 6))
+def test_all_files_move_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int
+) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    for folder in (source, target):
+        folder.mkdir()
+        for name in ("a", "b", "c"):
+            (folder / name).write_text(f"{name} of {folder.name}")
+    (target / "b").unlink()  # two of three are replaced: five moves
+    before, real, moves = snapshot(target), os.replace, iter(range(1, 99))
+
+    def fails_once(*paths: Path) -> None:
+        if next(moves) == fails_at:
+            raise OSError("Input/output error")
+        real(*paths)
+
+    monkeypatch.setattr(os, "replace", fails_once)
+    with pytest.raises(OSError, match="Input/output"):
+        move_all(("a", "b", "c"), source, target)
+    assert snapshot(target) == before
