@@ -1,9 +1,9 @@
 """Ratings of any kind, without a film table: read, split, fitted, searched and measured.
 
-`python -m model.interactions train.csv [--test test.csv]` reads lines of `user,item[,rating][,time]`
-and prints how well the hybrid model recommends on them, with the settings that its search chose.
-`measure` does the same from Python, for sparse matrices. Items take the place of films; nothing but
-the ratings is in the graph.
+`python -m model.interactions train.csv [--test test.csv]` reads lines of
+`user,item[,rating][,time]` and prints how well the hybrid model recommends on them, with the
+settings that its search chose. `measure` does the same from Python, for sparse matrices. Items take
+the place of films; nothing but the ratings is in the graph.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from model.splits import (
     Split,
     TimedRatings,
     cut_validation,
+    random_80_10_10,
     temporal_leave_one_out,
 )
 
@@ -355,7 +356,7 @@ def _by_protocol(
         raise InteractionsError("The last rating of each user is unknown without times.")
     times = train.timestamps if isinstance(train, Interactions) else np.zeros(ratings.nnz, np.int64)
     data: TimedRatings = _Timed(ratings, times)
-    split = make(data, seed) if make is not temporal_leave_one_out else make(data)
+    split = random_80_10_10(data, seed) if make is random_80_10_10 else make(data)
     for part in ("validation", "test"):
         if not split.held_out(part).nnz:
             raise InteractionsError(
@@ -465,8 +466,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _show(trial: Trial) -> None:
+    value = "" if trial.value is None else f" {trial.value:g}"
     print(
-        f"{trial.seconds:6.1f} s  {trial.changed} {trial.value:g}: validation {trial.score:.4f}"
+        f"{trial.seconds:6.1f} s  {trial.changed}{value}: validation {trial.score:.4f}"
         + (" *" if trial.better else ""),
         file=sys.stderr,
     )
