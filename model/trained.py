@@ -236,7 +236,7 @@ def measured_scorer(
 
     Only for a model that was not refitted: that one has seen everything.
     """
-    e0, train = torch.from_numpy(model.e0), split.train
+    e0, train = torch.tensor(model.e0), split.train
     if not model.is_hybrid:
         users, films = PaperPropagation.of(train, model.config.layers).forward(e0)
         return factor_scorer(users.numpy(), films.numpy())

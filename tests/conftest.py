@@ -23,7 +23,7 @@ from model.trained import TrainedModel
 from model_training import train
 from sources.download import find_local_data
 from sources.movielens_files import DataError
-from tests.small_training import config
+from tests.small_training import config, hybrid_config
 
 # A shared, slow CPU must not fail a test by its clock, and a run must be repeatable.
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=60)
@@ -199,5 +199,11 @@ def split(planted_data: MovieData) -> Split:
 
 @pytest.fixture(scope="session")
 def model(planted_data: MovieData, split: Split) -> TrainedModel:
-    """A small training on the planted data."""
+    """A small training of the paper's model on the planted data."""
     return train(planted_data, split, config())
+
+
+@pytest.fixture(scope="session")
+def hybrid(planted_data: MovieData, split: Split) -> TrainedModel:
+    """A fitted hybrid on the planted data."""
+    return train(planted_data, split, hybrid_config())

@@ -1,8 +1,9 @@
-"""The BPR loss and its negatives against numbers by hand, numpy and finite differences."""
+"""The BPR loss, its gradient and its negatives, by hand, by NumPy and by autograd."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,62 +11,29 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from torch import Tensor
 
-from data_preparation import MovieData, normalised_adjacency
-from model.bpr import Learner, NegativeSampler, bpr_loss
-from model.lightgcn import layer_mean
+from data_preparation import MovieData
+from model.bpr import MARGIN, Learner, NegativeSampler, StopTraining, bpr_loss
+from model.lightgcn import HybridPropagation
 from model.splits import Split
 from model_training import train
-from tests.dense import ASYMMETRIC, EDGES, adjacency64, csr, dense_layers
-from tests.small_training import config, losses
+from tests.dense import (
+    CONTENT,
+    EDGES,
+    STARS,
+    csr,
+    dense_adjacency,
+    dense_hybrid,
+)
+from tests.small_training import config, hybrid_config, losses
 
-
-def test_gradient_of_bpr_loss_passes_gradcheck() -> None:
-    shapes = ((4, 3), (4, 3), (4, 2, 3))
-    inputs = tuple(torch.randn(*s, dtype=torch.float64, requires_grad=True) for s in shapes)
-    assert torch.autograd.gradcheck(bpr_loss, inputs)
-
-
-def numpy_bpr(users: NDArray, positives: NDArray, negatives: NDArray) -> float:
-    """Mean of −log σ(f_u·f_i − f_u·f_j), one pair at a time."""
-    pairs = [
-        -math.log(1 / (1 + math.exp(-(user @ positive - user @ negative))))
-        for user, positive, several in zip(users, positives, negatives, strict=True)
-        for negative in several
-    ]
-    return sum(pairs) / len(pairs)
-
-
-def test_gradient_of_the_whole_loss_agrees_with_finite_differences_of_a_dense_one() -> None:
-    users, films = np.array([0, 0, 2]), np.array([0, 3, 3])
-    negatives = np.array([[2, 2], [2, 2], [0, 1]])
-    start = np.random.default_rng(0).normal(size=(7, 2))
-
-    def loss_by_numpy(e0: NDArray) -> float:
-        final = np.mean(dense_layers(ASYMMETRIC, e0, 3), axis=0)
-        return numpy_bpr(final[users], final[3 + films], final[3 + negatives])
-
-    expected = np.zeros_like(start)
-    for place in np.ndindex(*start.shape):
-        step = np.zeros_like(start)
-        step[place] = 1e-5
-        expected[place] = (loss_by_numpy(start + step) - loss_by_numpy(start - step)) / 2e-5
-
-    e0 = torch.tensor(start, requires_grad=True)
-    final = layer_mean(adjacency64(ASYMMETRIC), e0, 3)
-    loss = bpr_loss(final[users], final[3 + films], final[torch.tensor(3 + negatives)])
-    loss.backward()
-    assert loss.item() == pytest.approx(loss_by_numpy(start), rel=1e-6)
-    np.testing.assert_allclose(e0.grad, expected, atol=1e-6)
-
-
-# --- BPR ------------------------------------------------------------------------------------------
+# --- the loss -------------------------------------------------------------------------------------
 
 
 def bpr(margin: float) -> float:
     """The loss of one user whose film scores `margin` more than the film not rated."""
-    one = torch.ones(1, 1)
-    return bpr_loss(one, one * margin, torch.zeros(1, 1, 1)).item()
+    return bpr_loss(torch.tensor([margin]), torch.zeros(1, 1))[0].item()
 
 
 def test_bpr_loss_is_log_2_for_equal_scores() -> None:
@@ -85,15 +53,198 @@ def test_bpr_loss_of_extreme_margins_is_0_and_the_margin_itself_not_infinite() -
     assert bpr(-1000.0) == pytest.approx(1000.0)
 
 
-@given(st.integers(1, 6), st.integers(1, 4), st.integers(1, 5), st.integers(0, 1000))
-def test_bpr_loss_equals_the_mean_over_all_pairs(
-    batch: int, count: int, dim: int, seed: int
+@given(st.integers(1, 6), st.integers(1, 4), st.integers(0, 1000))
+def test_bpr_loss_is_the_mean_over_all_pairs_and_its_slope_the_derivative(
+    batch: int, count: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    users, positives = rng.normal(size=(2, batch, dim))
-    negatives = rng.normal(size=(batch, count, dim))
-    loss = bpr_loss(*(torch.from_numpy(array) for array in (users, positives, negatives)))
-    assert loss.item() == pytest.approx(numpy_bpr(users, positives, negatives))
+    positive, negative = rng.normal(size=batch), rng.normal(size=(batch, count))
+
+    def mean(negative: NDArray) -> float:
+        pairs = [
+            -math.log(1 / (1 + math.exp(-(positive[row] - negative[row, column]))))
+            for row in range(batch)
+            for column in range(count)
+        ]
+        return sum(pairs) / len(pairs)
+
+    loss, slope = bpr_loss(torch.from_numpy(positive), torch.from_numpy(negative))
+    assert loss.item() == pytest.approx(mean(negative))
+    assert slope.shape == (batch, count)
+    for place in np.ndindex(batch, count):
+        step = np.zeros_like(negative)
+        step[place] = 1e-6
+        expected = (mean(negative + step) - mean(negative - step)) / 2e-6
+        assert slope[place].item() == pytest.approx(expected, abs=1e-6)
+
+
+# --- the gradient ---------------------------------------------------------------------------------
+
+RATINGS = csr(STARS)
+USERS, FILMS = RATINGS.nonzero()
+BATCH = torch.tensor([0, 2, 5, 8, 11])
+NEGATIVES = torch.tensor([[2, 4], [4, 2], [0, 0], [4, 4], [4, 4]])  # twice the same counts twice
+CHANGES = {"film_exponent": 0.3, "genre": 0.7, "taste": 0.6, "watch": 0.3, "l2": 0.2}
+CONFIGS = {
+    **{f"paper K={k}": config(layers=k, l2=0.2) for k in range(4)},
+    **{f"hybrid K={k}": hybrid_config(layers=k, epochs=1, **CHANGES) for k in (1, 2, 3)},
+    "hybrid at random": hybrid_config(layers=2, epochs=1, warm_start=False, **CHANGES),
+}
+
+
+def learner_of(name: str, **changes: Any) -> Learner:
+    settings = CONFIGS[name]
+    changed = type(settings)(**{**vars(settings), **changes})
+    return Learner(RATINGS, {"genre": csr(CONTENT)}, changed)
+
+
+def autograd(learner: Learner, sharpness: float) -> tuple[float, NDArray]:
+    """Loss and gradient by torch's own differentiation of dense matrices in float64."""
+    settings = learner.config
+    hidden = np.zeros(STARS.shape, bool)
+    if settings.hide_batch:
+        hidden[USERS[BATCH], FILMS[BATCH]] = True
+    n_users = len(STARS)
+    if settings.model == "paper":
+        adjacency = dense_adjacency(STARS > 0)
+        adjacency[:n_users, n_users:][hidden] = 0
+        adjacency[n_users:, :n_users][hidden.T] = 0
+        powers = [np.linalg.matrix_power(adjacency, k) for k in range(settings.layers + 1)]
+        mean = sum(powers) / len(powers)
+        maps = mean[:n_users], mean[n_users:]
+    else:
+        met = learner.scale.astype(float)
+        maps = dense_hybrid(STARS, {"genre": CONTENT}, settings, met, hidden).maps()
+    e0 = learner.e0.detach().double().requires_grad_()
+    users, films = (torch.from_numpy(each) @ e0 for each in maps)
+    total = torch.zeros((), dtype=torch.float64)
+    for number, others in zip(BATCH.tolist(), NEGATIVES.tolist(), strict=True):
+        user, film = int(USERS[number]), int(FILMS[number])
+        rows = (
+            [film, *others]
+            if settings.model == "hybrid"
+            else [user, *(n_users + each for each in (film, *others))]
+        )
+        for other in others:
+            margin = sharpness * users[user] @ (films[film] - films[other])
+            total = total - torch.nn.functional.logsigmoid(margin) / NEGATIVES.numel()
+        for row in rows:
+            total = total + settings.l2 * 0.5 * e0[row].square().sum() / len(BATCH)
+    total.backward()
+    return total.item(), e0.grad.numpy()
+
+
+@pytest.mark.parametrize("hide_batch", [True, False])
+@pytest.mark.parametrize("sharpness", [1.0, 2.7])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_loss_and_gradient_are_autograds(
+    monkeypatch: pytest.MonkeyPatch, name: str, sharpness: float, hide_batch: bool
+) -> None:
+    learner = learner_of(name, hide_batch=hide_batch)
+    assert torch.equal(learner.users, torch.from_numpy(USERS))
+    learner.sharpness = sharpness
+    monkeypatch.setattr(learner.sampler, "sample", lambda *_: NEGATIVES)
+    loss, gradient = learner.loss_and_gradient(BATCH)
+    expected_loss, expected = autograd(learner, sharpness)
+    assert loss == pytest.approx(expected_loss, rel=1e-4)
+    np.testing.assert_allclose(gradient, expected, atol=1e-3 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_hiding_the_batch_changes_the_gradient(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    gradients = []
+    for hide_batch in (True, False):
+        learner = learner_of(name, hide_batch=hide_batch)
+        monkeypatch.setattr(learner.sampler, "sample", lambda *_: NEGATIVES)
+        gradients.append(learner.loss_and_gradient(BATCH)[1])
+    # Without layers the paper's model has no graph that could give anything away.
+    assert torch.allclose(*gradients) == (name == "paper K=0")
+
+
+def test_every_rating_is_hidden_once_an_epoch(
+    planted_data: MovieData, split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden: list[Tensor] = []
+    without = HybridPropagation.without
+
+    def spy(propagation: HybridPropagation, ratings: Tensor) -> HybridPropagation:
+        hidden.append(ratings)
+        return without(propagation, ratings)
+
+    monkeypatch.setattr(HybridPropagation, "without", spy)
+    train(planted_data, split, hybrid_config(epochs=1, hide_batch=True, batch_size=64))
+    assert sorted(torch.cat(hidden).tolist()) == list(range(split.train.nnz))
+    assert len(hidden) == math.ceil(split.train.nnz / 64)
+
+
+def test_l2_adds_half_the_squared_rows_of_the_batch_per_rating(
+    planted_data: MovieData, split: Split
+) -> None:
+    # One batch per epoch: the loss of epoch 1 is that of the random start, with the same negatives.
+    first = {
+        l2: losses(train(planted_data, split, config(epochs=1, batch_size=100_000, l2=l2)))[0]
+        for l2 in (0.0, 0.5, 1.0)
+    }
+    penalty = first[1.0] - first[0.0]
+    assert first[0.5] - first[0.0] == pytest.approx(penalty / 2, rel=1e-3)
+    # Per rating: a user, a film and 2 negatives, each 8 normal numbers of standard deviation 0.1.
+    assert penalty == pytest.approx(0.5 * 4 * 8 * 0.1**2, rel=0.15)
+
+
+# --- the learner ----------------------------------------------------------------------------------
+
+
+def test_a_fitted_start_scores_rated_films_a_margin_of_9_above_random_ones(split: Split) -> None:
+    learner = Learner(split.train, {}, hybrid_config(epochs=1))
+    users, films = (part.detach().numpy() for part in learner.propagation.forward(learner.e0))
+    scores = learner.sharpness * users @ films.T
+    rated = split.train.toarray() > 0
+    counts = rated.sum(axis=1)  # every rating compares its film with a random one
+    mean_of_random = (scores.mean(axis=1) * counts).sum() / counts.sum()
+    assert scores[rated].mean() - mean_of_random == pytest.approx(MARGIN, rel=0.1)
+
+
+def test_what_has_no_fitted_start_learns_on_the_scale_of_its_scores(split: Split) -> None:
+    for settings in (config(warm_start=True), hybrid_config(warm_start=False, epochs=1)):
+        learner = Learner(split.train, {}, settings)
+        assert learner.sharpness == 1.0
+        assert learner.optimizer.param_groups[0]["lr"] == settings.learning_rate
+
+
+def test_steps_are_in_units_of_the_spread_of_the_start(split: Split) -> None:
+    learner = Learner(split.train, {}, hybrid_config(epochs=1))
+    spread = float(learner.e0.detach().std()) / 0.1
+    assert learner.optimizer.param_groups[0]["lr"] == pytest.approx(0.05 * spread)
+
+
+def test_before_step_is_asked_before_every_step_and_may_stop(split: Split) -> None:
+    asked = []
+
+    def before() -> None:
+        asked.append(1)
+        if len(asked) == 4:
+            raise StopTraining
+
+    learner = Learner(split.train, {}, hybrid_config(epochs=1), before)
+    with pytest.raises(StopTraining):
+        learner.run_epoch()
+    assert len(asked) == 4 < math.ceil(split.train.nnz / 64)
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_its_ratings(
+    split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = Learner(split.train, {}, hybrid_config(epochs=1, batch_size=100))
+    sizes: list[int] = []
+
+    def counted(chosen: Tensor) -> tuple[float, Tensor]:
+        sizes.append(len(chosen))
+        return float(len(sizes)), torch.zeros_like(learner.e0)
+
+    monkeypatch.setattr(learner, "loss_and_gradient", counted)
+    found = learner.run_epoch()
+    expected = sum(n * size for n, size in enumerate(sizes, 1)) / sum(sizes)
+    assert found == pytest.approx(expected) and sizes[-1] < 100 == sizes[0]
 
 
 # --- negative sampling ----------------------------------------------------------------------------
@@ -144,36 +295,29 @@ def test_negatives_depend_on_the_generator_only() -> None:
     assert not torch.equal(one, sampler(edges, seed=6).sample(users, 3))
 
 
-def test_a_hidden_batch_is_predicted_from_a_graph_without_it(
-    planted_data: MovieData, split: Split, monkeypatch: pytest.MonkeyPatch
+@given(
+    EDGES.filter(lambda edges: edges.any() and not edges.all(axis=1).any()),
+    st.integers(1, 5),
+    st.integers(0, 1000),
+)
+def test_the_bitmap_and_the_search_among_sorted_keys_give_the_same_negatives(
+    edges: NDArray, count: int, seed: int
 ) -> None:
-    graphs: list[np.ndarray] = []
-    without = Learner._without
-
-    def spy(learner: Learner, chosen: torch.Tensor) -> torch.Tensor:
-        graphs.append(without(learner, chosen).to_dense().numpy())
-        return without(learner, chosen)
-
-    monkeypatch.setattr(Learner, "_without", spy)
-    train(planted_data, split, config(epochs=1, hide_batch=True, batch_size=64))
-    full = normalised_adjacency(split.train).toarray()
-    users, movies = split.train.nonzero()
-    edges = sorted([*zip(users, movies + 30, strict=True), *zip(movies + 30, users, strict=True)])
-    hidden = [edge for graph in graphs for edge in np.argwhere(graph != full).tolist()]
-    assert sorted(map(tuple, hidden)) == edges  # each rating is hidden once, in both directions
-    assert len(graphs) == math.ceil(split.train.nnz / 64)
-    assert all((graph[graph != full] == 0).all() for graph in graphs)
+    users = torch.arange(len(edges)).repeat(4)
+    by_bits, by_search = sampler(edges, seed), sampler(edges, seed)
+    assert by_bits.bits is not None
+    by_search.bits = None
+    keys = torch.arange(edges.size)
+    for each in (by_bits, by_search):
+        assert each._is_positive(keys).tolist() == edges.ravel().tolist()
+    assert torch.equal(by_bits.sample(users, count), by_search.sample(users, count))
 
 
-def test_l2_adds_half_the_squared_rows_of_the_batch_per_rating(
-    planted_data: MovieData, split: Split
-) -> None:
-    # One batch per epoch: the loss of epoch 1 is that of the random start, with the same negatives.
-    first = {
-        l2: losses(train(planted_data, split, config(epochs=1, batch_size=100_000, l2=l2)))[0]
-        for l2 in (0.0, 0.5, 1.0)
-    }
-    penalty = first[1.0] - first[0.0]
-    assert first[0.5] - first[0.0] == pytest.approx(penalty / 2, rel=1e-3)
-    # Per rating: a user, a film and 2 negatives, each 8 normal numbers of standard deviation 0.1.
-    assert penalty == pytest.approx(0.5 * 4 * 8 * 0.1**2, rel=0.15)
+def test_more_pairs_than_bits_fit_are_searched_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = csr(np.eye(3)).astype(np.float32)
+    wide.resize((3, 2**31))  # 6.4 thousand million pairs
+    negatives = NegativeSampler(wide, torch.Generator().manual_seed(0))
+    assert negatives.bits is None
+    assert negatives.sample(torch.tensor([0, 1, 2]), 5).max() < 2**31
+    keys = torch.tensor([0, 1, 2**31, 2**31 + 1, 2**32 + 2])
+    assert negatives._is_positive(keys).tolist() == [True, False, False, True, True]

@@ -17,13 +17,16 @@ import torch
 from data_preparation import MovieData
 from model import checkpoints
 from model.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from model.search import Trial
+from model.splits import Split
 from model.trained import TrainedModel
+from model_training import refit, train
 from tests.conftest import (
     assert_one_sentence,
     planted_ratings,
     snapshot,
 )
-from tests.small_training import SMALL
+from tests.small_training import HYBRID, SMALL, hybrid_config
 
 
 @pytest.fixture
@@ -49,6 +52,32 @@ def test_a_checkpoint_gives_back_the_identical_model(
     planted_data: MovieData, model: TrainedModel, saved: Path
 ) -> None:
     assert_same_model(load_checkpoint(planted_data, saved), model)
+
+
+KINDS: dict[str, dict[str, Any]] = {
+    "fitted": {},
+    "fitted, K = 3": {"layers": 3},
+    "more size than directions": {"dim": 8192},
+    "BPR on top": {"epochs": 3, "learning_rate": 0.02},
+    "at random": {"warm_start": False, "epochs": 2, "layers": 2},
+    "searched": {"search_seconds": 0.01},
+}
+
+
+@pytest.mark.parametrize("refitted", [False, True])
+@pytest.mark.parametrize("name", KINDS)
+def test_a_hybrid_of_any_kind_comes_back_identical(
+    planted_data: MovieData, split: Split, tmp_path: Path, name: str, refitted: bool
+) -> None:
+    model = train(planted_data, split, hybrid_config(**KINDS[name]))
+    if refitted:
+        model = refit(planted_data, model)
+    save_checkpoint(model, tmp_path / "model.pth")
+    loaded = load_checkpoint(planted_data, tmp_path / "model.pth")
+    assert_same_model(loaded, model)
+    assert loaded.key == model.key and loaded.refitted == refitted
+    assert len(model.trials) > 3 or name != "searched"
+    assert loaded.watch_metrics and loaded.mean_stars == model.mean_stars
 
 
 def test_a_loaded_model_is_read_only_and_can_be_saved_again(
@@ -260,7 +289,30 @@ def test_an_unchanged_rewrite_still_loads(
     assert_same_model(load_checkpoint(planted_data, saved), model)
 
 
-@pytest.mark.parametrize("version", [0, 999])
+def test_a_checkpoint_of_the_engine_before_is_refused_and_nothing_is_overwritten(
+    planted_data: MovieData, saved: Path
+) -> None:
+    # Format 2: embeddings of users and films, no kind of model, no scale.
+    old = {
+        "version": 2,
+        "config": {"dim": 8, "layers": 2, "epochs": 4, "warm_start": True, "seed": 0},
+        "protocol": "random_80_10_10",
+        "fingerprint": planted_data.fingerprint,
+        "e0": torch.ones(30 + 48, 8),
+        "history": [],
+        "digest": "0" * 64,
+    }
+    torch.save(old, saved)
+    cannot_load(planted_data, saved, "format 2, this program reads format 3; train a new model")
+    before = snapshot(saved.parent)
+    torch.save(old, checkpoints.previous_checkpoint(saved))
+    with pytest.raises(CheckpointError, match="format 2"):
+        checkpoints.restore_previous(planted_data, saved)
+    after = snapshot(saved.parent)
+    assert {name: after[name] for name in before} == before
+
+
+@pytest.mark.parametrize("version", [0, 2, 999])
 def test_another_version_is_refused(planted_data: MovieData, saved: Path, version: int) -> None:
     rewrite(saved, version=version)
     cannot_load(planted_data, saved, "format")
@@ -286,6 +338,11 @@ def test_a_version_that_is_no_number_is_refused(
         "best_epoch",
         "test_metrics",
         "stop_reason",
+        "scale",
+        "values",
+        "mean_stars",
+        "watch_metrics",
+        "trials",
     ],
 )
 def test_a_checkpoint_that_lacks_an_entry_is_refused(
@@ -340,7 +397,23 @@ WRONG_ENTRIES: dict[str, dict[str, Any]] = {
     },
     "test metrics are empty": {"test_metrics": {}},
     "protocol is unknown": {"protocol": "nonsense"},
+    "a scale in the paper's model": {"scale": torch.ones(48)},
+    "values in the paper's model": {"values": torch.ones(8).double()},
+    "watch metrics are a word": {"watch_metrics": "good"},
+    "watch metrics are nothing": {"watch_metrics": None},
+    "watch metrics are out of range": {"watch_metrics": {"NDCG@20": 1.5}},
+    "mean stars are a word": {"mean_stars": "three"},
+    "mean stars are out of range": {"mean_stars": 5.5},
+    "mean stars are no number": {"mean_stars": math.nan},
+    "trials are no list": {"trials": 3},
+    "a trial lacks fields": {"trials": [{"changed": "ridge"}]},
+    "a loss beyond any float": {
+        "history": [{"epoch": 0, "loss": 10**400, "seconds": 1.0, "metrics": {"NDCG@20": 0.1}}]
+    },
+    "another kind of model": {"config": SMALL | {"model": "hybrid"}},
+    "a model of no kind": {"config": SMALL | {"model": "other"}},
 }
+GOOD_TRIAL = {"changed": "ridge", "value": 0.1, "score": 0.2, "better": True, "seconds": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -352,3 +425,68 @@ def test_a_wrong_entry_is_refused(
 ) -> None:
     rewrite(saved, **entry)
     cannot_load(planted_data, saved, "train a new model")
+
+
+@pytest.fixture
+def saved_hybrid(hybrid: TrainedModel, tmp_path: Path) -> Path:
+    path = tmp_path / "hybrid.pth"
+    save_checkpoint(hybrid, path)
+    return path
+
+
+def test_good_trials_of_a_forged_checkpoint_load(
+    planted_data: MovieData, saved_hybrid: Path
+) -> None:
+    start = GOOD_TRIAL | {"changed": "start", "value": math.nan}
+    rewrite(saved_hybrid, trials=[start, GOOD_TRIAL])
+    found = load_checkpoint(planted_data, saved_hybrid).trials
+    assert found[1] == Trial("ridge", 0.1, 0.2, True, 1.0) and math.isnan(found[0].value)
+
+
+@pytest.mark.parametrize("field", GOOD_TRIAL)
+@pytest.mark.parametrize("value", [None, [], {}, b"x", 10**400, math.inf, torch.ones(1)])
+def test_a_trial_that_could_not_be_shown_is_refused(
+    planted_data: MovieData, saved_hybrid: Path, field: str, value: Any
+) -> None:
+    rewrite(saved_hybrid, trials=[GOOD_TRIAL | {field: value}])
+    cannot_load(planted_data, saved_hybrid, "train a new model")
+
+
+def stretched(size: tuple[int, ...], kind: torch.dtype = torch.float32) -> torch.Tensor:
+    """A tensor that claims a size and stores one number."""
+    return torch.ones(1, dtype=kind).expand(size)
+
+
+WRONG_HYBRIDS: dict[str, dict[str, Any]] = {
+    "e0 has more columns than values": {"e0": torch.ones(48, 17), "config": HYBRID | {"dim": 64}},
+    "e0 has more columns than the size": {
+        "e0": torch.ones(48, 17),
+        "values": torch.ones(17).double(),
+    },
+    "e0 has rows for people": {"e0": torch.ones(78, 16)},
+    "e0 is stretched": {"e0": stretched((48, 16))},
+    "e0 is stretched to any size": {"e0": stretched((48, 1 << 40))},
+    "the scale is stretched": {"scale": stretched((48,))},
+    "the scale lacks a film": {"scale": torch.ones(47)},
+    "the scale is float64": {"scale": torch.ones(48).double()},
+    "the scale holds NaN": {"scale": torch.full((48,), math.nan)},
+    "values are float32": {"values": torch.ones(16)},
+    "values hold 0, by which parts are divided": {"values": torch.zeros(16).double()},
+    "values hold NaN": {"values": torch.full((16,), math.nan).double()},
+    "values are stretched": {"values": stretched((16,), torch.float64)},
+    "a random start with values": {"config": HYBRID | {"warm_start": False, "epochs": 1}},
+    "no watch metrics of a kind that can be": {"watch_metrics": []},
+}
+
+
+@pytest.mark.parametrize("name", WRONG_HYBRIDS)
+def test_a_wrong_entry_of_a_hybrid_is_refused(
+    planted_data: MovieData, saved_hybrid: Path, name: str
+) -> None:
+    content = torch.load(saved_hybrid, weights_only=True)
+    assert content["e0"].shape == (48, 16)
+    entry = WRONG_HYBRIDS[name]
+    # The checksum of what claims a terabyte cannot be computed: any will do.
+    huge = {"digest": "0" * 64} if "any size" in name else {}
+    rewrite(saved_hybrid, **entry, **huge)
+    cannot_load(planted_data, saved_hybrid, "train a new model")
