@@ -207,9 +207,8 @@ def _unnamed(table: pd.DataFrame) -> dict[str, int]:
 def _numbers(path: Path, table: pd.DataFrame, name: str) -> pd.Series:
     numbers = pd.to_numeric(table[name], errors="coerce")
     if name == "time" and numbers.isna().any():
-        numbers = pd.Series(
-            pd.to_datetime(table[name], errors="coerce", utc=True).astype("int64") // 10**9
-        ).where(lambda seconds: seconds > -(2**33))
+        dates = pd.to_datetime(table[name], errors="coerce", utc=True)
+        numbers = (dates - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
     wrong = ~np.isfinite(numbers.to_numpy(np.float64))
     if wrong.any():
         text = str(table[name].iloc[int(wrong.argmax())])[:40]
