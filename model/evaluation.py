@@ -140,8 +140,7 @@ def evaluate(
         if not np.isfinite(scores).all():
             raise ValueError("The model gives scores that are not finite: it cannot be measured.")
         top = top_k(scores, known[batch], rankable, depth, order)
-        given = np.take_along_axis(held_out[batch].toarray(), np.maximum(top, 0), axis=1)
-        stars.append(np.where(top >= 0, given, 0))
+        stars.append(_stars_of(held_out[batch], top))
         tops.append(top)
     top, found = np.concatenate(tops), np.concatenate(stars)
     columns = ranking_metrics(found > 0, np.diff(held_out.indptr)[users], ks)
@@ -181,6 +180,19 @@ def ranking_metrics(
     return metrics
 
 
+def _stars_of(held_out: sparse.csr_array, top: NDArray[np.int32]) -> NDArray[np.float32]:
+    """The stars of the listed films in these rows, 0 where they are not held out; as `top`."""
+    n_rows, n_movies = held_out.shape
+    rows = np.repeat(np.arange(n_rows), np.diff(held_out.indptr))
+    keys = np.append(rows * n_movies + held_out.indices, n_rows * n_movies)  # and one at the end
+    in_order = np.argsort(keys)
+    asked = np.arange(n_rows)[:, None] * n_movies + top
+    place = np.searchsorted(keys, asked, sorter=in_order)
+    place = in_order[np.minimum(place, len(keys) - 1)]
+    found = (keys[place] == asked) & (top >= 0)
+    return np.where(found, np.append(held_out.data, 0)[place], 0).astype(np.float32)
+
+
 def top_k(
     scores: NDArray[np.float32],
     known: NDArray[np.bool_] | sparse.csr_array,
@@ -203,8 +215,16 @@ def top_k(
     """
     masked = np.array(scores, dtype=np.float32)  # our own copy
     masked[known.nonzero()] = -np.inf
-    masked[:, ~rankable] = -np.inf
-    # `take` keeps the rows together in memory; indexing would turn the table round.
-    best = torch.from_numpy(np.take(masked, order, axis=1)).topk(depth)
-    movies = order[best.indices.numpy()]
-    return np.where(np.isfinite(best.values.numpy()), movies, -1).astype(np.int32)
+    if not rankable.all():
+        masked[:, ~rankable] = -np.inf
+    best = torch.from_numpy(masked).topk(min(depth + 1, masked.shape[1]))
+    values, movies = best.values.numpy(), best.indices.numpy()[:, :depth]
+    # Only equal scores ask for the order, and to bring a table into it takes longer than the rest.
+    equal = (values[:, 1:] == values[:, :-1]) & np.isfinite(values[:, 1:])
+    tied = equal.any(axis=1)
+    values = values[:, :depth]
+    if tied.any():
+        # `take` keeps the rows together in memory; indexing would turn the table round.
+        again = torch.from_numpy(np.take(masked[tied], order, axis=1)).topk(depth)
+        values[tied], movies[tied] = again.values.numpy(), order[again.indices.numpy()]
+    return np.where(np.isfinite(values), movies, -1).astype(np.int32)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from model.bpr import StopTraining
 from model.config import CONTENT_KINDS, SETTINGS, TrainingConfig
 from model.evaluation import LIKED, RankingReport, evaluate
-from model.fitted_start import MAX_DENSE_NODES, ROUNDS, Spectrum, spectrum
+from model.fitted_start import MAX_DENSE_NODES, ROUNDS, Spectrum, most_directions, spectrum
 from model.hybrid_graph import TASTE, Content, build_graph
 from model.lightgcn import fitted_vectors, profile_scorer
 from model.profiles import PROFILES, strength
@@ -41,9 +41,9 @@ _SPARSE: dict[str, Any] = {
 }
 _NO_NEW_FIT = ("met_exponent", "ridge")  # the eigenpairs stay as they are
 _STRENGTHS = tuple(np.linspace(0, 1, 11).round(1).tolist())
-_RANK_OF_FEW_NODES, _RANK_OF_MANY = 512, 128
+_RANK_OF_FEW_NODES, _RANK_OF_MANY = 512, 256  # in the sweeps
 _ROUNDS_FROM_NEAR = 2  # of the power iteration, from the best fit's directions
-_SCORES_PER_FIT = 200_000_000  # users × films that a measurement looks at, at most
+_SCORES_PER_FIT = 150_000_000  # users × films that a measurement looks at, at most
 
 
 @dataclass(frozen=True)
@@ -107,10 +107,12 @@ class _Search:
     ) -> None:
         self.split, self.content = split, content
         self.on_trial, self.before_fit = on_trial, before_fit
-        self.begun, self.budget = time.monotonic(), config.search_seconds
+        # The processor's time, so that other work on the machine and pauses cost none of it.
+        self.begun, self.budget, self.reserve = time.thread_time(), config.search_seconds, 0.0
         self.trials: list[Trial] = []
         self.starred = split.train.nnz > 0 and float(np.ptp(split.train.data)) > 0
-        few = build_graph(split.train, content, config).edges.shape[0] <= MAX_DENSE_NODES
+        self.size = build_graph(split.train, content, config).edges.shape
+        few = min(self.size) <= MAX_DENSE_NODES
         self.rank = min(config.dim, _RANK_OF_FEW_NODES if few else _RANK_OF_MANY)
         self.sample = max(_SCORES_PER_FIT // split.train.shape[1], 100)
         self.best, self.gains = config, np.full(1, -np.inf)
@@ -126,6 +128,9 @@ class _Search:
     def _sweep(self) -> None:
         start, step = self.best, 1.0
         self._try(start, "start")
+        more = min(start.dim, most_directions(*self.size)) / self.rank
+        if more > 1:  # the fit with all directions, from a random start as well
+            self.reserve = min(1.3 * more * self.trials[0].seconds, 0.6 * self.budget)
         self._try(replace(start, **_SPARSE), "start")
         for _ in range(_SWEEPS):
             for name in self._searched():
@@ -138,11 +143,11 @@ class _Search:
         kinds += [kind for kind in CONTENT_KINDS if kind in self.content]
         return [*_NO_NEW_FIT, "user_exponent", "film_exponent", *kinds]
 
-    def _move(self, name: str, step: float, in_budget: bool = True) -> None:
+    def _move(self, name: str, step: float) -> None:
         """Up while it gains, or else down while it gains."""
         for sign in (1, -1):
             moved = False
-            while not in_budget or self._time_left():
+            while self._time_left():
                 value = _moved(self.best, name, sign * step)
                 if value == getattr(self.best, name):
                     break
@@ -153,21 +158,19 @@ class _Search:
                 return
 
     def _time_left(self) -> bool:
-        return time.monotonic() - self.begun < self.budget
+        return time.thread_time() - self.begun < self.budget - self.reserve
 
     def _try(self, config: TrainingConfig, what: str) -> bool:
         """Measure a configuration; whether it is the best so far."""
         if self.before_fit:
-            asked = time.monotonic()
             self.before_fit()
-            self.begun += time.monotonic() - asked  # a pause costs none of the budget
         found = self._spectrum(config)
         gains = self._measure(found, config)
         better = bool(gains.mean() > self.gains.mean())
         if better:
             self.best, self.gains, self.fitted = config, gains, found
         value = float(getattr(config, what)) if what in SETTINGS else None
-        seconds = time.monotonic() - self.begun
+        seconds = time.thread_time() - self.begun
         self.trials.append(Trial(what, value, float(gains.mean()), better, seconds))
         if self.on_trial:
             self.on_trial(self.trials[-1])
@@ -199,11 +202,11 @@ class _Search:
 
     def _at_final_rank(self) -> None:
         """With all directions that the model will have: the ridge again, then the strengths."""
-        self.rank, self.fitted = self.best.dim, None
+        self.rank, self.fitted, self.reserve = self.best.dim, None, 0.0
         self.gains = np.full(1, -np.inf)
         self._try(self.best, "ridge")
         for step in (0.5, 0.25):
-            self._move("ridge", step, in_budget=False)
+            self._move("ridge", step)
         if not self.starred or self.fitted is None:
             return
         reports = [self._report(self.fitted, self.best, delta).mean() for delta in _STRENGTHS]
@@ -211,7 +214,7 @@ class _Search:
             values = [report.get(name, 0.0) for report in reports]
             delta = _STRENGTHS[int(np.argmax(values))]
             self.best = changed(self.best, profile, delta)
-            seconds = time.monotonic() - self.begun
+            seconds = time.thread_time() - self.begun
             self.trials.append(Trial(profile, delta, max(values), True, seconds))
 
 

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from data_preparation import MovieData
-
 Part = Literal["validation", "test"]
+
+
+class TimedRatings(Protocol):
+    """What the protocols split: `MovieData`, or ratings of any kind (`model.interactions`)."""
+
+    @property
+    def ratings(self) -> sparse.csr_array:
+        """Stars, csr [n_users, n_movies]; one stored entry per rating."""
+
+    @property
+    def timestamps(self) -> NDArray[np.int64]:
+        """In the order of `ratings.data`, int64 [n_ratings]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,20 +69,20 @@ class Split:
         return rated
 
 
-def temporal_leave_one_out(data: MovieData) -> Split:
+def temporal_leave_one_out(data: TimedRatings) -> Split:
     """Each user's last rating is test, the one before it validation, the rest train.
 
     Order: timestamp, then movieId. Users with fewer than three ratings stay in train whole.
     """
     order, users = _by_user_and_time(data)
     from_end = data.ratings.indptr[users + 1] - 1 - np.arange(len(users))  # 0 = the user's last
-    enough = data.user_degree[users] >= 3
+    enough = np.diff(data.ratings.indptr)[users] >= 3
     part = np.zeros(len(users), np.int8)
     part[order] = np.where(enough & (from_end == 0), 2, np.where(enough & (from_end == 1), 1, 0))
     return _split_by_part("temporal_leave_one_out", data, part)
 
 
-def random_80_10_10(data: MovieData, seed: int = 42) -> Split:
+def random_80_10_10(data: TimedRatings, seed: int = 42) -> Split:
     """Of each user's ratings a random 10 % are test, another 10 % validation (rounded)."""
     order, users = _by_user_and_time(data)
     rng = np.random.default_rng(seed)
@@ -86,7 +96,7 @@ def random_80_10_10(data: MovieData, seed: int = 42) -> Split:
     return _split_by_part("random_80_10_10", data, part)
 
 
-PROTOCOLS: dict[str, Callable[[MovieData], Split]] = {
+PROTOCOLS: dict[str, Callable[[TimedRatings], Split]] = {
     "random_80_10_10": random_80_10_10,
     "temporal_leave_one_out": temporal_leave_one_out,
 }
@@ -95,20 +105,46 @@ PROTOCOLS: dict[str, Callable[[MovieData], Split]] = {
 DEFAULT_PROTOCOL = "random_80_10_10"  # one held-out film per user is too noisy to choose an epoch
 
 
-def _by_user_and_time(data: MovieData) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _users(ratings: sparse.csr_array) -> NDArray[np.int64]:
+    """Who gave each rating, in the order of `ratings.data`."""
+    return np.repeat(np.arange(ratings.shape[0]), np.diff(ratings.indptr))
+
+
+def _by_user_and_time(data: TimedRatings) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Positions of the ratings by user, time, movie, and the user at each place of that order."""
-    users = np.repeat(np.arange(data.n_users), data.user_degree)
+    users = _users(data.ratings)
     return np.lexsort((data.ratings.indices, data.timestamps, users)), users
 
 
-def _split_by_part(protocol: str, data: MovieData, part: NDArray[np.int8]) -> Split:
-    users = np.repeat(np.arange(data.n_users), data.user_degree)
+def _split_by_part(protocol: str, data: TimedRatings, part: NDArray[np.int8]) -> Split:
+    return Split(protocol, *(chosen(data.ratings, part == number) for number in range(3)))
 
-    def where(number: int) -> sparse.csr_array:
-        chosen = part == number
-        return sparse.coo_array(
-            (data.ratings.data[chosen], (users[chosen], data.ratings.indices[chosen])),
-            shape=data.ratings.shape,
-        ).tocsr()
 
-    return Split(protocol, where(0), where(1), where(2))
+def chosen(ratings: sparse.csr_array, which: NDArray[np.bool_]) -> sparse.csr_array:
+    """These of the ratings, bool [n_ratings] in the order of `ratings.data`; the same shape."""
+    kept = np.concatenate([[0], np.cumsum(which)])[ratings.indptr]
+    return sparse.csr_array(
+        (ratings.data[which], ratings.indices[which], kept.astype(ratings.indptr.dtype)),
+        shape=ratings.shape,
+    )
+
+
+def cut_validation(
+    train: sparse.csr_array, seed: int = 42, share: float = 0.1
+) -> tuple[sparse.csr_array, sparse.csr_array]:
+    """A random share of each user's ratings (rounded) to choose settings on, and the rest.
+
+    Where nobody has so many that one is cut, everyone with at least two gives one.
+
+    Returns:
+        The rest and what was cut, csr [n_users, n_movies].
+    """
+    counts, users = np.diff(train.indptr), _users(train)
+    wanted = np.round(share * counts).astype(np.int64)
+    if not wanted.any():
+        wanted = (counts >= 2).astype(np.int64)
+    order = np.lexsort((np.random.default_rng(seed).random(len(users)), users))
+    place = np.empty(len(users), np.int64)  # of each rating among its user's, at random
+    place[order] = np.arange(len(users)) - np.repeat(train.indptr[:-1], counts)
+    cut = place < wanted[users]
+    return chosen(train, ~cut), chosen(train, cut)

@@ -109,7 +109,7 @@ def test_power_iteration_finds_what_lapack_finds(
 def record_routes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Which route `spectrum` takes, call by call."""
     asked: list[str] = []
-    power, eigh = fitted_start._block_power, fitted_start.linalg.eigh
+    power, eigh = fitted_start._subspace, fitted_start.linalg.eigh
 
     def by_power(*given: Any) -> Any:
         asked.append("power")
@@ -121,7 +121,7 @@ def record_routes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         asked.append("LAPACK")
         return eigh(*given, **options)
 
-    monkeypatch.setattr(fitted_start, "_block_power", by_power)
+    monkeypatch.setattr(fitted_start, "_subspace", by_power)
     monkeypatch.setattr(fitted_start.linalg, "eigh", by_lapack)
     return asked
 
