@@ -1,19 +1,27 @@
-# `make run` and `make test` do all the set-up on a fresh machine.
+# `make run`, `make check` and `make test` do all the set-up on a fresh machine.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
 
-.PHONY: run test train data benchmark screenshots clean
+.PHONY: run check test lint train data benchmark screenshots clean
 
 run: $(VENV)/app-installed
 	-$(BIN)/python -m sources.download
 	$(BIN)/streamlit run app.py
 
-test: $(VENV)/dev-installed
+# Everything; see pytest_collection_modifyitems in tests/conftest.py for what runs beside what.
+test: lint
+	$(PYTEST)
+
+# What needs neither a server nor a page: for a look between two changes.
+check: lint
+	$(PYTEST) -m "not pages and not browser"
+
+lint: $(VENV)/dev-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
 
 train: $(VENV)/app-installed
 	$(BIN)/python model_training.py

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 from sklearn.preprocessing import normalize
 
 from sources.movielens_files import read_tables
@@ -100,6 +101,28 @@ class MovieData:
         years = ["" if pd.isna(year) else f" ({year})" for year in self.movies["year"]]
         names = zip(self.movies["name"], years, strict=True)
         return tuple(f"{name}{year}" for name, year in names)
+
+    @cached_property
+    def canonical(self) -> NDArray[np.int64]:
+        """For each film the copy of it that counts: the one with the most ratings, then lowest id.
+
+        Two films are copies where title and year agree ("Emma (1996)", which MovieLens lists twice)
+        or the TMDB or IMDb id does. A title without a year is none but its own.
+
+        Int64 [n_movies], inner id → inner id.
+        """
+        movies = self.movies
+        dated = movies["title"].str.casefold().where(movies["year"].notna())
+        keys = (dated, _known_id(movies["tmdb_id"]), _known_id(movies["imdb_id"]))
+        pairs = np.concatenate([_same(key) for key in keys])  # [n_pairs, 2]
+        linked = sparse.coo_array(
+            (np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), (self.n_movies,) * 2
+        )
+        n_films, film = connected_components(linked, directed=False)
+        best_last = np.lexsort((np.arange(self.n_movies), -self.movie_degree))[::-1]
+        best = np.empty(n_films, np.int64)
+        best[film[best_last]] = best_last  # the last that is written stays
+        return _frozen(best[film])
 
     @cached_property
     def genre_names(self) -> tuple[str, ...]:
@@ -262,6 +285,18 @@ def _tidy_movies(movies: pd.DataFrame, links: pd.DataFrame) -> pd.DataFrame:
             "tmdb_id": movies["tmdbId"].fillna("").astype(str),
         }
     )
+
+
+def _known_id(ids: pd.Series) -> pd.Series:
+    numbers = ids.str.lstrip("0")
+    return numbers.where(numbers != "")
+
+
+def _same(keys: pd.Series) -> NDArray[np.int64]:
+    """[n, 2]: each film that has a key of several, and the first film that has it."""
+    several = keys[keys.notna() & keys.duplicated(keep=False)]
+    first = several.index.to_series().groupby(several).transform("min")
+    return np.column_stack([several.index.to_numpy(np.int64), first.to_numpy(np.int64)])
 
 
 def _frozen(array: _Array) -> _Array:

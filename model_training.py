@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 KS = (5, 10, 20, 50)  # list lengths that every run is measured at
 MAX_EASE_FILMS = 20_000  # its dense tables grow with users × films
+_NO_EPOCHS = "Fitted in closed form; no epochs were asked for."
 
 
 def train(
@@ -111,7 +112,7 @@ def _epochs(
     config = learner.config
     history: list[EpochRecord] = []
     best, best_epoch, best_ndcg = learner.weights(), 0, -1.0
-    stop_reason = f"It ran all {config.epochs} epochs." if config.epochs else "The fit is exact."
+    stop_reason = f"It ran all {config.epochs} epochs." if config.epochs else _NO_EPOCHS
     try:
         for epoch in range(config.epochs + 1):
             loss = learner.run_epoch() if epoch else math.nan

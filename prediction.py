@@ -74,8 +74,8 @@ class Scores:
 
     Attributes:
         rated: bool [n_movies], the films that the viewer rated.
-        candidates: bool [n_movies], the films that may be listed: not rated, and for someone who
-            liked nothing yet only those that are rated often and well.
+        candidates: bool [n_movies], the films that may be listed: not rated (`unseen`), and for
+            someone who liked nothing yet only those that are rated often and well.
     """
 
     graph: NDArray[np.float32]
@@ -152,7 +152,9 @@ def score_all(
     tags = (data.content_features @ profile.T).toarray().ravel()  # [n_movies]
     rated = np.zeros(data.n_movies, bool)
     rated[viewer.movies] = True
-    candidates = ~rated & often_and_well_rated(data) if viewer.only_averse else ~rated
+    candidates = unseen(data, viewer.movies)
+    if viewer.only_averse:
+        candidates &= often_and_well_rated(data)
     return Scores(
         graph,
         tags,
@@ -161,6 +163,17 @@ def score_all(
         rated,
         candidates,
     )
+
+
+def unseen(data: MovieData, rated: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """The films that someone with these rated movies may be shown, bool [n_movies].
+
+    Of a film that the catalogue lists twice only the copy that counts, and not even that where the
+    other was rated.
+    """
+    seen = np.zeros(data.n_movies, bool)
+    seen[data.canonical[rated]] = True
+    return ~seen[data.canonical] & (data.canonical == np.arange(data.n_movies))
 
 
 def popularity_of(data: MovieData) -> NDArray[np.float64]:
@@ -368,9 +381,9 @@ def _reasons(data: MovieData, model: TrainedModel, viewer: Viewer, movie: int) -
     named = [i for i in loudest.tolist() if reasons.contributions[i] > 0]
     if not named:
         return "No rated film speaks for it."
-    if reasons.graph_score <= 0:
-        return "More of the rated films speaks against it than for it."
     films = ", ".join(f"{data.labels[reasons.rated[i]]} ({viewer.stars[i]:g} ★)" for i in named)
+    if reasons.graph_score <= 0:  # of which nothing is a share
+        return f"A graph score of {reasons.graph_score:.3f}; for it speaks {films}"
     share = reasons.contributions[named].sum() / reasons.graph_score
     return f"{share:.0%} of the graph score through {films}"
 

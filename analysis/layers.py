@@ -1,12 +1,14 @@
 """The layers one by one: what is sent, how far it reaches, and what more of them would do.
 
-Everything here is what the model computes, taken apart: no approximation, no sample.
+All of it is of one network, LightGCN as its paper has it: the model itself where it is of that
+kind, and one made of the model's film vectors where it is a hybrid (`lesson_network`). Everything
+is what that network computes, taken apart: no approximation, no sample.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +20,63 @@ from data_preparation import MovieData, normalised_adjacency
 from model.evaluation import evaluate
 from model.lightgcn import factor_scorer
 from model.splits import PROTOCOLS, Split
-from model.trained import TrainedModel
+from model.trained import TrainedModel, assemble
 
 LAST, MEAN = "last layer alone", "mean of layers 0 to k"  # of `Smoothing.kind`
 DEPTH = 8  # layers in the over-smoothing lab, as many as a model may have
+_LESSON_DIM, _LESSON_LAYERS = 64, 2
+# How far rated films score above the average one in the network of a hybrid: where the pull of BPR
+# is neither 0 nor 1.
+_LESSON_MARGIN = 3.0
+
+
+# --- the network of the lessons -------------------------------------------------------------------
+
+
+def lesson_network(data: MovieData, model: TrainedModel) -> TrainedModel:
+    """The network that the lessons take apart, of the kind "paper".
+
+    For a hybrid model it holds the model's film vectors in their (at most) 64 strongest columns as
+    E(0), and zeros for people, who get everything from their films, as in the model itself; K = 2,
+    over the ratings alone. One factor for all vectors puts rated films a margin of 3 above the
+    average film.
+    """
+    if not model.is_hybrid:
+        return model
+    sizes = np.linalg.norm(model.e0, axis=0)
+    films = model.e0[:, np.argsort(-sizes, kind="stable")[:_LESSON_DIM]]  # [n_movies, ≤ 64]
+    e0 = np.concatenate([np.zeros((data.n_users, films.shape[1]), np.float32), films])
+    margin = _margin(data, _assembled(data, model, e0))
+    if margin > 0:
+        e0 *= np.float32((_LESSON_MARGIN / margin) ** 0.5)
+    return _assembled(data, model, e0)
+
+
+def _assembled(data: MovieData, model: TrainedModel, e0: NDArray[np.float32]) -> TrainedModel:
+    config = replace(model.config, model="paper", dim=e0.shape[1], layers=_LESSON_LAYERS, epochs=1)
+    return assemble(
+        data,
+        e0.copy(),
+        np.zeros(0, np.float32),
+        np.zeros(0),
+        config=config,
+        protocol=model.protocol,
+        mean_stars=model.mean_stars,
+        history=(),
+        best_epoch=0,
+        test_metrics={},
+        stop_reason="It was not trained: its vectors are those of another model.",
+        refitted=model.refitted,
+    )
+
+
+def _margin(data: MovieData, model: TrainedModel) -> float:
+    """The mean score of all ratings less that of all pairs of a user and a rated film."""
+    users = model.user_factors.astype(np.float64)
+    films = model.movie_factors.astype(np.float64)
+    received = data.ratings.astype(bool).astype(np.float64) @ films  # [n_users, dim]
+    rated = float((received * users).sum()) / max(data.n_ratings, 1)
+    return rated - float(users.mean(axis=0) @ films[data.movie_degree > 0].mean(axis=0))
 
 
 # --- message passing ------------------------------------------------------------------------------
@@ -98,6 +153,8 @@ class Smoothing:
         kind: `LAST` or `MEAN`.
         users, films: mean cosine of all pairs of users, of all pairs of films, −1 to 1.
         ndcg: NDCG@20 on the validation ratings.
+
+    Each is NaN where there is nothing to compare: before people hold anything.
     """
 
     layer: int
@@ -115,24 +172,41 @@ def smoothing(data: MovieData, model: TrainedModel, depth: int = DEPTH) -> list[
     """
     split = PROTOCOLS[model.protocol](data)
     results, total = [], np.zeros_like(model.e0)
+    last = total
     layers = propagated(normalised_adjacency(split.train), model.e0, depth)
     for k, layer in enumerate(layers):
         total = total + layer
-        for kind, embeddings in ((LAST, layer), (MEAN, total / np.float32(k + 1))):
+        last = _last_that_holds(last, layer, data.n_users)
+        for kind, embeddings in ((LAST, last), (MEAN, total / np.float32(k + 1))):
             results.append(_measure(split, k, kind, embeddings))
     return results
+
+
+def _last_that_holds(
+    before: NDArray[np.float32], layer: NDArray[np.float32], n_users: int
+) -> NDArray[np.float32]:
+    """The layer, and where all of a side is zero in it, that side of the layer before.
+
+    Where people start at zero, they hold something at odd layers only, and films at even ones.
+    """
+    sides = ((before[:n_users], layer[:n_users]), (before[n_users:], layer[n_users:]))
+    return np.concatenate([new if new.any() else old for old, new in sides])
 
 
 def _measure(split: Split, k: int, kind: str, embeddings: NDArray[np.float32]) -> Smoothing:
     n_users = split.train.shape[0]
     users, films = embeddings[:n_users], embeddings[n_users:]
     rated = np.bincount(split.train.indices, minlength=len(films)) > 0
+    ndcg = float("nan")  # where one side holds nothing, there is no order to measure
+    if users.any() and films.any():
+        report = evaluate(factor_scorer(users, films), split, "validation", (20,))
+        ndcg = report.mean()["NDCG@20"]
     return Smoothing(
         layer=k,
         kind=kind,
         users=mean_cosine(users),
         films=mean_cosine(films[rated]),
-        ndcg=evaluate(factor_scorer(users, films), split, "validation", (20,)).mean()["NDCG@20"],
+        ndcg=ndcg,
     )
 
 
@@ -142,8 +216,9 @@ def mean_cosine(rows: NDArray[np.floating]) -> float:
     Σ_{a≠b} x_a·x_b = ‖Σ_a x_a‖² − n for n rows of length 1, so no pair has to be visited. Rows of
     zeros have no direction and are left out.
     """
-    directions = normalize(rows[rows.any(axis=1)].astype(np.float64))
-    n = len(directions)
+    rows = rows[rows.any(axis=1)]
+    n = len(rows)
     if n < 2:
         return float("nan")
+    directions = normalize(rows.astype(np.float64))
     return float((np.square(directions.sum(axis=0)).sum() - n) / (n * (n - 1)))

@@ -11,12 +11,14 @@ from scipy.stats import spearmanr
 
 from data_preparation import MovieData
 from model.baselines import popularity
-from model.evaluation import RankingReport, evaluate, top_k
+from model.evaluation import LIKED, RankingReport, evaluate, top_k
+from model.profiles import DEFAULT_PROFILE, Profile, profile_weights, strength
+from model.runs import OURS, POPULARITY
 from model.splits import PROTOCOLS, Split
 from model.trained import TrainedModel, measured_scorer
 from model.viewers import tag_profiles
 from model_training import train
-from prediction import DEFAULT_TAG_WEIGHT, blend
+from prediction import DEFAULT_TAG_WEIGHT, blend, often_and_well_rated
 
 _USERS_PER_BATCH = 256  # bounds the dense score block to some tens of MiB
 
@@ -47,18 +49,39 @@ def exposure(data: MovieData, model: TrainedModel, k: int = 10) -> Exposure:
     every, order = np.ones(data.n_movies, bool), np.arange(data.n_movies)
     features, length = data.content_features, min(k, data.n_movies)
     profiles = tag_profiles(data.ratings, features)
-    hybrid = np.zeros(data.n_movies, np.int64)
+    averse, well_known = _only_averse(data, model), often_and_well_rated(data)
+    blended = np.zeros(data.n_movies, np.int64)
     graph_only = np.zeros(data.n_movies, np.int64)
     for begin in range(0, data.n_users, _USERS_PER_BATCH):
         users = np.arange(begin, min(begin + _USERS_PER_BATCH, data.n_users))
         graph = model.user_factors[users] @ model.movie_factors.T  # [batch, n_movies]
         tags = (profiles[users] @ features.T).toarray().astype(np.float32)
-        rated = data.ratings[users].toarray() > 0
-        graph_part, tag_part = blend(graph, tags, rated, DEFAULT_TAG_WEIGHT)
-        for scores, counts in ((graph_part + tag_part, hybrid), (graph, graph_only)):
-            top = top_k(scores, rated, every, length, order)
+        candidates = _unseen(data, users)
+        candidates[averse[users]] &= well_known
+        graph_part, tag_part = blend(graph, tags, candidates, DEFAULT_TAG_WEIGHT)
+        for scores, counts in ((graph_part + tag_part, blended), (graph, graph_only)):
+            top = top_k(scores, ~candidates, every, length, order)
             np.add.at(counts, top[top >= 0], 1)
-    return Exposure(k, movies, hybrid[movies], graph_only[movies], data.movie_degree[movies])
+    return Exposure(k, movies, blended[movies], graph_only[movies], data.movie_degree[movies])
+
+
+def _unseen(data: MovieData, users: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """`prediction.unseen` of many users, bool [n_users, n_movies]."""
+    row, movie = data.ratings[users].nonzero()
+    seen = np.zeros((len(users), data.n_movies), bool)
+    seen[row, data.canonical[movie]] = True
+    return ~seen[:, data.canonical] & (data.canonical == np.arange(data.n_movies))
+
+
+def _only_averse(data: MovieData, model: TrainedModel) -> NDArray[np.bool_]:
+    """`model.viewers.Viewer.only_averse` of all users, bool [n_users]."""
+    if not model.is_hybrid:
+        return np.zeros(data.n_users, bool)
+    delta = strength(model.config, DEFAULT_PROFILE)
+    weights = profile_weights(data.ratings, delta, model.mean_stars)
+    users = np.repeat(np.arange(data.n_users), data.user_degree)
+    speaks = np.bincount(users, weights.data > 0, minlength=data.n_users) > 0
+    return ~speaks & (data.user_degree > 0)
 
 
 def lorenz(counts: NDArray[np.integer]) -> pd.DataFrame:
@@ -87,14 +110,19 @@ def gini(counts: NDArray[np.integer]) -> float:
 
 
 def norms(data: MovieData, model: TrainedModel) -> pd.DataFrame:
-    """Length of each rated film's embedding beside its ratings: movie, name, ratings, norm."""
-    movies = np.flatnonzero(data.movie_degree)
+    """Length of each film's final vector beside its ratings: movie, name, ratings, norm.
+
+    Of the rated films that have one: a fit to the training part knows nothing of a film whose
+    ratings are all held out.
+    """
+    lengths = np.linalg.norm(model.movie_factors, axis=1)
+    movies = np.flatnonzero((data.movie_degree > 0) & (lengths > 0))
     return pd.DataFrame(
         {
             "movie": movies,
             "name": [data.labels[movie] for movie in movies],
             "ratings": data.movie_degree[movies],
-            "norm": np.linalg.norm(model.movie_factors[movies], axis=1),
+            "norm": lengths[movies],
         }
     )
 
@@ -142,13 +170,17 @@ def rank_correlation(first: pd.Series, second: pd.Series) -> float:
 
 
 def similarities(
-    model: TrainedModel, sample: int = 2000, bins: int = 50, seed: int = 0
+    model: TrainedModel, sample: int | None = None, bins: int = 50, seed: int = 0
 ) -> pd.DataFrame:
     """How cosines between films are spread: kind, low, high (of the bin), share (of the kind).
 
     kind "random pairs" or "nearest pairs" (a film with its nearest), mean (of the kind); both from
-    a sample of the films. Empty with fewer than three films.
+    a sample of the films, by default 2,000 and fewer of a model with many dimensions. Empty with
+    fewer than three films.
     """
+    if sample is None:
+        sample = min(2000, max(400, 512_000 // max(model.directions.shape[1], 1)))
+
     directions = model.directions[model.directions.any(axis=1)]
     n = len(directions)
     if n < 3:
@@ -179,13 +211,17 @@ class UserQuality:
     """Held-out quality per user, from E(0) over the training part of the model's own protocol.
 
     Attributes:
-        per_user: index inner user; model and popularity (NDCG@20 on test), ratings (in train),
-            mainstream (mean of log10 ratings of the films rated in train).
+        per_user: index inner user; model and popularity (NDCG@20 on test), liked and
+            popularity_liked (the same on the test films with 4 stars or more; NaN without one),
+            ratings (in train), mainstream (mean of log10 ratings of the films rated in train).
         protocol: a key of `model.splits.PROTOCOLS`.
+        profile: whose weights the films of each user had; None in the paper's model, which has no
+            such weights.
     """
 
     per_user: pd.DataFrame
     protocol: str
+    profile: Profile | None = None
 
 
 def without_held_out(data: MovieData, model: TrainedModel) -> TrainedModel:
@@ -214,12 +250,21 @@ def user_quality(data: MovieData, model: TrainedModel) -> UserQuality:
         {
             "model": by_model.per_user["NDCG@20"],
             "popularity": by_popularity.per_user["NDCG@20"],
+            "liked": _liked(by_model),
+            "popularity_liked": _liked(by_popularity),
             "ratings": ratings[users].astype(np.int64),
             "mainstream": (train @ popular / np.maximum(ratings, 1))[users],
         },
         index=users,
     )
-    return UserQuality(table, model.protocol)
+    return UserQuality(table, model.protocol, DEFAULT_PROFILE if model.is_hybrid else None)
+
+
+def _liked(report: RankingReport) -> pd.Series:
+    """NDCG@20 on liked films; NaN for all where nobody liked a held-out film."""
+    name = f"{LIKED}NDCG@20"
+    nobody = pd.Series(np.nan, report.per_user.index)
+    return report.per_user.get(name, nobody)
 
 
 def held_out_reports(
@@ -235,15 +280,15 @@ def by_group(quality: UserQuality, column: str, n_groups: int = 5) -> pd.DataFra
     """Mean NDCG@20 of groups of equal size, by a column of `per_user` ("ratings", …).
 
     Returns:
-        group (from 1, lowest values first), low, high (of the column), users, scorer ("LightGCN"
-        or "popularity"), ndcg, error (standard error of the mean; NaN for one user).
+        group (from 1, lowest values first), low, high (of the column), users, scorer
+        (`OURS` or `POPULARITY`), ndcg, error (standard error of the mean; NaN for one user).
     """
     users = quality.per_user
     n_groups = min(n_groups, len(users))
     rank = users[column].rank(method="first")
     group = pd.qcut(rank, n_groups, labels=False) + 1 if n_groups > 1 else rank * 0 + 1
     tables = []
-    for name, scorer in (("model", "LightGCN"), ("popularity", "popularity")):
+    for name, scorer in (("model", OURS), ("popularity", POPULARITY)):
         table = users.groupby(group.astype(int).rename("group")).agg(
             low=(column, "min"),
             high=(column, "max"),

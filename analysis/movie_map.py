@@ -1,18 +1,22 @@
 """The map of films: their directions in embedding space, in two dimensions and with neighbours.
 
-A direction is an embedding scaled to length 1. Neighbours are compared by cosine, and the length
-mostly follows popularity, so everything here looks at directions.
+A direction is a film's vector scaled to length 1; neighbours are compared by cosine, so everything
+here looks at directions. A fitted model may have thousands of columns, ordered by strength, of
+which the last ones tell every film from every other: the picture is made of the first.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import linalg
 from sklearn.cluster import KMeans
 from sklearn.manifold import TSNE
+from sklearn.preprocessing import normalize
 
 from data_preparation import MovieData
 from model.trained import TrainedModel
@@ -20,7 +24,11 @@ from prediction import similar_movies
 
 N_COMPONENTS = 10
 N_CLUSTERS = 8  # as many as the palette has colours that are easy to tell apart
-_TSNE_DIMENSIONS = 50  # t-SNE is fitted to that many principal components (van der Maaten 2008)
+# Clusters and t-SNE are fitted to that many principal components (van der Maaten 2008).
+_REDUCED = 50
+_COLUMNS = 64  # of a fitted model that make the picture
+_EXACT_UP_TO = 300  # dimensions; the covariance of more is not solved whole
+_EXTRA_COLUMNS, _ROUNDS = 14, 6  # of the block power iteration that takes its place
 _TSNE_PERPLEXITY = 30
 
 
@@ -29,8 +37,9 @@ class MovieMap:
     """Films in the plane.
 
     Attributes:
-        points: one row per rated film: movie (inner), x, y, name, year, decade, genre (the first),
-            mean_stars, ratings, cluster (number and its most typical genres).
+        points: one row per rated film: movie (inner), x, y, name, label (name and year), year,
+            decade, genre (the first), mean_stars, ratings, cluster (number and its most typical
+            genres).
         components: principal components of the directions, float [n_rated, ≤ `N_COMPONENTS`];
             x and y are the first two.
         explained: share of the variance along each component, 0 to 1.
@@ -44,8 +53,8 @@ class MovieMap:
 def movie_map(data: MovieData, model: TrainedModel) -> MovieMap:
     """The principal components of the films' directions, and clusters of directions."""
     movies = np.flatnonzero(model.directions.any(axis=1))
-    directions = model.directions[movies].astype(np.float64)  # [n_rated, dim]
-    components, explained = principal_components(directions, N_COMPONENTS)
+    reduced, shares = principal_components(pictured(model, movies), _REDUCED)
+    components, explained = reduced[:, :N_COMPONENTS], shares[:N_COMPONENTS]
     table = data.movies.iloc[movies]
     points = pd.DataFrame(
         {
@@ -53,21 +62,37 @@ def movie_map(data: MovieData, model: TrainedModel) -> MovieMap:
             "x": components[:, 0],
             "y": components[:, 1] if components.shape[1] > 1 else 0.0,
             "name": table["name"].to_numpy(),
+            "label": [data.labels[movie] for movie in movies.tolist()],
             "year": table["year"].astype("Float64").to_numpy(float, na_value=np.nan),
             "decade": decades(table["year"]),
             "genre": [genres[0] if genres else "none" for genres in table["genres"]],
             "mean_stars": data.mean_stars[movies],
             "ratings": data.movie_degree[movies],
-            "cluster": cluster_names(table["genres"].tolist(), clusters(directions)),
+            "cluster": cluster_names(table["genres"].tolist(), clusters(reduced)),
         }
     )
     return MovieMap(points, components, explained)
 
 
+def pictured_columns(model: TrainedModel) -> int:
+    """So many of the model's columns make the picture."""
+    return min(_COLUMNS, model.dim) if len(model.values) else model.dim
+
+
+def pictured(model: TrainedModel, movies: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The directions of these films in the columns that make the picture, [n_movies, columns]."""
+    columns = pictured_columns(model)
+    if columns == model.dim:
+        return model.directions[movies]
+    return normalize(model.movie_factors[movies, :columns])
+
+
 def principal_components(
-    rows: NDArray[np.float64], n: int
+    rows: NDArray[np.floating], n: int
 ) -> tuple[NDArray[np.float64], tuple[float, ...]]:
-    """PCA by the eigenvectors of the covariance; exact, and the same on every run.
+    """PCA by the eigenvectors of the covariance, the same on every run.
+
+    Exact up to 300 dimensions; of more by block power iteration (Halko et al. 2011, alg. 4.4).
 
     Args:
         rows: float [n_rows, dim].
@@ -77,17 +102,51 @@ def principal_components(
         Scores float [n_rows, min(n, dim)] and each component's share of the variance. The sign is
         such that the largest loading is positive.
     """
-    centred = rows - rows.mean(axis=0)
-    values, vectors = np.linalg.eigh(centred.T @ centred)  # ascending
+    mean = rows.mean(axis=0, dtype=np.float64)
+    if rows.shape[1] <= _EXACT_UP_TO:
+        centred = rows - mean
+        values, vectors = np.linalg.eigh(centred.T @ centred)  # ascending
+        total = values.clip(min=0).sum()
+    else:
+        values, vectors = _leading(rows, mean, n)
+        total = float(np.square(rows, dtype=np.float64).sum() - len(rows) * (mean @ mean))
     values, vectors = values[::-1].clip(min=0), vectors[:, ::-1][:, :n]
     largest = np.abs(vectors).argmax(axis=0)
     vectors = vectors * np.sign(vectors[largest, np.arange(vectors.shape[1])])
-    shares = values / max(values.sum(), 1e-300)
-    return centred @ vectors, tuple(shares[:n].tolist())
+    shares = values / max(total, 1e-300)
+    scores = rows @ vectors.astype(rows.dtype) - mean @ vectors
+    return scores.astype(np.float64), tuple(shares[:n].tolist())
 
 
-def clusters(directions: NDArray[np.float64], n: int = N_CLUSTERS) -> NDArray[np.int32]:
-    """k-means of the directions; cluster 0 is the largest. Int [n_rated]."""
+def _leading(
+    rows: NDArray[np.floating], mean: NDArray[np.float64], n: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The largest eigenpairs of the covariance times the number of rows, ascending.
+
+    The centred rows are never made: there may be a gigabyte of them.
+    """
+    covariance = partial(_covariance_times, rows, mean)
+    columns = min(n + _EXTRA_COLUMNS, rows.shape[1])
+    block = np.random.default_rng(0).standard_normal((rows.shape[1], columns))
+    for _ in range(_ROUNDS):
+        block = linalg.qr(covariance(block), mode="economic", check_finite=False)[0]
+    values, turn = np.linalg.eigh(block.T @ covariance(block))
+    return values, block @ turn
+
+
+def _covariance_times(
+    rows: NDArray[np.floating], mean: NDArray[np.float64], block: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    scores = rows @ block.astype(rows.dtype) - (mean @ block).astype(rows.dtype)
+    product = (rows.T @ scores).astype(np.float64)
+    return product - np.outer(mean, scores.sum(axis=0, dtype=np.float64))
+
+
+def clusters(directions: NDArray[np.floating], n: int = N_CLUSTERS) -> NDArray[np.int32]:
+    """k-means of the directions or of their principal components; cluster 0 is the largest.
+
+    Int [n_rated].
+    """
     n_distinct = len(np.unique(directions.round(9), axis=0))
     labels = KMeans(min(n, n_distinct), n_init=2, random_state=0).fit_predict(directions)
     by_size = np.argsort(-np.bincount(labels), kind="stable")
@@ -118,8 +177,7 @@ def tsne_map(model: TrainedModel, movies: NDArray[np.int64]) -> NDArray[np.float
     t-SNE keeps near films near; distances between far groups and axes mean nothing. Too few films
     for its neighbourhoods lower the perplexity.
     """
-    directions = model.directions[movies].astype(np.float64)
-    reduced, _ = principal_components(directions, _TSNE_DIMENSIONS)
+    reduced, _ = principal_components(pictured(model, movies), _REDUCED)
     perplexity = min(_TSNE_PERPLEXITY, max((len(movies) - 1) / 3, 0.5))
     start = "pca" if reduced.shape[1] > 1 else "random"
     tsne = TSNE(2, init=start, perplexity=perplexity, max_iter=500, random_state=0)

@@ -1,12 +1,14 @@
 """What the embeddings know of tags, on held-out data: predicting tags, and suggesting them.
 
-The embeddings never see a tag (they come from ratings alone), so a tag that can be told from them
-is evidence that people who rate alike also see alike.
+Embeddings that come from ratings alone never see a tag, so a tag that can be told from them is
+evidence that people who rate alike also see alike. The hybrid has tags as nodes of its graph: what
+is measured of it is the same fit without those nodes (`without_tag_nodes`), or nothing would be
+held out.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -14,16 +16,47 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.stats import rankdata
 
-from analysis.tags import film_tags
+from analysis.tags import movie_tags
 from data_preparation import MovieData
+from model.splits import PROTOCOLS
 from model.trained import TrainedModel
+from model_training import train
 
+MEASURED_DIM = 256  # of the fit without tags
 _RIDGE = 10.0
 _FOLDS = 5
 _COLUMNS = (
     *("tag", "films", "auc", "average_precision", "popularity_auc"),
     *("popularity_precision", "prevalence"),
 )
+
+
+# --- a model that saw no tag ----------------------------------------------------------------------
+
+
+def saw_tags(model: TrainedModel) -> bool:
+    """Whether tags are nodes of the graph that the model's vectors come from."""
+    config = model.config
+    return model.is_hybrid and config.tag > 0 and (config.fitted or config.layers > 1)
+
+
+def without_tag_nodes(data: MovieData, model: TrainedModel) -> TrainedModel:
+    """The model itself, or where it saw tags the same closed-form fit with no tag in the graph.
+
+    With at most 256 numbers per film; seconds on 100,000 ratings.
+    """
+    if not saw_tags(model):
+        return model
+    fitted = replace(
+        model.config,
+        tag=0.0,
+        dim=min(model.config.dim, MEASURED_DIM),
+        layers=1,
+        epochs=0,
+        warm_start=True,
+        search_seconds=0.0,
+    )
+    return train(data, PROTOCOLS[model.protocol](data), fitted)
 
 
 # --- can the embeddings tell a tag? ---------------------------------------------------------------
@@ -44,7 +77,7 @@ def tag_predictability(
         by their number of ratings), prevalence (what a guess's average precision is); best AUC
         first.
     """
-    carries = film_tags(data)
+    carries = movie_tags(data)
     rated = model.directions.any(axis=1)
     movies = np.flatnonzero((np.diff(carries.indptr) > 0) & rated)
     films_with = np.asarray(carries[movies].sum(axis=0)).ravel()
@@ -81,8 +114,12 @@ def _held_out_scores(
         target = truth[fold != number].astype(float)
         centre, base = known.mean(axis=0), target.mean(axis=0)
         centred = known - centre
-        gram = centred.T @ centred + _RIDGE * np.eye(rows.shape[1])
-        weights = np.linalg.solve(gram, centred.T @ (target - base))  # [dim, n_targets]
+        if len(known) < rows.shape[1]:  # the same weights by a system of the size of the rows
+            gram = centred @ centred.T + _RIDGE * np.eye(len(known))
+            weights = centred.T @ np.linalg.solve(gram, target - base)
+        else:
+            gram = centred.T @ centred + _RIDGE * np.eye(rows.shape[1])
+            weights = np.linalg.solve(gram, centred.T @ (target - base))  # [dim, n_targets]
         scores[fold == number] = (held_out - centre) @ weights + base
     return scores
 
@@ -141,15 +178,15 @@ def measure_suggestions(
     A hidden (film, tag) pair is hidden whole: nobody's assignment of it remains visible. None when
     fewer than five pairs on rated films exist.
     """
-    carries = film_tags(data)
+    carries = movie_tags(data)
     rows, columns = carries.nonzero()
     rated = np.any(model.directions != 0, axis=1)[rows]
     rows, columns = rows[rated], columns[rated]
     if len(rows) < _FOLDS:
         return None
-    films = np.unique(rows)
-    cosine = film_cosines(model, films)  # [n_films, n_movies]
-    place = np.searchsorted(films, rows)
+    movies = np.unique(rows)
+    cosine = movie_cosines(model, movies)  # [n_films, n_movies]
+    place = np.searchsorted(movies, rows)
     fold = np.random.default_rng(seed).permutation(len(rows)) % _FOLDS
     parts = []
     for number in range(_FOLDS):
@@ -157,10 +194,10 @@ def measure_suggestions(
         visible = sparse.coo_array(
             (np.ones((~hidden).sum()), (rows[~hidden], columns[~hidden])), shape=carries.shape
         ).tocsr()
-        wanted = np.zeros((len(films), carries.shape[1]), bool)
+        wanted = np.zeros((len(movies), carries.shape[1]), bool)
         wanted[place[hidden], columns[hidden]] = True
         weights = neighbour_weights(cosine, np.diff(visible.indptr) > 0, n_neighbours)
-        parts.append(_fold_precision(visible, wanted, weights, films, k))
+        parts.append(_fold_precision(visible, wanted, weights, movies, k))
     precision, baseline, ceiling, nothing = np.concatenate(parts, axis=1)
     return SuggestionReport(
         k=k,
@@ -179,7 +216,7 @@ def _fold_precision(
     visible: sparse.csr_array,
     wanted: NDArray[np.bool_],
     weights: sparse.csr_array,
-    films: NDArray[np.int64],
+    movies: NDArray[np.int64],
     k: int,
 ) -> NDArray[np.float64]:
     """Precision, baseline, ceiling and "nothing suggested" of the films with a hidden tag, [4, n].
@@ -188,12 +225,12 @@ def _fold_precision(
         visible: csr [n_movies, n_tags], 1 where the film has the tag.
         wanted: bool [n_films, n_tags], the hidden tags.
         weights: csr [n_films, n_movies], `neighbour_weights`.
-        films: the inner ids of the rows of `wanted`.
+        movies: the inner ids of the rows of `wanted`.
     """
     scores = suggestion_scores(visible, weights)  # [n_films, n_tags]
     common = np.asarray(visible.sum(axis=0)).ravel()
-    popular = np.repeat(common[None, :], len(films), axis=0)
-    own = visible[films].toarray() > 0
+    popular = np.repeat(common[None, :], len(movies), axis=0)
+    own = visible[movies].toarray() > 0
     asked = wanted.any(axis=1)
 
     def precision(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -207,11 +244,11 @@ def _fold_precision(
     return np.stack([precision(scores), precision(popular), ceiling, nothing.astype(float)])
 
 
-def film_cosines(model: TrainedModel, films: NDArray[np.int64]) -> NDArray[np.float32]:
+def movie_cosines(model: TrainedModel, movies: NDArray[np.int64]) -> NDArray[np.float32]:
     """Cosines to every film, [n_films, n_movies]; −1 to itself and to films without ratings."""
     directions = model.directions
-    cosine = directions[films] @ directions.T
-    cosine[np.arange(len(films)), films] = -1
+    cosine = directions[movies] @ directions.T
+    cosine[np.arange(len(movies)), movies] = -1
     cosine[:, ~directions.any(axis=1)] = -1
     return cosine
 
@@ -224,7 +261,7 @@ def neighbour_weights(
     Thirty neighbours and the square were chosen on the tags of a random half of the films.
 
     Args:
-        cosine: `film_cosines`, [n_films, n_movies].
+        cosine: `movie_cosines`, [n_films, n_movies].
         tagged: the films that may be neighbours, bool [n_movies].
 
     Returns:

@@ -94,7 +94,7 @@ def co_occurrence(data: MovieData, n_tags: int = 20) -> pd.DataFrame:
     chosen = chosen[total[chosen] > 0]
     if not len(chosen):
         return pd.DataFrame(columns=["first", "second", "films", "lift"])
-    carries = normalize(film_tags(data)[:, chosen].T).toarray()  # [n_chosen, n_movies]
+    carries = normalize(movie_tags(data)[:, chosen].T).toarray()  # [n_chosen, n_movies]
     chosen = chosen[leaves_list(linkage(carries, "average"))]
     first, second = (grid.ravel() for grid in np.meshgrid(chosen, chosen, indexing="ij"))
     films = meetings[chosen][:, chosen].toarray().ravel()
@@ -112,14 +112,14 @@ def _pairs(
     return pd.DataFrame(columns)
 
 
-def film_tags(data: MovieData) -> sparse.csr_array:
+def movie_tags(data: MovieData) -> sparse.csr_array:
     """1 where the film has the tag, csr int64 [n_movies, n_tags]."""
     return (data.tag_counts > 0).astype(np.int64).tocsr()
 
 
 def _meetings(data: MovieData) -> sparse.csr_array:
     """Films that carry both tags, csr int64 [n_tags, n_tags]."""
-    carries = film_tags(data)
+    carries = movie_tags(data)
     return (carries.T @ carries).tocsr()
 
 
@@ -127,7 +127,7 @@ def _lift(
     data: MovieData, first: NDArray[np.int64], second: NDArray[np.int64], films: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Meetings over what independence gives among the tagged films, for pairs of tag numbers."""
-    carries = film_tags(data)
+    carries = movie_tags(data)
     films_with = np.asarray(carries.sum(axis=0)).ravel()
     n_tagged = int((np.diff(carries.indptr) > 0).sum())
     return films * n_tagged / (films_with[first] * films_with[second])

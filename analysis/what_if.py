@@ -1,4 +1,4 @@
-"""What one rating more or less changes: the graph propagated anew, nothing learned again."""
+"""What one rating more, less or of other stars changes; nothing is learned again."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from scipy import sparse
 
 from analysis.layers import propagated
 from data_preparation import MovieData, normalised_adjacency
+from model.hybrid_graph import mean_stars
 from model.trained import TrainedModel
-from model.viewers import Viewer, user_viewer
-from prediction import Scores, score_all
+from model.viewers import Viewer, fold_in, user_viewer
+from prediction import DEFAULT_TAG_WEIGHT, Scores, blend, score_all, unseen
 
 
 @dataclass(frozen=True, eq=False)
 class WhatIf:
-    """The user after one rating was added or removed, E(0) unchanged."""
+    """The user after one rating was changed; what was learned is as it was.
 
-    data: MovieData
+    A film that was left out is no candidate: its own absence would put it on the list.
+    """
+
     model: TrainedModel
     viewer: Viewer
     scores: Scores
@@ -27,14 +30,21 @@ class WhatIf:
 def what_if(
     data: MovieData, model: TrainedModel, user: int, movie: int, stars: float | None
 ) -> WhatIf:
-    """Propagate E(0) over the graph with one edge added or removed: no retraining, no shortcut.
+    """The user as if they had rated the film with these stars, or not at all.
+
+    In a hybrid model everything of the profile is worked out anew (the person's level, the weight
+    of every film); the vectors of the films stay. In the paper's model E(0) stays and is propagated
+    over the graph with one edge more or less.
 
     Args:
-        stars: of the added rating; None removes the rating.
+        stars: of the rating; None removes it.
 
     Raises:
-        ValueError: the rating to add is there already, or the one to remove is not.
+        ValueError: the rating to remove is not there; in the paper's model, where stars play no
+            part, also: the rating to add is there already.
     """
+    if model.is_hybrid:
+        return _with_profile(data, model, user, movie, stars)
     changed = with_rating(data, user, movie, stars)
     layers = list(propagated(normalised_adjacency(changed.ratings), model.e0, model.config.layers))
     share = np.float32(1 / len(layers))
@@ -50,8 +60,35 @@ def what_if(
         fingerprint=changed.fingerprint,
     )
     viewer = user_viewer(changed, moved, user)
+    return WhatIf(moved, viewer, _scores(data, moved, viewer, movie))
+
+
+def _with_profile(
+    data: MovieData, model: TrainedModel, user: int, movie: int, stars: float | None
+) -> WhatIf:
+    rated = dict(zip(data.rated_by(user).tolist(), data.stars_of(user).tolist(), strict=True))
+    if stars is not None:
+        rated[movie] = stars
+    elif rated.pop(movie, None) is None:
+        raise ValueError("There is no such rating.")
+    viewer = replace(fold_in(data, model, rated), user=user)
+    return WhatIf(model, viewer, _scores(data, model, viewer, movie))
+
+
+def _scores(data: MovieData, model: TrainedModel, viewer: Viewer, movie: int) -> Scores:
+    """Of all films; the changed one does not compete."""
     # The contents of the films did not change: the scores reuse the ones computed already.
-    return WhatIf(changed, moved, viewer, score_all(data, moved, viewer))
+    scores = score_all(data, model, viewer)
+    candidates = scores.candidates & unseen(data, np.array([movie]))
+    graph_part, tag_part = blend(scores.graph, scores.tags, candidates, DEFAULT_TAG_WEIGHT)
+    return replace(scores, candidates=candidates, graph_part=graph_part, tag_part=tag_part)
+
+
+def own_level(model: TrainedModel, viewer: Viewer) -> float:
+    """μ of the viewer: the mean of their stars, shrunk to that of all ratings."""
+    movies = np.arange(len(viewer.stars))
+    row = sparse.csr_array((viewer.stars, movies, [0, len(movies)]), shape=(1, max(len(movies), 1)))
+    return float(mean_stars(row, model.mean_stars)[0])
 
 
 def with_rating(data: MovieData, user: int, movie: int, stars: float | None) -> MovieData:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -18,6 +18,7 @@ from PIL import Image
 
 from charts.basics import BLUE, ORANGE
 
+_SHORT = 8  # names of so many letters stay beside their bars on any width
 _FAINTEST = 0.04  # opacity of a zero: a cell, not a hole
 
 
@@ -78,19 +79,19 @@ def _strip_row(place: int, row: Strip, largest: float) -> str:
     return (
         f"<div class='{kind}' style='--i:{place}'><b title='{name}'>{name}</b>"
         f"<span class='n'>{escape(row.note)}<small>{escape(row.aside)}</small></span>"
-        f"<span class='v'>{_number(row.values[0])}</span>"
+        f"<span class='v'>{_four_decimals(row.values[0])}</span>"
         f"<img alt='' src='data:image/png;base64,{_cells(row.values, largest)}'></div>"
     )
 
 
-def _number(value: float) -> str:
+def _four_decimals(value: float) -> str:
     return f"{value:.4f}".replace("-", "−")
 
 
 def _columns(rows: Sequence[Strip]) -> str:
     """One cell over each dimension, which holds the numbers of all rows."""
     return "".join(
-        f"<i data-v='[{n}]&#10;{'&#10;'.join(_number(value) for value in column)}'></i>"
+        f"<i data-v='[{n}]&#10;{'&#10;'.join(_four_decimals(value) for value in column)}'></i>"
         for n, column in enumerate(np.stack([row.values for row in rows]).T)
     )
 
@@ -162,45 +163,87 @@ font-variant-numeric:tabular-nums;line-height:var(--h);pointer-events:none}
 
 @dataclass(frozen=True)
 class Bar:
-    """A value as a bar, with the words before it and the number behind it."""
+    """A value as a bar, with the words before it and the number behind it.
+
+    Attributes:
+        value: how long it is, where it is of one colour.
+        segments: value and colour of each of its pieces, which lie end to end, those below zero to
+            the left of it; the bar is of one colour without any.
+    """
 
     name: str
     value: float
     text: str
     colour: str = BLUE
     note: str = ""
+    segments: tuple[tuple[float, str], ...] = ()
+
+    @property
+    def pieces(self) -> tuple[tuple[float, str], ...]:
+        return self.segments or ((self.value, self.colour),)
 
 
-def bars(rows: Sequence[Bar], title: str, span: tuple[float, float] | None = None) -> str:
+def bars(
+    rows: Sequence[Bar],
+    title: str,
+    span: tuple[float, float] | None = None,
+    *,
+    above: bool = False,
+    legend: Mapping[str, str] | None = None,
+) -> str:
     """Horizontal bars on one scale; negative ones grow to the left of zero.
 
     Args:
         title: what the picture shows, for a screen reader.
         span: the ends of the scale, zero within; as far as the values go if None.
+        above: each name stands above its bar on any width, on as many lines as it takes.
+        legend: colour by what it means, for bars of several.
     """
-    low, high = span or (min(0.0, *(r.value for r in rows)), max(0.0, *(r.value for r in rows)))
+    low, high = span or (
+        min(sum(value for value, _ in row.pieces if value < 0) for row in rows),
+        max(sum(value for value, _ in row.pieces if value > 0) for row in rows),
+    )
     width = (high - low) or 1.0
-    noted = " noted" if any(row.note for row in rows) else ""
-    short = " short" if all(len(row.name) <= _SHORT for row in rows) else ""
+    kinds = [
+        "bars",
+        *(["noted"] if any(row.note for row in rows) else []),
+        *(["short"] if all(len(row.name) <= _SHORT for row in rows) else []),
+        *(["above"] if above else []),
+    ]
     return (
         f"<style>{_BARS_CSS}</style><div class='frame'>"
-        f"<figure class='bars{noted}{short}' aria-label='{escape(title, quote=True)}'>"
+        f"<figure class='{' '.join(kinds)}' aria-label='{escape(title, quote=True)}'>"
+        + _legend(legend or {})
         + "".join(_bar_row(row, low, width) for row in rows)
         + "</figure></div>"
     )
 
 
+def _legend(colours: Mapping[str, str]) -> str:
+    entries = "".join(
+        f"<span><i style='background:{colour}'></i>{escape(name)}</span>"
+        for name, colour in colours.items()
+    )
+    return f"<figcaption>{entries}</figcaption>" if entries else ""
+
+
 def _bar_row(row: Bar, low: float, width: float) -> str:
-    left = (min(row.value, 0.0) - low) / width
+    ends = dict.fromkeys(
+        (True, False), (0.0 - low) / width
+    )  # how far the pieces reach, right and left
+    drawn = []
+    for value, colour in row.pieces:
+        size = abs(value) / width
+        left = ends[True] if value >= 0 else ends[False] - size
+        ends[value >= 0] += size if value >= 0 else -size
+        drawn.append(f"<i style='left:{left:.2%};width:{size:.2%};background:{colour}'></i>")
     name = escape(row.name, quote=True)
     return (
         f"<div class='row'><b title='{name}'>{name}</b><span class='n'>{escape(row.note)}</span>"
-        f"<span class='t'><i style='left:{left:.2%};width:{abs(row.value) / width:.2%};"
-        f"background:{row.colour}'></i></span><span class='v'>{escape(row.text)}</span></div>"
+        f"<span class='t'>{''.join(drawn)}</span><span class='v'>{escape(row.text)}</span></div>"
     )
 
 
-_SHORT = 8  # names of so many letters stay beside their bars on any width
 _BARS_CSS = """
 .frame{container-type:inline-size}
 .bars{margin:0 0 .4rem;font-size:.85rem}
@@ -222,4 +265,13 @@ min-height:26px}
 .bars:not(.short):not(.noted) b{grid-column:1/-1}
 .bars:not(.short) .n{grid-column:2/-1}
 .bars:not(.short) .t{grid-column:1/-2}}
+.bars.above:not(.short) .row{grid-template-columns:1fr auto;margin-bottom:.45rem;min-height:0}
+.bars.above:not(.short) b{grid-column:1;white-space:normal;line-height:1.25}
+.bars.above:not(.short):not(.noted) b{grid-column:1}
+.bars.above:not(.short) .n{grid-column:1;grid-row:2;text-align:left;white-space:normal}
+.bars.above .v{grid-row:1;grid-column:2;align-self:end;text-align:right;padding-left:.7rem}
+.bars.above:not(.short) .t{grid-column:1/-1;height:12px}
+.bars figcaption{display:flex;flex-wrap:wrap;gap:0 1rem;margin-bottom:.4rem}
+.bars figcaption i{display:inline-block;width:.75rem;height:.75rem;border-radius:3px;
+margin-right:.4rem}
 """

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from charts.basics import BLUE, GREY, ORANGE, PURPLE, VERMILLION
+from model.runs import OURS, POPULARITY
 
 _WIDE_LABELS = alt.Axis(labelLimit=220, labelOverlap=False)
 _STATUS_COLOURS = {
@@ -16,7 +17,7 @@ _STATUS_COLOURS = {
     "no letters": PURPLE,
 }
 _STATUS_NAMES = dict(zip(("kept", "rare", "noise", "empty"), _STATUS_COLOURS, strict=True))
-_SCORER_COLOURS = alt.Scale(domain=["LightGCN", "popularity"], range=[BLUE, ORANGE])
+_SCORER_COLOURS = alt.Scale(domain=[OURS, POPULARITY], range=[BLUE, ORANGE])
 _TOP_LEGEND = alt.Legend(orient="top", title=None)
 _HEIGHT = 300
 
@@ -142,7 +143,7 @@ def component_chart(ends: pd.DataFrame) -> alt.Chart:
 
 def predictability_chart(table: pd.DataFrame) -> alt.LayerChart:
     """AUC of each tag from the embeddings and from popularity: columns of `tag_predictability`."""
-    parts = {"auc": "LightGCN", "popularity_auc": "popularity"}
+    parts = {"auc": OURS, "popularity_auc": POPULARITY}
     long = table.melt(["tag", "films"], list(parts), "scorer", "value")
     long["scorer"] = long["scorer"].map(parts)
     dots = (
@@ -233,7 +234,7 @@ def norm_chart(groups: pd.DataFrame) -> alt.Chart:
                 axis=_log_axis(groups["ratings"]),
             ),
             y=alt.Y(
-                "norm:Q", title="length of its embedding", scale=log, axis=_log_axis(groups["norm"])
+                "norm:Q", title="length of its vector", scale=log, axis=_log_axis(groups["norm"])
             ),
             size=alt.Size(
                 "films:Q",
@@ -295,7 +296,7 @@ def group_chart(table: pd.DataFrame, title: str) -> alt.LayerChart:
     order = shown["bounds"].unique().tolist()
     base = alt.Chart(shown).encode(
         y=alt.Y("bounds:N", sort=order, title=title, axis=alt.Axis(labelLimit=130)),
-        yOffset=alt.YOffset("scorer:N", scale=alt.Scale(domain=["LightGCN", "popularity"])),
+        yOffset=alt.YOffset("scorer:N", scale=alt.Scale(domain=[OURS, POPULARITY])),
         color=alt.Color("scorer:N", scale=_SCORER_COLOURS, legend=_TOP_LEGEND),
         tooltip=[
             alt.Tooltip("scorer:N"),

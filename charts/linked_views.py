@@ -8,8 +8,9 @@ from html import escape
 import networkx as nx
 import numpy as np
 
-from charts.basics import label
 from data_preparation import MovieData
+
+_SPAN = 110  # pixels between the users' column and the films' column
 
 
 def linked_views(data: MovieData, graph: nx.Graph) -> str:
@@ -19,7 +20,7 @@ def linked_views(data: MovieData, graph: nx.Graph) -> str:
     or has the keyboard focus: CSS alone, so nothing is sent to the server.
     """
     users, films, edges = _parts(graph)
-    inner = {u: f"user {u}" for u in users}
+    names = {u: f"User {data.user_ids[u]}" for u in users}
     rules = "".join(
         f".lv:has(.e{n}:hover) .e{n},.lv:has(.e{n}:focus) .e{n}{{--on:1}}"
         for n in range(len(edges))
@@ -27,7 +28,7 @@ def linked_views(data: MovieData, graph: nx.Graph) -> str:
     return (
         f"<style>{_LINKED_CSS}{rules}</style><div class='lv'>"
         f"<section><h4>Lines of ratings.csv</h4>{_file_lines(data, edges)}</section>"
-        f"<section><h4>Graph</h4>{_drawing(data, inner, films, edges)}</section>"
+        f"<section><h4>Graph</h4>{_drawing(data, names, films, edges)}</section>"
         f"<section><h4>Matrix</h4>{_matrix(data, users, films, edges)}</section></div>"
     )
 
@@ -58,6 +59,9 @@ _LINKED_CSS = """
 .lv table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 .lv th,.lv td{padding:.22rem .4rem;text-align:right;border:1px solid rgba(138,143,152,.35)}
 .lv th{font-weight:600;opacity:.8}
+.lv th br+*{font-weight:400}
+.lv th .t{display:block;max-width:5.2rem;margin-left:auto;overflow:hidden;text-overflow:ellipsis;
+white-space:nowrap}
 .lv [class^=e]{cursor:pointer;outline-offset:-2px}
 .lv tr[class^=e]>td,.lv td[class^=e]{background:rgba(213,94,0,calc(var(--on,0)*.35))}
 .lv .g{position:relative;overflow:hidden;flex:1}
@@ -81,8 +85,8 @@ def _file_lines(data: MovieData, edges: Sequence[tuple[int, int]]) -> str:
         for n, (u, i) in enumerate(edges)
     )
     return (
-        "<table><thead><tr><th>userId</th><th>movieId</th><th>rating</th><th>→ inner user</th>"
-        f"<th>→ inner film</th></tr></thead><tbody>{rows}</tbody></table>"
+        "<table><thead><tr><th>userId</th><th>movieId</th><th>rating</th><th>→ row</th>"
+        f"<th>→ column</th></tr></thead><tbody>{rows}</tbody></table>"
     )
 
 
@@ -109,21 +113,22 @@ def _drawing(
         parts.append(f"<span class='u' style='top:{y - 10:.0f}px'>{users[u]}</span>")
     for i, y in right.items():
         parts.append(f"<b class='f' style='top:{y - 9:.0f}px'></b>")
-        name = escape(label(data, i))
+        name = escape(data.labels[i])
         parts.append(f"<span class='f' style='top:{y - 10:.0f}px'>{name}</span>")
     return f"<div class='g' style='height:{height}px'>{''.join(parts)}</div>"
-
-
-_SPAN = 110  # pixels between the users' column and the films' column
 
 
 def _matrix(
     data: MovieData, users: Sequence[int], films: Sequence[int], edges: Sequence[tuple[int, int]]
 ) -> str:
     number = {edge: n for n, edge in enumerate(edges)}
-    heads = "".join(f"<th title='{escape(label(data, i), quote=True)}'>{i}</th>" for i in films)
+    heads = "".join(
+        f"<th title='{escape(data.labels[i], quote=True)}'><span class='t'>"
+        f"{escape(data.labels[i])}</span>column {i}</th>"
+        for i in films
+    )
     rows = "".join(
-        f"<tr><th>user {u}</th>"
+        f"<tr><th>User {data.user_ids[u]}<br>row {u}</th>"
         + "".join(
             f"<td class='e{number[u, i]}' tabindex='0'>{data.ratings[u, i]:g} ★</td>"
             if (u, i) in number
@@ -133,4 +138,4 @@ def _matrix(
         + "</tr>"
         for u in users
     )
-    return f"<table><thead><tr><th>film →</th>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+    return f"<table><thead><tr><th></th>{heads}</tr></thead><tbody>{rows}</tbody></table>"

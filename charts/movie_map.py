@@ -149,7 +149,7 @@ def dots(points: pd.DataFrame, colours: Colouring) -> pd.DataFrame:
     """What the map is drawn from, in few and narrow columns, for the browser reads every cell.
 
     Args:
-        points: columns x, y, movie, name, year, genre, mean_stars, ratings, cluster.
+        points: columns x, y, movie, label, genre, mean_stars, ratings, cluster.
 
     Returns:
         movie, x, y, colour (the value, or its place among `colours.colours`), about (a sentence).
@@ -171,10 +171,9 @@ def dots(points: pd.DataFrame, colours: Colouring) -> pd.DataFrame:
 
 def _about(film: Any) -> str:
     """`Heat (1995) · Action · 3.95 ★ from 102 ratings · cluster 3`."""
-    year = "" if np.isnan(film.year) else f" ({film.year:.0f})"
     ratings = f"{film.ratings:,} rating{'s' * (film.ratings != 1)}"
     return (
-        f"{film.name}{year} · {film.genre} · {film.mean_stars:.2f} ★ from {ratings} · "
+        f"{film.label} · {film.genre} · {film.mean_stars:.2f} ★ from {ratings} · "
         f"cluster {film.cluster.split()[0]}"
     )
 

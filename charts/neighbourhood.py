@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import networkx as nx
@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.neighbourhood import Node
-from charts.basics import BLUE, GREY, ORANGE, VERMILLION, label
+from charts.basics import BLUE, GREY, ORANGE, VERMILLION
 from data_preparation import MovieData
 
 _MAX_NAMES = 20  # so many names fit beside each other
@@ -25,39 +25,52 @@ _ROLE = {
     ("movie", 2): "film, 2 hops away",
 }
 _HOP_COLOURS = (VERMILLION, BLUE, ORANGE)
+_NAME_MARK = {"type": "text", "fontSize": 12, "fontWeight": "bold", "limit": 170, "color": GREY}
+# Column, alignment and shift of the names: above the dots; users' names are short enough to stand
+# beside the last ones, clear of the lines.
+_NAME_PLACES = ((0, "left", -8, -15), (1, "center", 0, -15))
+_NAMES_BESIDE, _NAMES_ABOVE = (2, "left", 13, 0), (2, "right", 8, -15)
+_MARGIN_BESIDE = 0.42  # for the names beside, as a share of the distance of two columns
+_ROUNDS = 4  # of ordering the columns
 PICK = "pick"  # the name of the selection in `neighbourhood_chart`
 
 
 def node_name(data: MovieData, node: Node) -> str:
     kind, inner = node
-    return label(data, inner) if kind == "movie" else f"User {data.user_ids[inner]}"
+    return data.labels[inner] if kind == "movie" else f"User {data.user_ids[inner]}"
 
 
 def layout(graph: nx.Graph) -> dict[Node, tuple[float, float]]:
-    """Columns by hop, each as tall as the picture; few crossings: far nodes sit by their mean."""
+    """Columns by hop (x), each as tall as the picture (y from −1 to 1).
+
+    Few lines cross, because nodes stand near the mean height of those that they touch in the next
+    column (the barycentre method, in a few rounds).
+    """
     hop = dict(graph.nodes(data="hop"))
-    far = {node for node in graph if hop[node] == 2}
-    near = [node for node in graph if hop[node] == 1]
-    height = {node: i for i, node in enumerate(near)}
-    for _ in range(4):
-        means = {
-            node: float(np.mean([height[n] for n in graph[node] if n in height])) for node in far
-        }
-        near.sort(
-            key=lambda n: float(np.mean([means[v] for v in graph[n] if v in far] or [height[n]]))
-        )
-        height = {node: i for i, node in enumerate(near)}
-    ordered = nx.Graph()
-    for node in [*(n for n in graph if hop[n] == 0), *near, *sorted(far, key=lambda n: means[n])]:
-        ordered.add_node(node, hop=hop[node])
-    place = nx.multipartite_layout(ordered, subset_key="hop", align="vertical")
-    tallest = dict.fromkeys(hop.values(), 0.0)
-    for node, (_, y) in place.items():
-        tallest[hop[node]] = max(tallest[hop[node]], abs(y))
+    centre, near, far = ([node for node in graph if hop[node] == n] for n in range(3))
+    height = {node: float(n) for n, node in enumerate(near)}
+    pull: dict[Node, float] = {}
+    for _ in range(_ROUNDS):
+        pull = {node: _mean_height(graph[node], height, 0.0) for node in far}
+        near.sort(key=lambda node: _mean_height(graph[node], pull, height[node]))
+        height = {node: float(n) for n, node in enumerate(near)}
+    far.sort(key=pull.__getitem__)
     return {
-        node: (float(hop[node]), float(y) / (tallest[hop[node]] or 1.0))
-        for node, (_, y) in place.items()
+        node: (float(n), y)
+        for n, column in enumerate((centre, near, far))
+        for node, y in zip(column, _spread(len(column)), strict=True)
     }
+
+
+def _mean_height(nodes: Iterable[Node], height: Mapping[Node, float], otherwise: float) -> float:
+    """Of those nodes that have a height."""
+    known = [height[node] for node in nodes if node in height]
+    return float(np.mean(known)) if known else otherwise
+
+
+def _spread(n: int) -> list[float]:
+    """n even places from the top (1) to the bottom (−1); one alone stands in the middle."""
+    return np.linspace(1, -1, n).tolist() if n > 1 else [0.0] * n
 
 
 def neighbourhood_chart(data: MovieData, graph: nx.Graph, weighted: bool = True) -> dict[str, Any]:
@@ -68,10 +81,10 @@ def neighbourhood_chart(data: MovieData, graph: nx.Graph, weighted: bool = True)
     Args:
         weighted: lines are as thick as their weight, and tell it; all alike otherwise.
     """
-    edges, nodes = _tables(data, graph)
+    edges, nodes = _edges_and_nodes(data, graph)
     columns = Counter(node["x"] for node in nodes)
     users_last = any(node["x"] == 2 and node["kind"] == "user" for node in nodes)
-    right = max(columns) + (_MARGIN if users_last else 0.15)
+    right = max(columns) + (_MARGIN_BESIDE if users_last else 0.15)
     axes = {
         "x": _quantity("x", axis=None, scale={"domain": [-0.15, right]}),
         "y": _quantity("y", axis=None, scale={"domain": [-1.12, 1.12]}),
@@ -79,10 +92,13 @@ def neighbourhood_chart(data: MovieData, graph: nx.Graph, weighted: bool = True)
     names = [
         {
             "data": {"values": [n for n in nodes if n["x"] == x and columns[x] <= _MAX_NAMES]},
-            "mark": _NAME | {"align": align, "dx": dx, "dy": dy},
+            "mark": _NAME_MARK | {"align": align, "dx": dx, "dy": dy},
             "encoding": axes | {"text": {"field": "name"}},
         }
-        for x, align, dx, dy in (*_PLACES, _BESIDE if users_last else _ABOVE)
+        for x, align, dx, dy in (
+            *_NAME_PLACES,
+            _NAMES_BESIDE if users_last else _NAMES_ABOVE,
+        )
     ]
     return {
         "height": max(520, 11 * max(columns.values())),
@@ -161,15 +177,9 @@ def _weightless(edge: Mapping[str, Any]) -> dict[str, Any]:
     return {name: edge[name] for name in edge if name not in ("weight", "arithmetic")}
 
 
-_NAME = {"type": "text", "fontSize": 12, "fontWeight": "bold", "limit": 170, "color": GREY}
-# Column, alignment and shift of the names: above the dots; users' names are short enough to stand
-# beside the last ones, clear of the lines.
-_PLACES = ((0, "left", -8, -15), (1, "center", 0, -15))
-_BESIDE, _ABOVE = (2, "left", 13, 0), (2, "right", 8, -15)
-_MARGIN = 0.42  # for the names beside, as a share of the distance of two columns
-
-
-def _tables(data: MovieData, graph: nx.Graph) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _edges_and_nodes(
+    data: MovieData, graph: nx.Graph
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The edges and the nodes with their places."""
     place, degree = layout(graph), dict(graph.nodes(data="degree"))
     edges = [

@@ -15,7 +15,7 @@ def smoothing_chart(
     results: Sequence[Smoothing], column: str, title: str, kept: int
 ) -> alt.LayerChart:
     """A column of the results by layer, for the last layer alone and for the mean."""
-    table = pd.DataFrame([vars(r) for r in results])
+    table = pd.DataFrame([vars(r) for r in results]).dropna(subset=[column])
     curves = (
         alt.Chart(table)
         .mark_line(point=True)

@@ -8,7 +8,9 @@ import altair as alt
 import pandas as pd
 
 from charts.basics import BLUE, ORANGE, PALETTE, VERMILLION
-from model.runs import Run, curves_table
+from model.profiles import PROFILES
+from model.runs import POPULARITY, Run, curves_table
+from model.search import Trial
 from model.splits import Part
 from model.trained import EpochRecord
 
@@ -30,7 +32,7 @@ def metric_chart(
     chart = _curve(table, metric, f"{metric} on {part}", BLUE)
     if baseline is None:
         return alt.LayerChart(layer=[chart]).properties(height=_HEIGHT)
-    line = pd.DataFrame({"value": [baseline], "name": [f"popularity {baseline:.4f}"]})
+    line = pd.DataFrame({"value": [baseline], "name": [f"{POPULARITY} {baseline:.4f}"]})
     rule = alt.Chart(line).mark_rule(color=ORANGE, strokeDash=[5, 4]).encode(y=alt.Y("value:Q"))
     text = (
         alt.Chart(line)
@@ -38,6 +40,42 @@ def metric_chart(
         .encode(x=alt.value(4), y=alt.Y("value:Q"), text=alt.Text("name:N"))
     )
     return (chart + rule + text).properties(height=_HEIGHT)
+
+
+def search_chart(trials: Sequence[Trial]) -> alt.LayerChart:
+    """Validation by configuration that a search looked at, and the best so far as a line.
+
+    The star strengths, chosen at the end, are measured by something else and left out.
+    """
+    table = pd.DataFrame(
+        [
+            {"looked at": number, "validation": trial.score, "moved": _moved(trial)}
+            for number, trial in enumerate(trials, 1)
+            if trial.changed not in PROFILES
+        ]
+    )
+    table["best so far"] = table["validation"].cummax()
+    place = alt.X("looked at:Q", axis=alt.Axis(tickMinStep=1, format="d"))
+    scale = alt.Scale(zero=False)
+    dots = (
+        alt.Chart(table)
+        .mark_circle(size=45, color=ORANGE, opacity=0.8)
+        .encode(
+            x=place,
+            y=alt.Y("validation:Q", title="NDCG@20 on validation", scale=scale),
+            tooltip=["looked at:Q", alt.Tooltip("validation:Q", format=".4f"), "moved:N"],
+        )
+    )
+    line = (
+        alt.Chart(table)
+        .mark_line(interpolate="step-after", color=BLUE)
+        .encode(x=place, y=alt.Y("best so far:Q", scale=scale))
+    )
+    return (line + dots).properties(height=_HEIGHT)
+
+
+def _moved(trial: Trial) -> str:
+    return trial.changed if trial.value is None else f"{trial.changed} = {trial.value:g}"
 
 
 def runs_chart(runs: Sequence[Run], column: str, title: str) -> alt.Chart:

@@ -81,7 +81,7 @@ class ImportedRatings:
             (as in the file), status (of `STATUSES`), film (name and year, or ""), note (or "").
         notes: sentences on how the file was read: archive, encoding, separator, scale.
         points: what the ratings of the file were taken to be out of.
-        scale_open: whether the format leaves that open, so that someone may say it.
+        scale_open: whether that is a guess, so that someone may say it.
         last_year: year of the newest film of the catalogue, None if unknown.
         newer: lines that are not in the catalogue and of a film newer than that.
     """
@@ -169,7 +169,7 @@ def read_ratings_file(
         rows=pd.DataFrame([_row(item, index) for item in judged]),
         notes=(*table.notes, *_scale_note(scale)),
         points=scale.points,
-        scale_open=form.points == 5,
+        scale_open=form.name == "CSV" or scale.converted or points is not None,
         last_year=last,
         newer=sum(year is not None and last is not None and year > last for year in missing),
     )
@@ -267,7 +267,7 @@ def _weigh(judged: Sequence[_Judged], index: TitleIndex) -> list[_Judged]:
     result = list(judged)
     for film, places in by_film.items():
         best = max(judged[place].match.certainty for place in places)
-        top = [place for place in places if judged[place].match.certainty == best]
+        top = {place for place in places if judged[place].match.certainty == best}
         if best == Certainty.YEAR_OFF and len({judged[place].line.year for place in top}) > 1:
             for place in top:  # two films of the file would be one of the catalogue
                 result[place] = replace(

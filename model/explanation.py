@@ -94,7 +94,8 @@ def through(
     parts: dict[str, NDArray[np.float64]] = {}
     rest = whole.copy()
     if len(model.values) and model.best_epoch == 0 and model.config.layers == 1:
-        reached = model.e0.astype(np.float64) @ (targets / model.values).T  # [all films, n_movies]
+        towards = (targets / model.values).T.astype(np.float32)
+        reached = (model.e0 @ towards).astype(np.float64)  # [all films, n_movies]
         lengths = np.linalg.norm(model.e0[viewer.movies], axis=1)
         sent = np.linalg.norm(viewer.messages, axis=1)  # d_j^-b of the length of e_j
         scale = viewer.weights * np.divide(

@@ -138,7 +138,7 @@ def kept_epoch(model: TrainedModel) -> str:
     if model.best_epoch:
         return f"epoch {model.best_epoch}"
     if not model.config.epochs:
-        return "the fitted start, which takes no epochs"
+        return "the fitted start"
     start = "fitted" if model.config.fitted else "random"
     return f"epoch 0 (the {start} start itself: no epoch was better)"
 

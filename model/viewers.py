@@ -128,32 +128,32 @@ def _hybrid_viewer(
     )
 
 
-def factors_without(
+def weights_without(
     data: MovieData, model: TrainedModel, viewer: Viewer, left: NDArray[np.bool_]
-) -> NDArray[np.float32]:
-    """f as if the viewer had rated only some of their movies; nothing is trained again.
+) -> NDArray[np.float64]:
+    """x_j as if the viewer had rated only some of their movies; nothing is trained again.
 
     Everything of the profile is computed anew from the ratings that are left: the level μ, every
-    weight, and what speaks against where nothing speaks in favour any more. The film vectors stay,
-    and in the paper's model what was learned about the person stays too.
+    weight, and what speaks against where nothing speaks in favour any more. So with
+    `viewer.messages` and `viewer.own`, which stay, f = own + Σ_j x_j m_j is that of someone who
+    never rated the others; what the paper's model learned about a person stays, too.
 
     Args:
         left: bool [n_cases, n_rated], the ratings that are left in each case.
 
     Returns:
-        float32 [n_cases, dim].
+        float64 [n_cases, n_rated], 0 for what was taken out.
     """
     case, place = np.nonzero(left)
     ratings = sparse.csr_array((viewer.stars[place], (case, place)), shape=left.shape)
     if model.is_hybrid:
         delta = strength(model.config, viewer.profile)
         weights = profile_weights(ratings, delta, model.mean_stars).toarray()
-    else:
-        known = viewer.user is not None
-        degree = data.movie_degree[viewer.movies] + (0 if known else 1)
-        counts = np.maximum(left.sum(axis=1), 1)
-        weights = left / np.sqrt(np.outer(counts, degree))
-    return viewer.own + weights.astype(np.float32) @ viewer.messages
+        return weights.astype(np.float64)
+    known = viewer.user is not None
+    degree = data.movie_degree[viewer.movies] + (0 if known else 1)
+    counts = np.maximum(left.sum(axis=1), 1)
+    return left / np.sqrt(np.outer(counts, degree))
 
 
 def tag_profile(viewer: Viewer, features: sparse.csr_array) -> sparse.csr_array:

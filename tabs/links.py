@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from data_preparation import MovieData
+from model.profiles import Profile
 
 MAX_K = 50
 MAX_MIN_RATINGS = 100
 WHO = ("A user of the data", "Me")
+AIMS: dict[str, Profile] = {"What I will like": "like", "What I will watch": "watch"}
 TABS = ("Start Here", "Recommendations", "Train Model", "Insights")
 CHAPTERS = (
     "In two minutes",
@@ -23,7 +25,9 @@ CHAPTERS = (
 )
 PLAIN, FORMULAS = LEVELS = ("Plain words", "Formulas")
 SECTIONS = ("Map of films", "Tags", "Tag suggestions", "Model health", "Data at a glance")
-_SEVERAL = ("genres", "without")  # parameters that may have more than one value
+
+Check = Callable[[Sequence[str]], tuple[list[str], str]]
+"""Called with the values of a parameter; those that a widget can take, and what is wrong or ""."""
 
 
 def year_range(data: MovieData) -> tuple[int, int]:
@@ -44,39 +48,11 @@ def read_link(
         The query without the values that mean nothing here (parameters of others stay), and the
         sentences.
     """
-    first_year, last_year = year_range(data)
-    numbers = {
-        "k": (1, MAX_K),
-        "min_ratings": (0, MAX_MIN_RATINGS),
-        "years": (first_year, last_year),
-        "tag_weight": (0.0, 1.0),
-        "novelty": (-1.0, 1.0),
-        "diversity": (0.0, 1.0),
-    }
-    choices = {
-        "tab": TABS,
-        "who": WHO,
-        "chapter": CHAPTERS,
-        "level": LEVELS,
-        "section": SECTIONS,
-        "genres": data.genre_names,
-        "without": data.genre_names,
-        "user": frozenset(map(str, data.user_ids.tolist())),
-    }
+    checks = _checks(data)
     sound: dict[str, list[str]] = {}
     problems = []
     for name, values in query.items():
-        if name in numbers:
-            fault = _number_fault(name, values, *numbers[name])
-            kept = [] if fault else list(values)
-        elif name in choices:
-            kept = [value for value in values if value in choices[name]]
-            wrong = [value for value in values if value not in choices[name]]
-            fault = f"“{wrong[0][:40]}”, which does not exist here" if wrong else ""
-            if not fault and name not in _SEVERAL and len(kept) > 1:
-                kept, fault = [], f"{len(kept)} values, where one is possible"
-        else:
-            kept, fault = list(values), ""
+        kept, fault = checks[name](values) if name in checks else (list(values), "")
         if fault:
             instead = "it is left out" if kept else "the default is used"
             problems.append(f"The link asks for {name} = {fault}; {instead}.")
@@ -85,18 +61,82 @@ def read_link(
     return sound, problems
 
 
-def _number_fault(name: str, values: Sequence[str], low: float, high: float) -> str:
-    """What is wrong with the value or, for years, the two values of a number; or ""."""
+def _checks(data: MovieData) -> dict[str, Check]:
+    """How to read each parameter."""
+    return {
+        "k": _number(1, MAX_K),
+        "min_ratings": _number(0, MAX_MIN_RATINGS),
+        "tag_weight": _number(0.0, 1.0),
+        "novelty": _number(-1.0, 1.0),
+        "diversity": _number(0.0, 1.0),
+        "years": _years(*year_range(data)),
+        "tab": _one_of(TABS),
+        "who": _one_of(WHO),
+        "profile": _one_of(AIMS),
+        "chapter": _one_of(CHAPTERS),
+        "level": _one_of(LEVELS),
+        "section": _one_of(SECTIONS),
+        "user": _one_of(frozenset(map(str, data.user_ids.tolist()))),
+        "genres": _some_of(data.genre_names),
+        "without": _some_of(data.genre_names),
+    }
+
+
+def _number(low: float, high: float) -> Check:
+    """One number from `low` to `high`; whole if they are."""
+
+    def check(values: Sequence[str]) -> tuple[list[str], str]:
+        fault = _wrong_number(values, low, high) or _too_many(values)
+        return ([] if fault else list(values)), fault
+
+    return check
+
+
+def _years(first: int, last: int) -> Check:
+    """Two years in order."""
+
+    def check(values: Sequence[str]) -> tuple[list[str], str]:
+        fault = _wrong_number(values, first, last)
+        if not fault and (len(values) != 2 or float(values[0]) > float(values[1])):
+            fault = f"{' and '.join(values[:3])}, which is not a first and a last year"
+        return ([] if fault else list(values)), fault
+
+    return check
+
+
+def _some_of(options: Collection[str]) -> Check:
+    """Any number of the options."""
+
+    def check(values: Sequence[str]) -> tuple[list[str], str]:
+        wrong = [value for value in values if value not in options]
+        fault = f"“{wrong[0][:40]}”, which does not exist here" if wrong else ""
+        return [value for value in values if value in options], fault
+
+    return check
+
+
+def _one_of(options: Collection[str]) -> Check:
+    """One of the options."""
+
+    def check(values: Sequence[str]) -> tuple[list[str], str]:
+        kept, fault = _some_of(options)(values)
+        too_many = "" if fault else _too_many(kept)
+        return ([], too_many) if too_many else (kept, fault)
+
+    return check
+
+
+def _too_many(values: Sequence[str]) -> str:
+    return f"{len(values)} values, where one is possible" if len(values) > 1 else ""
+
+
+def _wrong_number(values: Sequence[str], low: float, high: float) -> str:
+    """What is wrong with the first value that is no number from `low` to `high`; "" if none is."""
     whole = isinstance(low, int)
     for value in values:
         if not _is_number_between(value, low, high, whole):
             kind = "a whole number" if whole else "a number"
             return f"“{value[:40]}”, which is not {kind} from {low:g} to {high:g}"
-    if name == "years":
-        if len(values) != 2 or float(values[0]) > float(values[1]):
-            return f"{' and '.join(values[:3])}, which is not a first and a last year"
-    elif len(values) != 1:
-        return f"{len(values)} values, where one is possible"
     return ""
 
 

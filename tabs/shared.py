@@ -12,6 +12,11 @@ from charts.spec import finished_spec
 from data_preparation import MovieData
 from serving.state import server_state
 
+# Streamlit turns these into links, icons and signs even where they are escaped: an invisible word
+# joiner between their characters stops that.
+_SHORTHAND = re.compile(r"(?i)(?<=:)(?=[\w/])|(?<=www)(?=\.)|(?<=@)(?=\w)|(?<=[-<>~])(?=[-<>=])")
+_BIDI_CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # would turn round what comes after
+
 _FILLS_IN = "this page fills in by itself when it is ready."
 _WHENCE = {
     "off": f"This server does not train; its operator does; {_FILLS_IN}",
@@ -63,12 +68,6 @@ def my_stars(data: MovieData) -> dict[int, float]:
 def kept(name: str, data: MovieData) -> dict:
     """A dict of this session and dataset: the same number is another film in other data."""
     return st.session_state.setdefault(f"{name}_{data.fingerprint}", {})
-
-
-# Streamlit turns these into links, icons and signs even where they are escaped: an invisible word
-# joiner between their characters stops that.
-_SHORTHAND = re.compile(r"(?i)(?<=:)(?=[\w/])|(?<=www)(?=\.)|(?<=@)(?=\w)|(?<=[-<>~])(?=[-<>=])")
-_BIDI_CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # would turn round what comes after
 
 
 def escape(text: str) -> str:

@@ -32,6 +32,34 @@ torch.set_num_threads(1)  # the matrices are tiny: threads would only wait for e
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+_WHOLE_APP = ("AppTest", "running_server", "running_app", "Visit")  # what such modules import
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the whole app, and say what stays together when workers share the tests.
+
+    A file stays on one worker, and with it what its fixtures train. All tests in a browser are one
+    group: two browsers at once would only wait for each other, and each would want an app with a
+    model. The longest groups come first, so that no worker is left with them at the end.
+    """
+    for item in items:
+        if not vars(item.module).keys().isdisjoint(_WHOLE_APP):
+            item.add_marker(pytest.mark.pages)
+        in_browser = item.get_closest_marker("browser")
+        group = "browser" if in_browser else item.path.relative_to(REPOSITORY).as_posix()
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=_rank)  # which keeps the order within a group
+
+
+def _rank(item: pytest.Item) -> int:
+    return next((n for n, name in enumerate(("browser", "pages")) if _has(item, name)), 2)
+
+
+def _has(item: pytest.Item, marker: str) -> bool:
+    return item.get_closest_marker(marker) is not None
+
+
 Content = str | bytes | Iterable[tuple] | None
 """Of a file: its text or bytes, its rows under the usual header, or None for no such file."""
 

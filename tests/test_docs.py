@@ -154,6 +154,9 @@ def test_no_movielens_file_is_tracked() -> None:
     listed = subprocess.run([git, "ls-files"], cwd=REPOSITORY, capture_output=True, text=True)
     tracked = [Path(line) for line in listed.stdout.splitlines()]
     assert Path("app.py") in tracked
-    tables = [path for path in tracked if path.name in MEMBERS and path.suffix == ".csv"]
+    made_up = [path for path in tracked if path.is_relative_to("tests/data")]
+    assert all((REPOSITORY / path).stat().st_size < 2000 for path in made_up)
+    others = set(tracked) - set(made_up)
+    tables = [path for path in others if path.name in MEMBERS and path.suffix == ".csv"]
     assert {path.parent.name for path in tables} == {"demo_data"}
-    assert not [path for path in tracked if path.suffix in (".pth", ".zip")]
+    assert not [path for path in others if path.suffix in (".pth", ".zip")]

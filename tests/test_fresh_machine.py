@@ -22,6 +22,8 @@ from sources.download import MEMBERS
 from tests.conftest import REPOSITORY, write_planted
 from tests.test_layers import CODE_FOLDERS
 
+pytestmark = pytest.mark.pages
+
 # Runs in the copy, in a process of its own: PROJECT_DIR is where settings.py lies.
 VISIT = """
 import json, os, sys

@@ -338,7 +338,9 @@ def test_a_number_too_large_for_a_float_is_not_infinity(tmp_path: Path, record: 
     assert not check_runs(tmp_path, text.replace('"seconds": 3.25', '"seconds": 1e999').encode())
 
 
-def test_a_file_whose_name_is_no_text_is_named(tmp_path: Path) -> None:
+def test_a_file_whose_name_is_no_text_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = bytes(tmp_path) + b"/\xff.json"
     try:
         with open(path, "wb") as file:
@@ -347,6 +349,7 @@ def test_a_file_whose_name_is_no_text_is_named(tmp_path: Path) -> None:
         pytest.skip("this file system takes text alone for names")
     (problem,) = load_runs(tmp_path).problems
     problem.encode()  # what the page does with it
+    assert caplog.text.encode()  # and whoever reads the log
 
 
 # --- posters --------------------------------------------------------------------------------------

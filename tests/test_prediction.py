@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.preprocessing import normalize
 
-from data_preparation import MovieData
-from model.config import TrainingConfig
+import prediction
+from data_preparation import MovieData, load_movie_data
+from model.checkpoints import save_checkpoint
+from model.explanation import explain
 from model.splits import random_80_10_10, temporal_leave_one_out
 from model.trained import TrainedModel
 from model.viewers import fold_in, user_viewer
@@ -19,20 +27,31 @@ from prediction import (
     Scores,
     blend,
     film_filter,
+    main,
+    often_and_well_rated,
     recommend,
     score_all,
     similar_movies,
     suggest_tags,
     tagged_neighbours,
 )
+from tests.conftest import (
+    REPOSITORY,
+    TOY_RATINGS,
+    assert_one_sentence,
+    write_dataset,
+    write_planted,
+)
+from tests.small_training import config, hybrid_config
 
 UNUSED_MODEL = None
 """Without diversity, `recommend` never looks at the model."""
 
 
-@pytest.fixture
-def toy_model(toy_data: MovieData) -> TrainedModel:
-    return train(toy_data, temporal_leave_one_out(toy_data), TrainingConfig(dim=4, epochs=3))
+@pytest.fixture(params=["hybrid", "paper"])
+def toy_model(request: pytest.FixtureRequest, toy_data: MovieData) -> TrainedModel:
+    settings = hybrid_config(dim=4) if request.param == "hybrid" else config(dim=4, epochs=3)
+    return train(toy_data, temporal_leave_one_out(toy_data), settings)
 
 
 def scores_of(data: MovieData, model: TrainedModel, user: int, **options: float) -> Scores:
@@ -42,7 +61,7 @@ def scores_of(data: MovieData, model: TrainedModel, user: int, **options: float)
 def plain_scores(graph: np.ndarray, rated: np.ndarray) -> Scores:
     """Scores that consist of a graph part only."""
     nothing = np.zeros(len(graph), np.float32)
-    return Scores(graph, nothing, graph, nothing, nothing, rated)
+    return Scores(graph, nothing, graph, nothing, nothing, rated, ~rated)
 
 
 def test_the_graph_score_is_the_dot_product(toy_data: MovieData, toy_model: TrainedModel) -> None:
@@ -50,7 +69,7 @@ def test_the_graph_score_is_the_dot_product(toy_data: MovieData, toy_model: Trai
         scores = scores_of(toy_data, toy_model, user)
         for movie in range(toy_data.n_movies):
             by_hand = float(toy_model.user_factors[user] @ toy_model.movie_factors[movie])
-            assert scores.graph[movie] == pytest.approx(by_hand, abs=1e-6)
+            assert scores.graph[movie] == pytest.approx(by_hand, rel=1e-6, abs=1e-6)
 
 
 def test_a_film_without_ratings_has_graph_score_0(
@@ -91,7 +110,7 @@ def test_hand_worked_blend() -> None:
     # candidates: films 0 and 1; film 2 is rated, so its higher scores do not set the scale
     graph = np.array([2.0, 1.0, 8.0], np.float32)
     tags = np.array([0.1, 0.2, 0.9], np.float32)
-    graph_part, tag_part = blend(graph, tags, np.array([False, False, True]), 0.25)
+    graph_part, tag_part = blend(graph, tags, np.array([True, True, False]), 0.25)
     np.testing.assert_allclose(graph_part[:2], [0.75, 0.375])
     np.testing.assert_allclose(tag_part[:2], [0.125, 0.25])
 
@@ -100,19 +119,56 @@ def test_blend_of_a_batch_equals_blend_of_each_row() -> None:
     rng = np.random.default_rng(0)
     graph = rng.normal(size=(4, 7)).astype(np.float32)
     tags = rng.random((4, 7)).astype(np.float32)
-    rated = rng.random((4, 7)) < 0.3
-    together = blend(graph, tags, rated, 0.4)
+    candidates = rng.random((4, 7)) < 0.7
+    together = blend(graph, tags, candidates, 0.4)
     for row in range(4):
         for part, alone in zip(
-            together, blend(graph[row], tags[row], rated[row], 0.4), strict=True
+            together, blend(graph[row], tags[row], candidates[row], 0.4), strict=True
         ):
             np.testing.assert_allclose(part[row], alone)
+
+
+def test_hand_worked_blend_where_no_score_is_positive() -> None:
+    # The largest size of a candidate is the scale, so parts keep their sign and their zero.
+    graph = np.array([-2.0, -0.5, -8.0, 0.0], np.float32)
+    candidates = np.array([True, True, False, True])
+    graph_part, tag_part = blend(graph, np.zeros(4, np.float32), candidates, 0.25)
+    np.testing.assert_allclose(graph_part, [-0.75, -0.1875, -3.0, 0.0])
+    assert not tag_part.any()
+    # One positive candidate sets the scale again; what is far below 0 may be below −1.
+    graph[1] = 0.5
+    np.testing.assert_allclose(blend(graph, graph, candidates, 0.25)[0], [-3.0, 0.75, -12.0, 0.0])
+
+
+def test_without_a_candidate_nothing_has_a_scale() -> None:
+    ones = np.ones(2, np.float32)
+    for part in blend(ones, ones, np.zeros(2, bool), 0.5):
+        assert part.tolist() == [0, 0]
+
+
+@given(
+    st.lists(st.floats(-5, 5, width=32), min_size=1, max_size=8),
+    st.floats(0, 1),
+    st.data(),
+)
+def test_the_best_candidate_has_the_whole_weight(
+    values: list[float], weight: float, data: st.DataObject
+) -> None:
+    n = len(values)
+    candidates = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)))
+    scores = np.array(values, np.float32)
+    part, _ = blend(scores, scores, candidates, weight)
+    assert np.isfinite(part).all() and (np.sign(part) * np.sign(scores) >= 0).all()
+    if candidates.any() and np.abs(scores[candidates]).max() > 1e-30:
+        best, size = part[candidates].max(), np.abs(part[candidates]).max()
+        reached = best if scores[candidates].max() > 0 else size
+        assert reached == pytest.approx(1 - weight, rel=1e-5, abs=1e-7)
 
 
 @pytest.mark.parametrize("weight", [-0.1, 1.1, float("nan")])
 def test_a_tag_weight_outside_0_to_1_is_refused(weight: float) -> None:
     with pytest.raises(ValueError, match="tag weight must be from 0 to 1"):
-        blend(np.ones(2, np.float32), np.ones(2, np.float32), np.zeros(2, bool), weight)
+        blend(np.ones(2, np.float32), np.ones(2, np.float32), np.ones(2, bool), weight)
 
 
 @given(
@@ -193,7 +249,9 @@ def test_folding_in_a_users_own_films_gives_nearly_their_own_list(
     for user in range(planted_data.n_users):
         own = user_viewer(planted_data, planted_model, user)
         stars = dict(zip(own.movies.tolist(), own.stars.tolist(), strict=True))
-        visitor = fold_in(planted_data, planted_model, stars, planted_data.movie_degree)
+        visitor = fold_in(
+            planted_data, planted_model, stars, movie_degree=planted_data.movie_degree
+        )
         np.testing.assert_allclose(visitor.weights, own.weights)
         lists = [
             {r.movie for r in recommend(planted_model, score, 10)}
@@ -206,9 +264,11 @@ def test_folding_in_a_users_own_films_gives_nearly_their_own_list(
     assert np.mean(overlaps) > 0.8
 
 
+@pytest.mark.parametrize("kind", ["planted_model", "fitted"])
 def test_a_visitor_gets_films_of_the_group_that_they_rated(
-    planted_data: MovieData, planted_model: TrainedModel
+    planted_data: MovieData, request: pytest.FixtureRequest, kind: str
 ) -> None:
+    planted_model: TrainedModel = request.getfixturevalue(kind)
     # Films of group 1 of the checkerboard are 1, 4, 7 …; the visitor rated four of them.
     visitor = fold_in(planted_data, planted_model, {1: 5.0, 4: 4.0, 7: 4.5, 10: 5.0})
     found = recommend(planted_model, score_all(planted_data, planted_model, visitor), 8)
@@ -226,8 +286,14 @@ def test_a_visitor_who_rated_nothing_or_an_unrated_film_gets_finite_scores(
 
 @pytest.fixture(scope="module")
 def planted_model(planted_data: MovieData) -> TrainedModel:
-    config = TrainingConfig(dim=8, layers=2, epochs=5)
-    return train(planted_data, random_80_10_10(planted_data), config)
+    """The paper's model, whose visitors are folded in by a map."""
+    return train(planted_data, random_80_10_10(planted_data), config(epochs=8))
+
+
+@pytest.fixture(scope="module")
+def fitted(planted_data: MovieData) -> TrainedModel:
+    settings = hybrid_config(dim=6, ridge=0.3, taste=0.02)
+    return train(planted_data, random_80_10_10(planted_data), settings)
 
 
 def test_similar_movies_are_the_highest_cosines(
@@ -238,7 +304,7 @@ def test_similar_movies_are_the_highest_cosines(
     by_hand = {
         m: factors[0] @ factors[m] / np.linalg.norm(factors[0]) / np.linalg.norm(factors[m])
         for m in range(1, toy_data.n_movies)
-        if toy_data.movie_degree[m]
+        if factors[m].any()
     }
     best = sorted(by_hand, key=by_hand.get, reverse=True)[:3]
     assert nearest.tolist() == best
@@ -271,7 +337,7 @@ def test_suggestions_come_from_the_nearest_tagged_films_by_hand(toy_data: MovieD
     factors = np.zeros((toy_data.n_movies, 2), np.float32)
     factors[4], factors[1] = (1, 0), (1, 0.1)
     factors[0], factors[6], factors[2] = (1, 1), (0, 1), (1, -1)
-    model = SimpleNamespace(movie_factors=factors)
+    model = SimpleNamespace(movie_factors=factors, directions=normalize(factors))
     nearest, cosine = tagged_neighbours(toy_data, model, 4, 2)
     assert set(nearest.tolist()) == {0, 2}
     np.testing.assert_allclose(cosine, [0.5**0.5] * 2, rtol=1e-6)
@@ -279,3 +345,218 @@ def test_suggestions_come_from_the_nearest_tagged_films_by_hand(toy_data: MovieD
     assert found["time travel"].score == pytest.approx(1)
     assert found["sci fi"].score == pytest.approx(0.5)  # 0.5 of 0.5 + 0.5; Alien's cosine is 0
     assert set(found["sci fi"].neighbours) == {0, 6}
+
+
+# --- who liked nothing yet ------------------------------------------------------------------------
+
+
+def test_rated_films_are_no_candidates_and_all_others_are(
+    planted_data: MovieData, fitted: TrainedModel
+) -> None:
+    for user in range(planted_data.n_users):
+        scores = scores_of(planted_data, fitted, user)
+        assert np.flatnonzero(scores.rated).tolist() == planted_data.rated_by(user).tolist()
+        assert (scores.candidates == ~scores.rated).all()
+
+
+def test_often_and_well_rated_by_hand(load: Callable[..., MovieData]) -> None:
+    # 12 films: film 12 has 4 ratings, film 11 has 4 as well, film 10 three, all others one.
+    ratings = [(user, 12, 5.0, 1) for user in range(1, 5)]
+    ratings += [(user, 11, 1.0, 1) for user in range(1, 5)]
+    ratings += [(user, 10, 5.0, 1) for user in range(1, 4)]
+    ratings += [(1, film, 3.0, 1) for film in range(1, 10)]
+    films = [(film, f"F{film} (2000)", "Drama") for film in range(1, 14)]  # nobody rated film 13
+    data = load(ratings=ratings, movies=films, tags=None, links=None)
+    # The upper tenth of 12 rated films begins at 4 ratings or a little below: 11 and 12 are rated
+    # often, and only 12 is above the mean of all.
+    assert data.movie_ids[often_and_well_rated(data)].tolist() == [12]
+
+
+def test_equal_stars_everywhere_make_no_film_well_rated(load: Callable[..., MovieData]) -> None:
+    data = load(ratings=[(user, film, 4.0, at) for user, film, _, at in TOY_RATINGS])
+    assert not often_and_well_rated(data).any()
+
+
+def test_who_liked_nothing_gets_the_films_least_like_what_they_disliked(
+    planted_data: MovieData, fitted: TrainedModel
+) -> None:
+    eligible = often_and_well_rated(planted_data)
+    assert 2 <= eligible.sum() < 10
+    disliked = [0, 3, 6, 9, 12]
+    viewer = fold_in(planted_data, fitted, dict.fromkeys(disliked, 0.5))
+    scores = score_all(planted_data, fitted, viewer)
+    assert viewer.only_averse
+    expected = eligible.copy()
+    expected[disliked] = False
+    assert (scores.candidates == expected).all()
+    listed = [item.movie for item in recommend(fitted, scores, 10)]
+    assert set(listed) == set(np.flatnonzero(expected).tolist())
+    assert scores.graph[listed].tolist() == sorted(scores.graph[listed], reverse=True)
+    liking = score_all(planted_data, fitted, fold_in(planted_data, fitted, {0: 0.5, 3: 5.0}))
+    assert liking.candidates.sum() == 46  # one liked film is enough for a list of all
+
+
+def test_five_disliked_films_keep_their_nearest_away(
+    planted_data: MovieData, fitted: TrainedModel
+) -> None:
+    # Films of group 0 are 0, 3, 6 …: whoever disliked five of them finds others first.
+    viewer = fold_in(planted_data, fitted, dict.fromkeys([0, 3, 6, 9, 12], 0.5))
+    first = recommend(fitted, score_all(planted_data, fitted, viewer), 1)[0].movie
+    near = {int(m) for d in viewer.movies for m in similar_movies(fitted, int(d), 5)[0]}
+    assert first % 3 != 0 and first not in near
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["hybrid", "paper"])
+def command(
+    request: pytest.FixtureRequest,
+    planted_data: MovieData,
+    fitted: TrainedModel,
+    planted_model: TrainedModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> TrainedModel:
+    """A saved model and its data, where the command finds them; the model."""
+    monkeypatch.setenv("MOVIELENS_DIR", str(write_planted(tmp_path / "planted")))
+    monkeypatch.chdir(tmp_path)
+    model = fitted if request.param == "hybrid" else planted_model
+    save_checkpoint(model, tmp_path / "model.pth")
+    return model
+
+
+def run(*options: str) -> int:
+    return main([*options, "--checkpoint", "model.pth"])
+
+
+def test_the_command_prints_the_list_with_parts_that_add_up_and_reasons(
+    command: TrainedModel, planted_data: MovieData, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw = int(planted_data.user_ids[4])
+    assert run("--user", str(raw), "-k", "7", "--tag-weight", "0.2", "--profile", "watch") == 0
+    printed = capsys.readouterr().out
+    viewer = user_viewer(planted_data, command, 4, "watch")
+    chosen = recommend(command, score_all(planted_data, command, viewer, 0.2), 7)
+    head, *lines = printed.splitlines()
+    assert f"User {raw} rated {len(viewer.movies)} films" in head and "watch" in head
+    assert len(lines) == 14
+    number = r"(-?\d+\.\d+)"
+    for place, item in enumerate(chosen):
+        line, reason = lines[2 * place : 2 * place + 2]
+        title = planted_data.labels[item.movie]
+        found = re.fullmatch(
+            rf" *{place + 1}\. {re.escape(title)}: {number} = {number} graph \+ {number} tags", line
+        )
+        assert found, line
+        score, graph, tags = map(float, found.groups())
+        assert score == pytest.approx(graph + tags, abs=0.0011)  # three numbers, rounded
+        assert score == pytest.approx(item.score, abs=0.0006)
+        contributions = explain(planted_data, command, viewer, item.movie).contributions
+        best = viewer.movies[int(contributions.argmax())]
+        if contributions.max() <= 0:  # in the paper's model the self term may carry it all
+            assert reason.strip() == "No rated film speaks for it."
+            continue
+        assert f"{planted_data.labels[best]} (" in reason and "★" in reason
+        share = re.search(r"(-?\d+)% of the graph score", reason)
+        assert (int(share.group(1)) > 0) if item.graph_score > 0 else share is None
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--user", "1"], "no user 1"),
+        (["--user", str(10**30)], "no user"),
+        (["--user", "2", "-k", "0"], "K must be at least 1"),
+        (["--user", "2", "-k", "-3"], "K must be at least 1"),
+        (["--user", "2", "--tag-weight", "1.5"], "tag weight"),
+        (["--user", "2", "--tag-weight", "nan"], "tag weight"),
+    ],
+)
+def test_the_command_refuses_in_one_sentence(
+    command: TrainedModel, capsys: pytest.CaptureFixture[str], options: list[str], word: str
+) -> None:
+    assert run(*options) == 1
+    printed = capsys.readouterr()
+    assert word in printed.err and printed.out == ""
+    assert_one_sentence(printed.err.strip().replace("; ", ", "))
+
+
+def test_without_a_model_the_command_says_how_to_make_one(
+    command: TrainedModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--user", "2", "--checkpoint", "nowhere.pth"]) == 1
+    printed = capsys.readouterr().err.strip()
+    assert "nowhere.pth" in printed and "model_training.py" in printed
+    assert_one_sentence(printed)
+
+
+def test_a_damaged_model_or_one_of_other_data_is_one_sentence(
+    command: TrainedModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    content = (tmp_path / "model.pth").read_bytes()
+    (tmp_path / "model.pth").write_bytes(content[:1000])
+    assert run("--user", "2") == 1
+    assert_one_sentence(capsys.readouterr().err.strip())
+    (tmp_path / "model.pth").write_bytes(content)
+    monkeypatch.setenv("MOVIELENS_DIR", str(write_dataset(tmp_path / "toy")))
+    assert run("--user", "3") == 1
+    printed = capsys.readouterr().err.strip()
+    assert "other data" in printed
+    assert_one_sentence(printed)
+
+
+def test_a_folder_without_data_is_one_sentence(
+    command: TrainedModel, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MOVIELENS_DIR", "nowhere")
+    assert run("--user", "2") == 1
+    assert_one_sentence(capsys.readouterr().err.strip())
+
+
+def test_who_rated_everything_and_who_liked_nothing_are_told_why_the_list_is_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # User 1 rated every film. Users 2 and 9 gave half a star to one, among stars so high that no
+    # other film is above the mean and rated often.
+    ratings = [(1, film, 5.0, film) for film in range(1, 13)]
+    ratings += [(user, film, 5.0, film) for user in (2, 3) for film in range(1, 12)]
+    ratings += [(9, 12, 0.5, 12)]
+    films = [(film, f"F{film} (2000)", "Drama") for film in range(1, 13)]
+    folder = write_dataset(tmp_path / "data", ratings, films, tags=None, links=None)
+    monkeypatch.setenv("MOVIELENS_DIR", str(folder))
+    monkeypatch.chdir(tmp_path)
+    data = load_movie_data(folder)
+    save_checkpoint(train(data, random_80_10_10(data), hybrid_config()), tmp_path / "model.pth")
+    monkeypatch.setattr(prediction, "often_and_well_rated", lambda data: np.zeros(12, bool))
+    assert run("--user", "1") == 0
+    assert "Every film is rated already" in capsys.readouterr().out
+    assert run("--user", "9") == 0
+    assert "rated often and well enough" in capsys.readouterr().out
+
+
+def test_reasons_of_a_score_below_0_are_no_share_of_it(
+    planted_data: MovieData, fitted: TrainedModel
+) -> None:
+    seen = set()
+    for user in range(planted_data.n_users):
+        viewer = user_viewer(planted_data, fitted, user)
+        for movie in range(planted_data.n_movies):
+            text = prediction._reasons(planted_data, fitted, viewer, movie)
+            score = explain(planted_data, fitted, viewer, movie).graph_score
+            assert ("%" in text) <= (score > 0) and not re.search(r"-\d+%", text)
+            seen.add("%" in text)
+    assert seen == {True, False}
+
+
+def test_the_file_runs_as_a_program(command: TrainedModel, tmp_path: Path) -> None:
+    arguments = ["--user", "2", "-k", "3", "--checkpoint", str(tmp_path / "model.pth")]
+    ended = subprocess.run(
+        [sys.executable, "prediction.py", *arguments],
+        cwd=REPOSITORY, capture_output=True, text=True, timeout=90, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("★") >= 3 and "  3. Film" in ended.stdout

@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import NamedTuple
 
 from data_preparation import MovieData, display_name
-from lookup.twins import twins
 
 _LONGEST_TITLE = 500  # no film's is longer; NFKD takes quadratic time over a long run of accents
 _NO_YEAR = -9  # not within a year of any year
@@ -78,7 +77,7 @@ class TitleIndex:
         titles: every title that the file gives a film, without the year, by inner movie id.
         keys: `title_key` of each of the titles, by inner movie id.
         found: inner ids by ("title", key), ("imdb", number), ("tmdb", number) and ("raw", id); of
-            twins only the copy that counts (`lookup.twins`).
+            twins only the copy that counts (`MovieData.canonical`).
         imdb, tmdb: the film's number, -1 if unknown, by inner movie id.
         canonical: the copy of a film that counts, by inner movie id.
     """
@@ -95,7 +94,7 @@ class TitleIndex:
     @classmethod
     def of(cls, data: MovieData) -> TitleIndex:
         """Index the films of a dataset; takes some 0.3 s for ten thousand."""
-        names, canonical = data.movies["name"].tolist(), twins(data).tolist()
+        names, canonical = data.movies["name"].tolist(), data.canonical.tolist()
         years = data.movies["year"].fillna(_NO_YEAR).astype(int).tolist()
         whole = data.movies["title"].str.replace(r"\s*\(\d{4}([–-]\d{4})?\)\s*$", "", regex=True)
         inside = whole.str.findall(r"\(([^()]+)\)").tolist()
@@ -163,14 +162,14 @@ class TitleIndex:
         undated = [film for film in same if self.years[film] == _NO_YEAR]
         if undated:
             return _offer(undated)
-        related = self._related(title)
+        related = self._related(title, year)
         return _offer(self._near(related, year, 0) or self._near(related, year, 1))
 
     def _near(self, films: Iterable[int], year: int, difference: int) -> list[int]:
         return [film for film in films if abs(self.years[film] - year) <= difference]
 
-    def _related(self, title: str) -> list[int]:
-        """Films whose title has all parts of this one, or the other way round.
+    def _related(self, title: str, year: int) -> list[int]:
+        """Films, at most a year off, whose title has all parts of this one or the other way round.
 
         Parts are what colons, dashes and brackets set off; or one title goes on where the other
         ends, after at least two words.
@@ -182,7 +181,7 @@ class TitleIndex:
         near |= dict.fromkeys(self._by_start.get("".join(words[:2]), ()))
         return [
             film
-            for film in near
+            for film in self._near(near, year, 1)  # few; to compare all titles takes long
             if any(
                 _within(parts, own.parts) or _begins(words, own.words) for own in self._own[film]
             )

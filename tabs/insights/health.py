@@ -24,9 +24,12 @@ from analysis.model_health import (
 )
 from charts.insights import group_chart, lorenz_chart, norm_chart, similarity_chart
 from data_preparation import MovieData
+from model.evaluation import LIKED
+from model.profiles import DEFAULT_PROFILE
+from model.runs import OURS
 from model.trained import TrainedModel
 from settings import training_allowed
-from tabs.insights.shared import Figure, make_figure, show
+from tabs.insights.shared import Figure, make_figure, show_figure
 from tabs.shared import no_model_yet
 
 
@@ -93,21 +96,43 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
     health = _health(data, model, model.key)
     for column, metric in zip(st.columns(len(health.metrics)), health.metrics, strict=True):
         column.metric(metric.name, metric.value, border=True, help=metric.meaning)
-    show(health.lorenz)
+    show_figure(health.lorenz)
     lengths, cosines = st.columns(2)
     with lengths:
-        st.markdown("**Length of the embedding against ratings**")
-        show(health.norms)
+        st.markdown("**Length of a film's vector against its ratings**")
+        show_figure(health.norms)
     with cosines:
         st.markdown("**How similar are films?**")
         if health.cosines is None:
             st.info("Fewer than three films have ratings, so there are no pairs to compare.")
         else:
-            show(health.cosines)
+            show_figure(health.cosines)
+    st.subheader("How well does it rank?")
+    st.markdown(_tested(model))
     st.subheader("Which users does it serve badly?")
     measurable = _with_held_out_ratings(data, model)
     if measurable is not None:
         _show_users(_users(data, measurable, measurable.key))
+
+
+def _tested(model: TrainedModel) -> str:
+    """The test metrics of the training, each with its profile."""
+    reports = [(model.test_metrics, f"with the profile “{DEFAULT_PROFILE}”, which serves")]
+    if model.watch_metrics:
+        reports.append((model.watch_metrics, "with the profile “watch”"))
+    if not model.is_hybrid:
+        reports = [(model.test_metrics, "(its films have no weights, so there are no profiles)")]
+    says = [
+        f"{name}: NDCG@20 **{metrics['NDCG@20']:.4f}** on all test ratings"
+        + (
+            f", **{metrics[f'{LIKED}NDCG@20']:.4f}** on the liked ones alone"
+            if f"{LIKED}NDCG@20" in metrics
+            else ""
+        )
+        for metrics, name in reports
+    ]
+    before = ", before it was fitted to all ratings" * model.refitted
+    return f"As it was measured at the end of its training{before}, {'; '.join(says)}."
 
 
 def _with_held_out_ratings(data: MovieData, model: TrainedModel) -> TrainedModel | None:
@@ -118,8 +143,8 @@ def _with_held_out_ratings(data: MovieData, model: TrainedModel) -> TrainedModel
     if key not in _retrained():
         st.info(
             "This model was fitted to all ratings in the end, the held-out ones included, so they "
-            "cannot measure it. Training it once more without them takes as long as the first "
-            "time.",
+            "cannot measure its users. Training it once more without them takes no longer than "
+            "the first time.",
             icon=":material/model_training:",
         )
         if not training_allowed() or not st.button(
@@ -140,10 +165,10 @@ def _show_users(users: _Users | str) -> None:
     by_ratings, by_taste = st.columns(2)
     with by_ratings:
         st.markdown("**By how much they rated**")
-        show(users.by_ratings)
+        show_figure(users.by_ratings)
     with by_taste:
         st.markdown("**By how mainstream their taste is**")
-        show(users.by_taste)
+        show_figure(users.by_taste)
 
 
 # --- what is computed once per model --------------------------------------------------------------
@@ -186,13 +211,20 @@ def _lorenz(exposed: Exposure) -> Figure:
 
 def _norms(table: pd.DataFrame) -> Figure:
     correlation = rank_correlation(table["ratings"], table["norm"])
-    how = "" if math.isnan(correlation) else f" (rank correlation {correlation:+.2f})"
+    if math.isnan(correlation):
+        how = "all films here have as many ratings, or all the same length."
+    else:
+        what = "longer" if correlation > 0 else "shorter"
+        how = (
+            f"films with more ratings have {what} vectors here (rank correlation "
+            f"{correlation:+.2f}), so that much popularity is built "
+            f"{'into' if correlation > 0 else 'out of'} the score."
+        )
     return make_figure(
         norm_chart(norm_groups(table)),
-        "Length of each film's embedding against its ratings",
-        "Each circle is the films with about that many ratings and that length. A score is the "
-        f"cosine times both lengths, so a rise{how} is popularity built into the score; a film "
-        "far above the trend is pushed, one far below is held back.",
+        "Length of each film's vector against its ratings",
+        "Each circle is the films with about that many ratings and that length. A graph score is "
+        f"the cosine times both lengths: {how}",
         table.drop(columns="movie"),
     )
 
@@ -214,12 +246,20 @@ def _cosines(model: TrainedModel) -> Figure | None:
 
 def _summary(quality: UserQuality) -> str:
     users = quality.per_user
-    missed = float((users["model"] == 0).mean())
+    means, missed = users.mean(), float((users["model"] == 0).mean())
+    profile = f", with the profile “{quality.profile}”, which serves" if quality.profile else ""
+    liked = (
+        ""
+        if math.isnan(means["liked"])
+        else f" On the {int(users['liked'].notna().sum()):,} users' test films with 4 stars or "
+        f"more alone, liked NDCG@20 **{means['liked']:.4f}**, popularity "
+        f"{means['popularity_liked']:.4f}."
+    )
     return (
         f"Measured on the {len(users):,} users' test ratings ({quality.protocol}), which neither "
-        f"training nor the choice of the epoch saw: mean NDCG@20 **{users['model'].mean():.4f}**, "
-        f"popularity {users['popularity'].mean():.4f}. For **{missed:.0%}** of the users no test "
-        "film is among the 20 best."
+        f"training nor the choice of settings saw{profile}: mean NDCG@20 "
+        f"**{means['model']:.4f}**, popularity {means['popularity']:.4f}.{liked} For "
+        f"**{missed:.0%}** of the users no test film is among the 20 best."
     )
 
 
@@ -235,7 +275,7 @@ def _by_taste(quality: UserQuality) -> Figure:
 
 
 def _group(table: pd.DataFrame, title: str, what: str) -> Figure:
-    model = table[table["scorer"] == "LightGCN"]
+    model = table[table["scorer"] == OURS]
     worst = model.loc[model["ndcg"].idxmin()]
     return make_figure(
         group_chart(table, title),
@@ -243,6 +283,6 @@ def _group(table: pd.DataFrame, title: str, what: str) -> Figure:
         "Five groups of equal size; thin lines are one standard error. The group with "
         f"{worst['low']:,.0f} to {worst['high']:,.0f} is served worst (NDCG@20 "
         f"{worst['ndcg']:.3f}); where the blue bar does not clear the orange one, the model adds "
-        "nothing to popularity.",
+        "nothing to popularity. By all test ratings, liked or not.",
         table,
     )

@@ -14,7 +14,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from analysis.movie_map import MovieMap, neighbour_table, tsne_map
+from analysis.movie_map import MovieMap, neighbour_table, pictured_columns, tsne_map
 from charts.movie_map import (
     MAP_COLOURS,
     MARKS,
@@ -44,7 +44,7 @@ from tabs.insights.shared import (
     csv_button,
     map_place,
     move_map,
-    pick_film,
+    pick_movie,
 )
 from tabs.shared import count, escape, my_stars, no_model_yet, pick_user
 
@@ -116,7 +116,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
     movies_map = cached_map(data, model, model.key)
     choose, colour = st.columns([2, 1])
     with choose:
-        movie = pick_film(data)
+        movie = pick_movie(data)
     colour_by = colour.selectbox(
         "Colour by", list(MAP_COLOURS), key="map_colour", persist_state="session"
     )
@@ -128,7 +128,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
         marks = _marks(data, model, picture.points, movie, nearest, shown)
         coloured = _coloured(picture.points, picture.key, colour_by)
         _draw(data, picture, coloured, marks, shown)
-    _neighbours(data, movie, nearest, model.config.dim)
+    _neighbours(data, movie, nearest, model.dim)
 
 
 def _controls(data: MovieData) -> tuple[str, str | None]:
@@ -192,9 +192,9 @@ def _picture(movies_map: MovieMap, model: TrainedModel, key: str, kind: str) -> 
                 f"first component ({explained[0]:.1%} of the variance)",
                 f"second component ({explained[1]:.1%})",
             ),
-            "Principal components of the films' embedding directions. Two dimensions keep "
-            f"{sum(explained):.1%} of the variance, so films side by side here may be far apart: "
-            f"the neighbours below are measured in all {model.config.dim}.",
+            f"Principal components of the films' directions{_of_columns(model)}. Two dimensions "
+            f"keep {sum(explained):.1%} of the variance, so films side by side here may be far "
+            f"apart: the neighbours below are measured in all {model.dim:,}.",
         )
     movies = movies_map.points["movie"].to_numpy()
     if key not in _laid_out():
@@ -214,9 +214,16 @@ def _picture(movies_map: MovieMap, model: TrainedModel, key: str, kind: str) -> 
         f"{key} {kind}",
         movies_map.points.assign(x=place[:, 0], y=place[:, 1]),
         ("t-SNE, horizontal", "t-SNE, vertical"),
-        "t-SNE of the same directions: films side by side are near in embedding space, but neither "
-        "the axes nor the distances between groups mean anything.",
+        f"t-SNE of the films' directions{_of_columns(model)}: films side by side are near there, "
+        "but neither the axes nor the distances between groups mean anything.",
     )
+
+
+def _of_columns(model: TrainedModel) -> str:
+    columns = pictured_columns(model)
+    if columns == model.dim:
+        return ""
+    return f" in the {columns} strongest of the model's {model.dim:,} dimensions"
 
 
 def _marks(
@@ -263,7 +270,7 @@ def _draw(
         key=key,
         on_select=functools.partial(_picked, key),
         selection_mode=("picked", "view"),
-        alt=f"Map of {len(picture.points):,} films by their embeddings, coloured by "
+        alt=f"Map of {len(picture.points):,} films by their directions, coloured by "
         f"{colours.title.lower()}",
     )
     whose = (
@@ -300,7 +307,7 @@ def _legend(colours: Colouring, marks: pd.DataFrame) -> None:
 
 def _downloads(data: MovieData, picture: _Picture, colours: Colouring, marks: pd.DataFrame) -> None:
     def table() -> bytes:
-        points = picture.points.drop(columns="movie")
+        points = picture.points.drop(columns=["movie", "label"])
         points.insert(0, "movie_id", data.movie_ids[picture.points["movie"]])
         return to_csv(points)
 
@@ -321,12 +328,12 @@ def _neighbours(data: MovieData, movie: int, nearest: pd.DataFrame, dim: int) ->
     st.markdown(f"**Nearest to {escape(names[movie])}**")
     if nearest.empty:
         st.info(
-            "Nobody in these data rated this film, so the graph has no edge to it and the model "
-            "knows nothing about it: it has no place on the map and no neighbours. Choose another.",
+            f"{_why_unknown(data, movie)}, so the model knows nothing about it: it has no place on "
+            "the map and no neighbours. Choose another.",
             icon=":material/location_off:",
         )
         return
-    st.markdown(_why(data, movie, nearest.iloc[0], names))
+    st.markdown(_why_nearest(data, movie, nearest.iloc[0], names))
     table = pd.DataFrame(
         {
             "film": [names[near] for near in nearest["movie"]],
@@ -342,7 +349,7 @@ def _neighbours(data: MovieData, movie: int, nearest: pd.DataFrame, dim: int) ->
         hide_index=True,
         column_config={
             "cosine": st.column_config.NumberColumn(
-                format="%.3f", help=f"Of the embeddings, in all {dim} dimensions; 1 is the most."
+                format="%.3f", help=f"Of the vectors, in all {dim:,} dimensions; 1 is the most."
             ),
             "shared viewers": st.column_config.NumberColumn(help="People who rated both films."),
         },
@@ -351,7 +358,13 @@ def _neighbours(data: MovieData, movie: int, nearest: pd.DataFrame, dim: int) ->
     csv_button(table, "Nearest films")
 
 
-def _why(data: MovieData, movie: int, near: pd.Series, names: Sequence[str]) -> str:
+def _why_unknown(data: MovieData, movie: int) -> str:
+    if data.movie_degree[movie]:
+        return "All ratings of this film were held out while the model was fitted"
+    return "Nobody in these data rated this film"
+
+
+def _why_nearest(data: MovieData, movie: int, near: pd.Series, names: Sequence[str]) -> str:
     """One sentence on the nearest film, from counts that the reader can check."""
     by_chance = data.movie_degree[movie] * near["ratings"] / data.n_users
     shared = (*near["shared_tags"], *(f"genre {genre}" for genre in near["shared_genres"]))

@@ -15,7 +15,8 @@ from analysis.data_overview import (
 )
 from charts.insights import bar_chart, density_chart, tail_chart
 from data_preparation import MovieData
-from tabs.insights.shared import Figure, make_figure, show
+from tabs.insights.shared import Figure, make_figure, show_figure
+from tabs.shared import count
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +51,8 @@ def render(data: MovieData) -> None:
     for pair in ((overview.years, overview.stars), (overview.users, overview.films)):
         for column, drawn in zip(st.columns(2), pair, strict=True):
             with column:
-                show(drawn)
-    show(overview.matrix)
+                show_figure(drawn)
+    show_figure(overview.matrix)
 
 
 def _n_rated(data: MovieData) -> int:
@@ -80,8 +81,8 @@ def _by_stars(data: MovieData) -> Figure:
     return make_figure(
         bar_chart(table, "stars", "ratings", ("stars", "ratings")),
         "Ratings by stars",
-        f"{usual:g} stars are given most; the model counts every rating as an interaction, "
-        "whatever its stars.",
+        f"{usual:g} stars are given most. In LightGCN's own graph every rating counts alike; the "
+        "hybrid model weighs it by how its stars compare with the person's other ones.",
         table,
     )
 
@@ -104,7 +105,7 @@ def _by_film(data: MovieData) -> Figure:
         tail_chart(table, "film"),
         "Ratings of each film by rank",
         f"The most rated tenth of the films holds {top_share(data.movie_degree):.0%} of the "
-        f"ratings; {once:,} films have a single one, and the model can say little about those.",
+        f"ratings; {count(once, 'film')} got a single one, which is little to go by.",
         table,
     )
 

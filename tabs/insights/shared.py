@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from analysis.movie_map import MovieMap, movie_map
+from analysis.tag_evaluation import MEASURED_DIM, saw_tags, without_tag_nodes
 from charts.spec import Spec, finished_spec
 from data_preparation import MovieData
 from model.trained import TrainedModel
@@ -26,7 +27,27 @@ def cached_map(_data: MovieData, _model: TrainedModel, key: str) -> MovieMap:
     return movie_map(_data, _model)
 
 
-def pick_film(data: MovieData) -> int:
+def measured_without_tags(data: MovieData, model: TrainedModel) -> TrainedModel:
+    """What tags are told from where it is measured how well: a model that saw none."""
+    return _without_tag_nodes(data, model, model.key) if saw_tags(model) else model
+
+
+@st.cache_resource(max_entries=1, show_spinner="Fitting the films without any tag …")
+def _without_tag_nodes(_data: MovieData, _model: TrainedModel, key: str) -> TrainedModel:
+    return without_tag_nodes(_data, _model)
+
+
+def without_tags_in_words(model: TrainedModel) -> str:
+    """A sentence to put before such a measurement; empty where the model saw no tag."""
+    if not saw_tags(model):
+        return ""
+    return (
+        "Tags are nodes of this model's graph, so it is no witness: what is measured here is the "
+        f"same graph without them, fitted with at most {MEASURED_DIM} numbers per film. "
+    )
+
+
+def pick_movie(data: MovieData) -> int:
     """The film in question, after a box to search another; the inner id."""
     if not 0 <= st.session_state.get(FILM, -1) < data.n_movies:  # new, or left from other data
         st.session_state[FILM] = int(data.movie_degree.argmax())
@@ -75,7 +96,7 @@ def make_figure(
     return Figure(finished_spec(chart), alt_text, reading, table)
 
 
-def show(figure: Figure) -> None:
+def show_figure(figure: Figure) -> None:
     """The chart, the sentence that says how to read it, and its numbers to download."""
     st.vega_lite_chart(figure.spec, alt=figure.alt_text)
     st.caption(figure.reading)

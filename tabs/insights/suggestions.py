@@ -11,7 +11,12 @@ from analysis.tag_evaluation import SuggestionReport, measure_suggestions
 from data_preparation import MovieData
 from model.trained import TrainedModel
 from prediction import TagSuggestion, suggest_tags, tagged_neighbours
-from tabs.insights.shared import csv_button, pick_film
+from tabs.insights.shared import (
+    csv_button,
+    measured_without_tags,
+    pick_movie,
+    without_tags_in_words,
+)
 from tabs.shared import escape, no_model_yet
 
 _N_NEIGHBOURS = 30  # that carry a tag
@@ -20,7 +25,8 @@ _NAMED = 5  # neighbours named as evidence; the count says how many more there a
 
 @st.cache_data(max_entries=4, show_spinner="Hiding tags and asking for them …")
 def _report(_data: MovieData, _model: TrainedModel, key: str) -> SuggestionReport | None:
-    return measure_suggestions(_data, _model, n_neighbours=_N_NEIGHBOURS)
+    model = measured_without_tags(_data, _model)
+    return measure_suggestions(_data, model, n_neighbours=_N_NEIGHBOURS)
 
 
 @st.fragment  # typing a title need not run the other tabs
@@ -35,10 +41,10 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
     if model is None:
         no_model_yet("Tag suggestions", data)
         return
-    movie = pick_film(data)
+    movie = pick_movie(data)
     _suggestions(data, model, movie)
     st.subheader("How often are they right?")
-    _quality(_report(data, model, model.key))
+    _quality(_report(data, model, model.key), without_tags_in_words(model))
 
 
 def _suggestions(data: MovieData, model: TrainedModel, movie: int) -> None:
@@ -50,9 +56,10 @@ def _suggestions(data: MovieData, model: TrainedModel, movie: int) -> None:
         if own
         else f"Nobody has given **{escape(names[movie])}** a tag that cleaning keeps."
     )
-    if not data.movie_degree[movie]:
+    if not model.directions[movie].any():
         st.info(
-            "Nobody in these data rated this film, so it has no neighbours to suggest a tag.",
+            "Nobody whose ratings the model was fitted to rated this film, so it has no "
+            "neighbours to suggest a tag.",
             icon=":material/location_off:",
         )
         return
@@ -67,10 +74,10 @@ def _suggestions(data: MovieData, model: TrainedModel, movie: int) -> None:
         st.info(f"{reason}, so there is nothing to suggest.", icon=":material/label_off:")
         return
     similarity = dict(zip(nearest.tolist(), cosine.tolist(), strict=True))
-    _table(suggestions, similarity, names)
+    _show_suggestions(suggestions, similarity, names)
 
 
-def _table(
+def _show_suggestions(
     suggestions: list[TagSuggestion], similarity: dict[int, float], names: Sequence[str]
 ) -> None:
     """Each suggestion with its evidence.
@@ -113,7 +120,7 @@ def _evidence(suggestion: TagSuggestion, similarity: dict[int, float], names: Se
     return ", ".join(named) + (f" and {more} more" if more else "")
 
 
-def _quality(report: SuggestionReport | None) -> None:
+def _quality(report: SuggestionReport | None, measured: str) -> None:
     if report is None:
         st.info("These data hold too few tags on rated films to hide some and ask for them.")
         return
@@ -123,12 +130,12 @@ def _quality(report: SuggestionReport | None) -> None:
     second.metric(f"The {k} most common tags", f"{report.baseline:.3f}", border=True)
     third.metric("Best possible", f"{report.ceiling:.3f}", border=True)
     st.markdown(
-        f"Each of {report.hidden:,} pairs of film and tag was hidden once, a fifth of them at a "
-        f"time and for everybody who gave it. Of {k} suggestions, **{report.precision:.1%}** were "
-        f"hidden tags of the film; always naming the {k} most common tags gets "
-        f"{report.baseline:.1%}. More than {report.ceiling:.1%} is impossible, because most films "
-        f"hide a single tag. The suggestions find **{report.recall:.1%}** of the hidden tags, the "
-        f"common tags {report.baseline_recall:.1%}."
+        f"{measured}Each of {report.hidden:,} pairs of film and tag was hidden once, a fifth of "
+        f"them at a time and for everybody who gave it. Of {k} suggestions, "
+        f"**{report.precision:.1%}** were hidden tags of the film; always naming the {k} most "
+        f"common tags gets {report.baseline:.1%}. More than {report.ceiling:.1%} is "
+        "impossible, because films hide too few tags. The suggestions find "
+        f"**{report.recall:.1%}** of the hidden tags, the common tags {report.baseline_recall:.1%}."
     )
     nothing = f" For {report.without:.1%} of the films nothing is suggested." * (report.without > 0)
     st.caption(

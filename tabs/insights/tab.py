@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from analysis.tag_evaluation import saw_tags
 from data_preparation import MovieData
 from model.trained import TrainedModel
 from tabs.insights import health, movie_map, overview, suggestions, tags
@@ -40,11 +41,21 @@ def _summary(data: MovieData, model: TrainedModel | None) -> str:
     """One line on what there is to look at."""
     rated = int((data.movie_degree > 0).sum())
     tagged = int(np.count_nonzero(np.diff(data.tag_counts.indptr)))
-    size = f" as points in **{model.config.dim}** dimensions" if model else ""
-    tags = (
-        f"**{len(data.tag_names):,}** distinct tags describe {count(tagged, 'film')}; the model "
-        "never saw them, so they are a check on what it learned."
-        if data.tag_names
-        else "These data hold no tag to compare it with."
+    if model:
+        known = int(np.count_nonzero(model.directions.any(axis=1)))
+        what = (
+            f"The model knows **{known:,}** films as points in **{count(model.dim, 'dimension')}**."
+        )
+    else:
+        what = f"These data hold **{rated:,}** rated films."
+    if not data.tag_names:
+        return f"{what} They hold no tag to compare with."
+    tags = f"**{len(data.tag_names):,}** distinct tags describe {count(tagged, 'film')}"
+    if model is None:
+        return f"{what} {tags}."
+    role = (
+        "they are nodes of its graph, too, so what they say of it is measured without them."
+        if saw_tags(model)
+        else "the model never saw them, so they are a check on what it learned."
     )
-    return f"The model knows **{rated:,}** rated films{size}. {tags}"
+    return f"{what} {tags}; {role}"

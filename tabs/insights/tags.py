@@ -26,7 +26,15 @@ from charts.insights import (
 )
 from data_preparation import MovieData
 from model.trained import TrainedModel
-from tabs.insights.shared import Figure, cached_map, csv_button, make_figure, show
+from tabs.insights.shared import (
+    Figure,
+    cached_map,
+    csv_button,
+    make_figure,
+    measured_without_tags,
+    show_figure,
+    without_tags_in_words,
+)
 from tabs.shared import count, escape, no_model_yet
 
 _SHOWN = 20
@@ -93,7 +101,7 @@ def _direction(
 @st.cache_resource(max_entries=2, show_spinner="Predicting held-out tags …")
 def _prediction(_data: MovieData, _model: TrainedModel, key: str) -> _Prediction | None:
     """None where no tag is on enough films."""
-    table = tag_predictability(_data, _model, _MIN_FILMS)
+    table = tag_predictability(_data, measured_without_tags(_data, _model), _MIN_FILMS)
     if table.empty:
         return None
     means = table.drop(columns="tag").mean()
@@ -102,7 +110,8 @@ def _prediction(_data: MovieData, _model: TrainedModel, key: str) -> _Prediction
         "Popularity alone": f"{means['popularity_auc']:.3f}",
         "A guess": "0.500",
     }
-    return _Prediction(metrics, _in_words(table, means), _predictability(table), table)
+    words = f"{without_tags_in_words(_model)}{_in_words(table, means)}"
+    return _Prediction(metrics, words, _predictability(table), table)
 
 
 def render(data: MovieData, model: TrainedModel | None) -> None:
@@ -129,13 +138,13 @@ def _show_cleaning(tags: _Tags) -> None:
     typed, merged = st.columns(2)
     with typed:
         st.markdown("**As typed**")
-        show(tags.typed)
+        show_figure(tags.typed)
     with merged:
         st.markdown("**Cleaned**")
         if tags.cleaned is None:
             st.info("No tag is on two films or more, so none can say that two films are alike.")
         else:
-            show(tags.cleaned)
+            show_figure(tags.cleaned)
     st.markdown("**What cleaning removed, and why**")
     if tags.removed.empty:
         st.caption("Nothing: every tag was kept.")
@@ -148,7 +157,7 @@ def _show_together(together: Figure | None) -> None:
     if together is None:
         st.info("No two tags meet on a film in these data, so there is no pattern to show.")
     else:
-        show(together)
+        show_figure(together)
 
 
 def _show_directions(data: MovieData, model: TrainedModel) -> None:
@@ -167,12 +176,12 @@ def _show_directions(data: MovieData, model: TrainedModel) -> None:
         persist_state="session",
     )
     direction = _direction(data, movies_map, ends, model.key, component)
-    show(direction.ends)
+    show_figure(direction.ends)
     st.caption(direction.films)
 
 
 def _show_prediction(prediction: _Prediction | None) -> None:
-    st.subheader("Do the embeddings alone tell the tags?")
+    st.subheader("Do the film vectors alone tell the tags?")
     if prediction is None:
         st.info(
             f"No tag is on {_MIN_FILMS} rated films or more, which is too few to measure it.",
@@ -183,7 +192,7 @@ def _show_prediction(prediction: _Prediction | None) -> None:
     for column, (name, value) in zip(st.columns(len(metrics)), metrics.items(), strict=True):
         column.metric(name, value, border=True)
     st.markdown(prediction.summary)
-    show(prediction.chosen)
+    show_figure(prediction.chosen)
     every = prediction.every
     expander = st.expander(f"All {len(every)} tags", key="all_tags", on_change="rerun")
     if expander.open:  # a table is slow to draw, so not behind a closed door

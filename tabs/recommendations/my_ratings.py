@@ -6,18 +6,12 @@ import streamlit as st
 
 from charts.basics import label
 from data_preparation import MovieData
-from lookup.ratings_import import (
-    MATCHED,
-    MAX_BYTES,
-    RatingsFileError,
-    TitleIndex,
-    read_ratings_file,
-)
 from prediction import Recommendation
 from serving.csv_export import to_csv
 from sources.movielens_files import MAX_STARS, MIN_STARS
 from tabs.film_search import search_film
-from tabs.shared import count, escape, kept, my_stars
+from tabs.recommendations.upload import upload_ratings
+from tabs.shared import count, kept, my_stars
 
 _STARS = [half / 2 for half in range(int(MIN_STARS * 2), int(MAX_STARS * 2) + 1)]
 _LIKED = 4.5
@@ -62,7 +56,7 @@ def edit_my_ratings(data: MovieData) -> None:
     with rate:
         _rate(data)
     with upload:
-        _upload(data)
+        upload_ratings(data)
     _table(data)
 
 
@@ -93,42 +87,9 @@ def _rate(data: MovieData) -> None:
         st.rerun()  # the recommendations are outside of this fragment
 
 
-def _upload(data: MovieData) -> None:
-    st.caption(
-        "A CSV export of MovieLens, Letterboxd (ratings.csv) or IMDb. It is read in this session "
-        "only and not stored."
-    )
-    file = st.file_uploader("Ratings file", type="csv", max_upload_size=MAX_BYTES // 2**20)
-    if file is None:
-        return
-    try:
-        found = read_ratings_file(file.getvalue(), _title_index(data, data.fingerprint))
-    except RatingsFileError as error:
-        st.error(escape(str(error)))
-        return
-    st.success(escape(found.summary))
-    if found.stars and st.button(
-        f"Use {'this' if len(found.stars) == 1 else 'these'} {count(len(found.stars), 'rating')}",
-        type="primary",
-    ):
-        my_stars(data).update(found.stars)
-        st.rerun()
-    rest = found.rows[found.rows["status"] != MATCHED]
-    if len(rest):
-        with st.expander(f"{count(len(rest), 'line')} not used"):
-            st.dataframe(rest, hide_index=True, alt="Lines of the file that were not used")
-            st.download_button(
-                "Download this report", to_csv(found.rows), "import_report.csv", on_click="ignore"
-            )
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _title_index(_data: MovieData, fingerprint: str) -> TitleIndex:
-    return TitleIndex.of(_data)
-
-
 def _table(data: MovieData) -> None:
     stars = my_stars(data)
+    _undo_removal(data)
     if not stars:
         return
     movies = list(stars)
@@ -158,7 +119,25 @@ def _table(data: MovieData) -> None:
             alt="My ratings; stars can be changed, rows deleted",
         )
         if st.button("Remove all my ratings"):
+            removed = kept("removed_stars", data)
+            removed.clear()
+            removed.update(stars)
             stars.clear()
+            st.rerun()
+
+
+def _undo_removal(data: MovieData) -> None:
+    """After *Remove all*: bring the ratings back; those given since then stay as they are."""
+    removed, stars = kept("removed_stars", data), my_stars(data)
+    if not removed:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(f"{count(len(removed), 'rating')} removed.", width="content")
+        if st.button("Undo", icon=":material/undo:", key="undo_removal"):
+            newer = dict(stars)
+            stars.clear()
+            stars.update(removed | newer)
+            removed.clear()
             st.rerun()
 
 

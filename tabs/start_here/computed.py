@@ -7,12 +7,15 @@ import streamlit as st
 from numpy.typing import NDArray
 from scipy import sparse
 
-from analysis.layers import Reach, Smoothing, all_layers
+from analysis.layers import Reach, Smoothing, all_layers, lesson_network
 from analysis.layers import reach as reach_of
 from analysis.layers import smoothing as smoothing_of
 from analysis.what_if import WhatIf
 from analysis.what_if import what_if as what_if_rated
 from data_preparation import MovieData, normalised_adjacency
+from model.explanation import through
+from model.hybrid_graph import HybridGraph
+from model.trained import TrainedModel, fitted_graph
 from model.viewers import Viewer, user_viewer
 from prediction import Recommendation, Scores, recommend, score_all
 from tabs.start_here.story import Story
@@ -23,9 +26,24 @@ def adjacency(story: Story) -> sparse.csr_array:
     return _adjacency(story.data, story.data.fingerprint)
 
 
+def network(story: Story) -> TrainedModel:
+    """The network that is taken apart layer by layer (`lesson_network`); there must be a model."""
+    return _network(story, story.key())
+
+
 def layers(story: Story) -> NDArray[np.float32]:
-    """E(0) … E(K), float32 [K + 1, n_nodes, dim]; there must be a model."""
+    """E(0) … E(K) of that network, float32 [K + 1, n_nodes, dim]; there must be a model."""
     return _layers(story, story.key())
+
+
+def scored(story: Story) -> Scores:
+    """The scores of that network for the worked user; there must be a model."""
+    return _scored(story, story.key(), story.user)
+
+
+def shares_through(story: Story, movie: int) -> dict[str, float]:
+    """The graph score of the served model by kind of node (`model.explanation.through`)."""
+    return _shares_through(story, story.key(), story.user, movie)
 
 
 def smoothing(story: Story) -> list[Smoothing]:
@@ -46,7 +64,30 @@ def what_if(story: Story, movie: int, stars: float | None) -> WhatIf:
     return _what_if(story, story.key(), story.user, movie, stars)
 
 
-@st.cache_resource(max_entries=3, show_spinner=False)  # each holds a whole model
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _network(_story: Story, key: str) -> TrainedModel:
+    return lesson_network(_story.data, _story.trained)
+
+
+@st.cache_resource(max_entries=20, show_spinner=False)
+def _scored(_story: Story, key: str, user: int) -> Scores:
+    found = network(_story)
+    return score_all(_story.data, found, user_viewer(_story.data, found, user))
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _graph(_story: Story, key: str) -> HybridGraph:
+    return fitted_graph(_story.data, _story.trained)
+
+
+@st.cache_data(max_entries=100, show_spinner="Following the paths …")
+def _shares_through(_story: Story, key: str, user: int, movie: int) -> dict[str, float]:
+    viewer = served(_story)[0]
+    parts = through(_graph(_story, key), _story.trained, viewer, np.array([movie]))
+    return {kind: float(part.sum()) for kind, part in parts.items()}
+
+
+@st.cache_resource(max_entries=3, show_spinner=False)  # each may hold a whole model
 def _what_if(_story: Story, key: str, user: int, movie: int, stars: float | None) -> WhatIf:
     return what_if_rated(_story.data, _story.trained, user, movie, stars)
 
@@ -58,12 +99,12 @@ def _adjacency(_data: MovieData, fingerprint: str) -> sparse.csr_array:
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def _layers(_story: Story, key: str) -> NDArray[np.float32]:
-    return all_layers(adjacency(_story), _story.trained)
+    return all_layers(adjacency(_story), network(_story))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Propagating eight layers, ranking each time …")
 def _smoothing(_story: Story, key: str) -> list[Smoothing]:
-    return smoothing_of(_story.data, _story.trained)
+    return smoothing_of(_story.data, network(_story))
 
 
 @st.cache_data(max_entries=50, show_spinner=False)

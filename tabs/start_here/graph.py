@@ -10,13 +10,14 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from analysis.model_health import rank_correlation
 from analysis.neighbourhood import Node, neighbourhood, subgraph
-from charts.basics import label
 from charts.html import Bar, bars
 from charts.linked_views import linked_views
 from charts.neighbourhood import PICK, neighbourhood_chart, neighbourhood_figure, node_name
 from tabs.shared import count, escape
-from tabs.start_here.story import Story, quiz, quiz_once, revealed
+from tabs.start_here import computed
+from tabs.start_here.story import Story, quiz, quiz_once, revealed, say_which_network
 
 _EXTREMES = 4  # so many of the heaviest and of the lightest edges are drawn
 
@@ -38,8 +39,8 @@ def rows(story: Story) -> None:
     graph = subgraph(data, story.user, 4, 2)
     st.html(linked_views(data, graph))
     st.caption(
-        "The ids in the file have gaps, so users and films are numbered anew from 0: these *inner "
-        "ids* are the rows and columns of the matrix. A dot means “not rated”, not “zero stars”."
+        "The ids in the file have gaps, so users and films are numbered anew from 0: these numbers "
+        "are the rows and columns of the matrix. A dot means “not rated”, not “zero stars”."
     )
     rated = int((data.movie_degree > 0).sum())
     density = data.n_ratings / (data.n_users * rated)
@@ -49,7 +50,7 @@ def rows(story: Story) -> None:
         ["about half", "about a fifth", "fewer than one in ten"],
         0 if density > 0.35 else 1 if density >= 0.1 else 2,
         f"{data.n_ratings:,} of {data.n_users * rated:,} cells: {density:.1%}. Recommending means "
-        "guessing which empty cells would be filled with joy.",
+        "guessing which of the empty cells would be filled, and with many stars.",
     )
     _all_edges(story)
 
@@ -67,15 +68,16 @@ def _all_edges(story: Story) -> None:
     opened.dataframe(
         pd.DataFrame(
             {
-                "film": [label(data, movie) for movie in movies],
+                "film": [data.labels[movie] for movie in movies],
                 "movieId": data.movie_ids[movies],
                 "stars": data.stars_of(story.user),
-                "→ edge": [f"user {story.user} – film {movie}" for movie in movies],
+                "→ row": story.user,
+                "→ column": movies,
             }
         ),
         hide_index=True,
         height=240,
-        alt="The worked user's ratings with raw ids and the inner ids of the edge",
+        alt="The worked user's ratings with the ids of the file and row and column in the matrix",
     )
 
 
@@ -87,8 +89,8 @@ def neighbours(story: Story) -> None:
     st.subheader("The neighbourhood")
     story.say(
         "Films that someone rated are **one step** away. Other people who rated those films are "
-        "**two steps** away. The films of those people are what a recommendation can come from. "
-        "Hover a dot or a line to read it; **click a dot to walk there**.",
+        "**two steps** away, and their other films three: that is how a film that the person has "
+        "not seen comes near. Hover a dot or a line to read it; **click a dot to walk there**.",
         "Odd distances are films, even distances users: the graph is bipartite. Hover a node or an "
         "edge to read it; **click a node to walk there**.",
     )
@@ -125,7 +127,9 @@ def _walk(story: Story, centre: Node) -> nx.Graph:
         "Walk to (or click a dot)",
         others,
         index=None,
-        format_func=lambda node: f"{node_name(data, node)} · degree {graph.nodes[node]['degree']}",
+        format_func=lambda node: (
+            f"{node_name(data, node)} · {count(graph.nodes[node]['degree'], 'rating')}"
+        ),
         placeholder=f"You are at {node_name(data, centre)}",
         key=f"walk_to_{centre}",
         on_change=_walk_from_list,
@@ -238,18 +242,21 @@ def _weights(story: Story) -> None:
     if extremes and not _weight_quiz(story, *extremes):
         return
     degree = int(data.user_degree[story.user])
-    st.latex(r"w_{ui} = \frac{1}{\sqrt{d_u \cdot d_i}}")
+    if story.formulas:
+        st.latex(r"w_{ui} = \frac{1}{\sqrt{d_u \cdot d_i}}")
     story.say(
-        f"{story.name} rated {count(degree, 'film')}, so each one gets a share of the attention. "
-        "A film that everybody saw says little about anybody; one that few saw says much. The "
-        "square root softens it: a film with 100 times the viewers weighs a tenth, not a "
-        "hundredth.",
+        "In LightGCN a line weighs **1 / √(ratings by the person · ratings of the film)**. "
+        f"{story.name} rated {count(degree, 'film')}, so each one gets a share of the attention; "
+        "and a film shares itself out among its viewers, so a line to a film that few rated is "
+        "heavier. The square root softens it: with 100 times the viewers a line weighs a tenth, "
+        "not a hundredth.",
         rf"$d_u = {degree}$. The symmetric norm $D^{{-1/2}} A D^{{-1/2}}$ keeps the largest "
         "eigenvalue at 1, so that no layer explodes. Stars "
         "play no part in it (He et al. 2020, eq. 3).",
     )
     order = np.argsort(-data.edge_weights(story.user), kind="stable")
     _extreme_bars(story, order)
+    _is_heavy_loud(story)
     _weights_table(story, order)
 
 
@@ -279,11 +286,40 @@ def _weight_quiz(story: Story, rare: int, common: int) -> bool:
     return quiz_once(
         "weights",
         _quiz_key(story),
-        f"Of the films that {escape(story.name)} rated, which sends the louder message?",
+        f"Of the lines from {escape(story.name)} to these two films, which one weighs more?",
         [f"{story.film(film)}, {count(d[film], 'rating')}" for film in films],
         films.index(rare),
-        f"Its edge weighs {ratio:.1f} times as much: √({d[common]:,} / {d[rare]:,}).",
+        f"The line to the film with fewer ratings: {ratio:.1f} times as much, "
+        f"√({d[common]:,} / {d[rare]:,}).",
     )
+
+
+def _is_heavy_loud(story: Story) -> None:
+    """Whether the messages along heavy lines are large: by this person's own numbers."""
+    if story.model is None:
+        return
+    network, data = computed.network(story), story.data
+    movies, weights = data.rated_by(story.user), data.edge_weights(story.user)
+    lengths = np.linalg.norm(network.e0[data.n_users + movies], axis=1)
+    if not network.config.layers or len(np.unique(weights)) < 2:
+        return
+    sizes = weights * lengths
+    heavy, light = int(np.argmax(weights)), int(np.argmin(weights))
+    how = rank_correlation(pd.Series(weights), pd.Series(sizes))
+    trend = (
+        f" Over all of the person's films the two go {'together' if how > 0 else 'apart'} (rank "
+        f"correlation {how:+.2f})."
+        if not np.isnan(how)
+        else ""
+    )
+    is_loud = sizes[heavy] > sizes[light]
+    st.markdown(
+        f"**Is a heavy line a loud message?** {'Here, yes' if is_loud else 'Not here'}. What is "
+        "sent is the weight times the film's own list of numbers: along the heaviest line, to "
+        f"*{story.film(movies[heavy])}*, a message of length {sizes[heavy]:.3f}; along the "
+        f"lightest, to *{story.film(movies[light])}*, {sizes[light]:.3f}.{trend}"
+    )
+    say_which_network(story)
 
 
 def _extreme_bars(story: Story, order: NDArray[np.int64]) -> None:
@@ -298,7 +334,7 @@ def _extreme_bars(story: Story, order: NDArray[np.int64]) -> None:
         bars(
             [
                 Bar(
-                    label(data, movies[n]),
+                    data.labels[movies[n]],
                     weights[n],
                     f"{weights[n]:.4f}",
                     note=f"1/√({degree:,} · {data.movie_degree[movies[n]]:,})",
@@ -320,9 +356,9 @@ def _weights_table(story: Story, order: NDArray[np.int64]) -> None:
     opened.dataframe(
         pd.DataFrame(
             {
-                "film": [label(data, movie) for movie in movies],
+                "film": [data.labels[movie] for movie in movies],
                 "stars": data.stars_of(story.user)[order],
-                "film's ratings d_i": data.movie_degree[movies],
+                "film's ratings": data.movie_degree[movies],
                 "arithmetic": [f"1/√({degree} · {d})" for d in data.movie_degree[movies]],
                 "weight": data.edge_weights(story.user)[order],
             }

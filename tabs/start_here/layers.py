@@ -15,9 +15,9 @@ from charts.basics import BLUE, ORANGE
 from charts.html import Bar, Strip, bars, strips
 from charts.neighbourhood import node_name
 from charts.smoothing import smoothing_chart
-from tabs.shared import draw
+from tabs.shared import count, draw, escape
 from tabs.start_here import computed
-from tabs.start_here.story import Story, needs_model, quiz
+from tabs.start_here.story import Story, in_sum, needs_model, quiz, say_which_network
 
 _SHOWN = 4  # dimensions of a message written out as numbers
 _MEAN_SHOWN = 4  # dimensions of the layers and their mean
@@ -30,21 +30,19 @@ def messages(story: Story) -> None:
     story.say(
         "Everyone in the graph, people and films alike, carries a list of numbers: an "
         "**embedding**, a kind of taste profile. In one step, everyone collects their neighbours' "
-        "lists, turns each down or up by the weight of the edge, and adds them. That sum is the "
-        "new list. After two steps, someone else's films have reached you.",
+        "lists, turns each down or up by the weight of the line, and adds them. That sum is the "
+        "new list. After two steps, a film has heard from the other films of its viewers.",
         r"$E^{(k+1)} = \hat{E}\,E^{(k)}$ with $\hat{E} = D^{-\frac12} A D^{-\frac12}$, or node by "
         r"node $e_u^{(k+1)} = \sum_{i \in N(u)} \frac{1}{\sqrt{d_u d_i}}\, e_i^{(k)}$: no weight "
-        "matrix, no activation, no self-loop (He et al. 2020, eq. 3).",
-    )
-    st.markdown(
-        "**Ê in one sentence:** it is the table that says, for each pair of neighbours, how much "
-        r"of one's embedding arrives at the other: $\hat{E}_{ui} = 1/\sqrt{d_u \cdot d_i}$ if $u$ "
-        "rated $i$, and 0 otherwise."
+        "matrix, no activation, no self-loop (He et al. 2020, eq. 3). **Ê in one sentence:** it "
+        "says for each pair of neighbours how much of one's embedding arrives at the other: "
+        r"$\hat{E}_{ui} = 1/\sqrt{d_u \cdot d_i}$ if $u$ rated $i$, and 0 otherwise.",
     )
     if needs_model(story):
         return
-    if not story.trained.config.layers:
-        st.info("This model has K = 0 layers: no message is passed, the embedding stays E⁽⁰⁾.")
+    say_which_network(story)
+    if not computed.network(story).config.layers:
+        st.info("This model has no layer: no message is passed, everyone keeps what was learned.")
         return
     _stepper(story)
 
@@ -59,10 +57,10 @@ def _stepper(story: Story) -> None:
 
 def _choose_step(story: Story) -> tuple[Node, int]:
     """Who receives, and which layer sends."""
-    data, depth = story.data, story.trained.config.layers
+    data, depth = story.data, computed.network(story).config.layers
     movies, weights = data.rated_by(story.user), data.edge_weights(story.user)
-    loudest = movies[np.argsort(-weights, kind="stable")[:15]]
-    nodes: list[Node] = [("user", story.user), *(("movie", int(m)) for m in loudest)]
+    heaviest = movies[np.argsort(-weights, kind="stable")[:15]]
+    nodes: list[Node] = [("user", story.user), *(("movie", int(m)) for m in heaviest)]
     who, step = st.columns([3, 2], vertical_alignment="bottom")
     place = who.selectbox(
         "Who receives",
@@ -155,12 +153,19 @@ def arriving(story: Story, node: Node, k: int) -> Messages:
 def _step(story: Story, node: Node, k: int) -> None:
     """Who sends what to the node, and the sum."""
     found = arriving(story, node, k)
-    degree = len(found.rows)
-    st.markdown(
-        f"**{degree:,} neighbours send their layer-{k} embedding**, each times the weight of its "
-        "edge, loudest first:"
-    )
     name = node_name(story.data, node)
+    silent = not found.sending.any()
+    st.markdown(
+        f"**{count(len(found.rows), 'neighbour')} of {escape(name)} send their layer-{k} "
+        "embedding**, each times the weight of its line, loudest first:"
+        + (
+            " but all of them are zeros in this step, because people start at zero: **films hold "
+            "something at layers 0, 2, …, people at layers 1, 3, …** Take another step, or "
+            f"another receiver: {'a film' if node[0] == 'user' else story.name}."
+            if silent
+            else ""
+        )
+    )
     st.html(
         strips(
             message_strips(found, k, _LOUDEST),
@@ -169,12 +174,12 @@ def _step(story: Story, node: Node, k: int) -> None:
         )
     )
     st.caption(
-        f"One cell per dimension of {story.trained.config.dim}: orange is positive, blue "
-        "negative, stronger is larger (by the square root, so that small numbers show). **The "
+        f"One cell for each of the {len(found.result)} numbers: orange is positive, blue negative,"
+        " stronger is larger (by the square root, so that small numbers show). **The "
         "messages add up to the last row**, column by column; the embedding before plays no part "
         "in it, and has a scale of its own."
     )
-    _sum_in_numbers(node, k, found)
+    _sum_in_numbers(story, node, k, found)
     _senders_table(story, found)
 
 
@@ -182,7 +187,7 @@ def message_strips(found: Messages, k: int, loudest: int) -> list[Strip]:
     """Before, the loudest messages, the rest in one, and the sum."""
     sent, degree = found.sent, len(found.rows)
     rows = [
-        Strip(f"before: e({k})", found.before, apart=True),
+        Strip(f"before: layer {k}", found.before, apart=True),
         *(
             Strip(
                 found.names[n],
@@ -195,31 +200,31 @@ def message_strips(found: Messages, k: int, loudest: int) -> list[Strip]:
     ]
     if degree > loudest:
         rows.append(Strip(f"{degree - loudest:,} more", sent[loudest:].sum(axis=0)))
-    return [*rows, Strip(f"sum: e({k + 1})", found.result, total=True)]
+    return [*rows, Strip(f"sum: layer {k + 1}", found.result, total=True)]
 
 
-def _sum_in_numbers(node: Node, k: int, found: Messages) -> None:
-    """The first dimension of the sum, written out."""
-    head, sent = 3, found.sent[:, 0]
+def _sum_in_numbers(story: Story, node: Node, k: int, found: Messages) -> None:
+    """The first dimension of the sum, written out: the same messages, and the rest, as above."""
+    head, sent = _LOUDEST, found.sent[:, 0]
     terms = [
-        rf"{w:.4f} \cdot {_signed(value)} \quad\text{{({n}.)}}"
+        rf"{w:.4f} \cdot {in_sum(value, 4)} \quad\text{{({n}.)}}"
         for n, (w, value) in enumerate(
             zip(found.weights[:head], found.sending[:head, 0], strict=True), 1
         )
     ]
     if len(sent) > head:
         rest = float(sent[head:].sum())
-        terms.append(rf"{_signed(rest)} \quad\text{{({len(sent) - head} more)}}")
+        terms.append(rf"{in_sum(rest, 4)} \quad\text{{({len(sent) - head} more)}}")
     who = "u" if node[0] == "user" else "i"
+    result = rf"e_{who}^{{({k + 1})}}[0]"
+    if not story.formulas:
+        st.markdown(f"The first of the numbers, written out, is number 0 of layer {k + 1}:")
+        result = ""
     lines = r" \\ & + ".join(terms)
     st.latex(
-        rf"\begin{{aligned}} e_{who}^{{({k + 1})}}[0] = \; & {lines} \\ = \; & "
+        rf"\begin{{aligned}} {result} {'=' * story.formulas} \; & {lines} \\ = \; & "
         rf"\mathbf{{{found.result[0]:.4f}}} \end{{aligned}}"
     )
-
-
-def _signed(value: float) -> str:
-    return f"({value:.4f})" if value < 0 else f"{value:.4f}"
 
 
 def _senders_table(story: Story, found: Messages) -> None:
@@ -234,9 +239,9 @@ def _senders_table(story: Story, found: Messages) -> None:
         "arithmetic": found.arithmetic,
         "weight": found.weights,
     }
-    for n in range(min(_SHOWN, story.trained.config.dim)):
+    for n in range(min(_SHOWN, len(found.result))):
         table[f"its [{n}]"] = found.sending[:, n]
-    for n in range(min(_SHOWN, story.trained.config.dim)):
+    for n in range(min(_SHOWN, len(found.result))):
         table[f"sends [{n}]"] = found.sent[:, n]
     opened.dataframe(
         pd.DataFrame(table),
@@ -249,13 +254,14 @@ def _senders_table(story: Story, found: Messages) -> None:
 
 def _mean_of_layers(story: Story, node: Node) -> None:
     """All layers of the node and their mean, the final embedding."""
-    model, row = story.trained, row_of(story.data, node)
+    model, row = computed.network(story), row_of(story.data, node)
     own = computed.layers(story)[:, row]  # [K + 1, dim]
     st.subheader("The final embedding is the mean of all layers")
-    st.latex(r"F = \tfrac{1}{K+1}\textstyle\sum_{k=0}^{K} E^{(k)}, \qquad K = " + f"{len(own) - 1}")
+    if story.formulas:
+        formula = r"F = \tfrac{1}{K+1}\textstyle\sum_{k=0}^{K} E^{(k)}, \qquad K = "
+        st.latex(f"{formula}{len(own) - 1}")
     story.say(
-        "Layer 0 is what was learned about the person; layer 1 is the films; layer 2 is people "
-        "with the same films. The mean keeps all of it, the near and the far.",
+        f"{_layers_in_words(node, own)} The mean keeps all of it, the near and the far.",
         r"Weights $\alpha_k = 1/(K+1)$ as in the paper: the mean keeps $E^{(0)}$, which stands in "
         "for self-loops and holds over-smoothing back (eq. 4 and section 3.2).",
     )
@@ -263,7 +269,7 @@ def _mean_of_layers(story: Story, node: Node) -> None:
     rows = [Strip(f"layer {k}", values) for k, values in enumerate(own)]
     rows.append(Strip("mean = final", final, total=True))
     st.html(strips(rows, f"All layers of {node_name(story.data, node)} and their mean"))
-    shown = min(_MEAN_SHOWN, model.config.dim)
+    shown = min(_MEAN_SHOWN, model.dim)
     st.table(
         pd.DataFrame(
             [[f"{value:.4f}" for value in row.values[:shown]] for row in rows],
@@ -272,6 +278,25 @@ def _mean_of_layers(story: Story, node: Node) -> None:
         ),
         alt="The first dimensions of the layers and of their mean",
     )
+
+
+def _layers_in_words(node: Node, own: NDArray[np.float32]) -> str:
+    """What each of the first layers of a node holds.
+
+    Args:
+        own: its layers, [K + 1, dim].
+    """
+    holds = (
+        ("what was learned about the person", "their films", "people with the same films")
+        if node[0] == "user"
+        else ("what was learned about the film", "its viewers", "the other films of its viewers")
+    )
+    empty = "empty, because people start at zero"
+    says = [
+        f"layer {k} is {what if values.any() else empty}"
+        for k, (what, values) in enumerate(zip(holds, own, strict=False))
+    ]
+    return f"{'; '.join(says).capitalize()}."
 
 
 # --- how far --------------------------------------------------------------------------------------
@@ -287,9 +312,9 @@ def reach(story: Story) -> None:
         f"quiz_reach_{story.user}",
         f"{story.name} rated {found[1].films:,} films. How many of the {rated:,} rated films are "
         "within **three** hops?",
-        ["about as many again", "about half of them", "more than nine in ten"],
-        0 if share < 0.3 else 1 if share <= 0.9 else 2,
-        f"{found[3].films:,} films, {share:.1%}: the world is small.",
+        ["fewer than a third", "from a third to nine in ten", "more than nine in ten"],
+        0 if share < 1 / 3 else 1 if share <= 0.9 else 2,
+        f"{found[3].films:,} films, {share:.1%}.",
     )
     if revealed:
         _reach_in_numbers(story, found, rated)
@@ -319,11 +344,19 @@ def _reach_in_numbers(story: Story, found: list[Reach], rated: int) -> None:
             (0.0, 1.0),
         )
     )
+    share = found[3].films / rated
     story.say(
-        "Each layer carries information one hop. After three, a person hears from nearly every "
-        "film there is, so more layers bring nothing new; they only stir the pot.",
-        f"K layers mix the K-hop neighbourhood. From {story.name}, hop 2 holds "
-        f"{found[2].users:,} of {data.n_users:,} users: the receptive field is full by K = 3.",
+        f"Each layer carries information one hop. After three, {story.name} hears from "
+        f"{share:.1%} of all films"
+        + (
+            f", so more layers can reach at most another {1 - share:.1%}; for the rest they mix "
+            "what has arrived already."
+            if share > 0.9
+            else "; more layers reach further."
+        ),
+        f"K layers mix the K-hop neighbourhood. From {story.name}, two hops hold "
+        f"{found[2].users:,} of {data.n_users:,} users, and three {found[3].films:,} of "
+        f"{rated:,} rated films: the receptive field of K = 3.",
     )
 
 
@@ -331,16 +364,17 @@ def _lab(story: Story) -> None:
     st.subheader("Over-smoothing lab: does deeper help?")
     if needs_model(story):
         return
-    kept = story.trained.config.layers
+    say_which_network(story)
+    kept = computed.network(story).config.layers
     story.say(
-        "If everyone keeps averaging with everyone, all profiles end up the same. The lab takes "
-        "the model's start, passes messages up to eight times, and measures after every step how "
-        "alike the profiles are and how good the recommendations still are.",
+        "If everyone keeps averaging with their neighbours, all profiles grow alike. The lab takes "
+        "layer 0, passes messages up to eight times, and measures after every step how alike the "
+        "profiles are and how good the recommendations still are.",
         r"$\hat{E}^k E^{(0)}$ tends to the leading eigenvector ($\propto \sqrt{d}$), so all "
         "cosines within a side tend to 1. Mean cosine over **all** pairs, and NDCG@20 on the "
         f"validation part of `{story.trained.protocol}`, propagated over its training part.",
     )
-    if not st.toggle("Run the lab (a few seconds, once per model)", key="lab"):
+    if not st.toggle("Run the lab (some seconds, once per model)", key="lab"):
         return
     try:
         results = computed.smoothing(story)
@@ -367,21 +401,38 @@ def _lab(story: Story) -> None:
 
 
 def _lab_in_words(story: Story, results: list[Smoothing]) -> None:
-    kept, deepest = story.trained.config.layers, max(r.layer for r in results)
+    hybrid = story.trained.is_hybrid
+    kept, deepest = computed.network(story).config.layers, max(r.layer for r in results)
     value = {(r.kind, r.layer): r for r in results}
     last, mean = value[LAST, deepest], value[MEAN, deepest]
+    what = "the network of these chapters" if hybrid else "the model in use"
     st.markdown(
         f"After {deepest} layers two users have a mean cosine of **{last.users:.2f}** in the last "
-        f"layer alone, but **{mean.users:.2f}** in the mean of the layers. NDCG@20: "
+        f"layer alone, and **{mean.users:.2f}** in the mean of the layers. NDCG@20: "
         f"**{last.ndcg:.4f}** and **{mean.ndcg:.4f}**, against **{value[MEAN, kept].ndcg:.4f}** "
-        f"for the mean up to layer {kept}, the model in use (dashed line)."
+        f"for the mean up to layer {kept}, {what} (dashed line)."
     )
-    learned = "all ratings, the validation ones included, so its NDCG flatters"
+    start = (
+        "Layer 0 was fitted for the model that serves, not for any number of these layers"
+        if hybrid
+        else f"Layer 0 was trained for {count(kept, 'layer')}"
+    )
     st.caption(
-        f"E⁽⁰⁾ was trained for K = {kept}; a model trained for another depth would learn another "
-        "one, so the curve shows the effect of depth, not the best K. "
-        + (f"This E⁽⁰⁾ was learned on {learned}." if story.trained.refitted else "")
+        f"{start}; a model trained for another depth would learn another one, so the curves show "
+        "the effect of depth, not the best depth."
+        + (" A side that is zero in a layer counts with its layer before." if hybrid else "")
+        + (
+            " It was learned on all ratings, the validation ones included, so the NDCG flatters."
+            if story.trained.refitted
+            else ""
+        )
     )
     with st.expander("The numbers"):
         table = pd.DataFrame([vars(r) for r in results])
-        st.dataframe(table, hide_index=True, alt="Mean cosines and NDCG by layer")
+        st.dataframe(
+            table.rename(
+                columns={"users": "users alike", "films": "films alike", "ndcg": "NDCG@20"}
+            ),
+            hide_index=True,
+            alt="Mean cosines and NDCG by layer",
+        )

@@ -8,14 +8,15 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 import torch
+from scipy.special import expit
 
 from analysis.bpr_step import BprStep, bpr_step
-from charts.basics import GREY, VERMILLION, label
+from charts.basics import GREY, VERMILLION
 from charts.html import Bar, bars
 from model.bpr import NegativeSampler
 from tabs.shared import count
 from tabs.start_here import computed
-from tabs.start_here.story import Story, needs_model, quiz
+from tabs.start_here.story import Story, needs_model, quiz, say_which_network
 
 _STEPS = (0.01, 0.03, 0.1, 0.3, 1.0)
 SAMPLED, POPULAR, OBSCURE, HARDEST = NEGATIVES = (
@@ -41,7 +42,9 @@ def step_of_bpr(story: Story) -> None:
     )
     if needs_model(story):
         return
-    candidates = np.flatnonzero(~computed.served(story)[1].rated)
+    _say_how_it_learned(story)
+    say_which_network(story)
+    candidates = np.flatnonzero(~computed.scored(story).rated)
     if not len(candidates):
         st.info(f"{story.name} rated every film, so there is no negative to learn from.")
         return
@@ -50,14 +53,36 @@ def step_of_bpr(story: Story) -> None:
     steps = {
         name: bpr_step(
             computed.adjacency(story),
-            story.trained,
+            computed.network(story),
             (story.user, story.data.n_users + positive, story.data.n_users + film),
             size,
+            story.data.n_users if story.trained.is_hybrid else 0,
         )
         for name, film in negatives.items()
     }
     _one_step(story, positive, negatives[chosen], steps[chosen], size)
     _guess_then_compare(story, positive, negatives, steps)
+
+
+def _say_how_it_learned(story: Story) -> None:
+    """Whether the model that serves took such steps."""
+    model = story.trained
+    if not model.config.fitted:
+        says = "The model that serves learned like this"
+        if model.is_hybrid:
+            says += ", but only the films' numbers: people have none of their own"
+    elif model.best_epoch:
+        says = (
+            "The model that serves was fitted in a closed form, and then refined like this for "
+            f"{count(model.best_epoch, 'epoch')}; only films have numbers to learn"
+        )
+    else:
+        says = (
+            "The model that serves took no such step: its films were fitted all at once, in a "
+            "closed form. This is how LightGCN learns in its paper, and here where epochs are "
+            "asked for; only films have numbers to learn"
+        )
+    st.markdown(f"{says}.")
 
 
 def _guess_then_compare(
@@ -72,11 +97,11 @@ def _guess_then_compare(
             f"obscure: {_named(story, negatives, OBSCURE)}",
         ],
         int(easy > hard),
-        f"The pull σ(−x) is {_short(hard)} for the popular one and {_short(easy)} for the obscure "
-        "one. A negative teaches as much as it was mistaken for a good film.",
+        f"The pull is {_short(hard)} for the popular one and {_short(easy)} for the obscure one: "
+        "a negative teaches the more, the higher it scores beside the positive.",
     )
     if revealed:
-        _compare(story, negatives, steps)
+        _compare(story, positive, negatives, steps)
 
 
 def _short(value: float) -> str:
@@ -91,7 +116,7 @@ def _named(story: Story, negatives: dict[str, int], kind: str) -> str:
 
 def negatives_of(story: Story, draw: int) -> dict[str, int]:
     """The four negatives on offer, inner film ids; `draw` numbers the random ones."""
-    data, scores = story.data, computed.served(story)[1]
+    data, scores = story.data, computed.scored(story)
     sampler = NegativeSampler(data.ratings, torch.Generator().manual_seed(draw))
     free = np.flatnonzero(~scores.rated)
     rated = free[data.movie_degree[free] > 0]
@@ -106,12 +131,12 @@ def negatives_of(story: Story, draw: int) -> dict[str, int]:
 
 def _choose(story: Story) -> tuple[int, str, float]:
     """The positive film, the kind of negative, and the step size."""
-    viewer, scores, _ = computed.served(story)
-    order = viewer.movies[np.argsort(scores.graph[viewer.movies], kind="stable")]
+    scores, rated = computed.scored(story), story.data.rated_by(story.user)
+    order = rated[np.argsort(scores.graph[rated], kind="stable")]
     positive = st.selectbox(
         "Positive: a film this user rated (lowest score first)",
         order.tolist(),
-        format_func=lambda m: f"{label(story.data, m)} · score {scores.graph[m]:.2f}",
+        format_func=lambda m: f"{story.data.labels[m]} · score {scores.graph[m]:.2f}",
         key=f"positive_{story.user}",
     )
     kind, again, size = st.columns([4, 1.4, 3], vertical_alignment="bottom")
@@ -131,7 +156,13 @@ def _choose(story: Story) -> tuple[int, str, float]:
         disabled=chosen != SAMPLED,
         on_click=_draw_again,
     )
-    step = size.select_slider("Step size η", _STEPS, 0.1, key="step_size", persist_state="session")
+    step = size.select_slider(
+        "Step size η" if story.formulas else "Step size",
+        _STEPS,
+        0.1,
+        key="step_size",
+        persist_state="session",
+    )
     return positive, chosen, step
 
 
@@ -142,8 +173,8 @@ def _draw_again() -> None:
 def _one_step(story: Story, positive: int, negative: int, step: BprStep, size: float) -> None:
     data = story.data
     films = (
-        (f"{label(data, positive)} (+)", step.positive),
-        (f"{label(data, negative)} (−)", step.negative),
+        (f"{data.labels[positive]} (+)", step.positive),
+        (f"{data.labels[negative]} (−)", step.negative),
     )
     scores = [*step.positive, *step.negative, 0.0]
     drawn = "".join(
@@ -169,15 +200,17 @@ def _step_in_numbers(story: Story, step: BprStep, size: float) -> None:
     rows = {
         "positive score": [f"{value:.4f}" for value in step.positive],
         "negative score": [f"{value:.4f}" for value in step.negative],
-        "difference x": [f"{value:.4f}" for value in margins],
-        "loss −ln σ(x)": [_short(value) for value in step.loss],
+        "difference": [f"{value:.4f}" for value in margins],
+        "loss −ln σ(difference)" if story.formulas else "loss": [
+            _short(value) for value in step.loss
+        ],
     }
     st.table(
         pd.DataFrame(rows, index=["before", "after"]).T,
         alt="Scores, difference and loss before and after the step",
     )
     story.say(
-        f"The model scored the two {abs(margins[0]):.2f} apart"
+        f"The network scored the two {abs(margins[0]):.2f} apart"
         f"{', the wrong way round' if margins[0] < 0 else ''}. The pull on this pair is "
         f"**{_short(step.pull)}** (0 = nothing left to learn, 1 = completely wrong).",
         rf"$\sigma(-x) = \frac{{1}}{{1 + e^{{{margins[0]:.3f}}}}} = {_short(step.pull)}$; "
@@ -185,37 +218,42 @@ def _step_in_numbers(story: Story, step: BprStep, size: float) -> None:
         r"$\partial L/\partial f_j = +\sigma(-x) f_u$, "
         r"$\partial L/\partial f_u = -\sigma(-x)(f_i - f_j)$. Neighbours move too: a push on "
         rf"the positive film moves the negative {step.coupling[1, 2] / step.coupling[1, 1]:.1%} "
-        rf"as far ($P^2_{{ij}} / P^2_{{ii}}$), $\eta = {size:g}$.",
+        rf"as far, $\eta = {size:g}$."
+        + (" Only the films' rows of $E^{(0)}$ move." if story.trained.is_hybrid else ""),
     )
+    config = story.trained.config
     st.caption(
-        "One plain step, on this pair alone. Training takes thousands of pairs at a time with the "
-        "Adam optimiser, adds a small penalty on large embeddings"
-        + (
-            ", and hides the pair's edge while it is predicted."
-            if story.trained.config.hide_batch
-            else "."
-        )
+        "One plain step, on this pair alone. A training of such steps takes "
+        f"{config.batch_size:,} ratings at a time with the Adam optimiser"
+        + (", adds a small penalty on large embeddings" * (config.l2 > 0))
+        + (", and hides the pair's edge while it is predicted" * config.hide_batch)
+        + "."
     )
 
 
-def _compare(story: Story, negatives: dict[str, int], steps: dict[str, BprStep]) -> None:
+def _compare(
+    story: Story, positive: int, negatives: dict[str, int], steps: dict[str, BprStep]
+) -> None:
     st.markdown("**The same positive against four negatives**")
     films = negatives.values()
     table = pd.DataFrame(
         {
             "score before": [f"{steps[name].negative[0]:.4f}" for name in negatives],
-            "pull σ(−x)": [_short(steps[name].pull) for name in negatives],
+            "pull": [_short(steps[name].pull) for name in negatives],
             "loss before": [_short(steps[name].loss[0]) for name in negatives],
             "loss after": [_short(steps[name].loss[1]) for name in negatives],
-            "film": [label(story.data, film) for film in films],
+            "film": [story.data.labels[film] for film in films],
             "ratings": [f"{story.data.movie_degree[film]:,}" for film in films],
         },
         index=pd.Index(negatives, name="negative"),
     )
     st.table(table, alt="Four negatives with score, pull and loss before and after one step")
+    scores = computed.scored(story)
+    margins = scores.graph[positive] - scores.graph[~scores.rated].astype(float)
+    pulls, drawn = expit(-margins), story.trained.config.negatives
     st.caption(
-        "Most films are obscure, so most random negatives are easy and teach almost nothing. That "
-        "is why several are drawn for each positive."
-        if story.trained.config.negatives > 1
-        else "Most films are obscure, so most random negatives are easy and teach almost nothing."
+        f"Of all {count(len(pulls), 'film')} that could be drawn at random, half have a pull below "
+        f"{_short(float(np.median(pulls)))}, and one in a hundred has "
+        f"{_short(float(np.quantile(pulls, 0.99)))} or more."
+        + (f" Training draws {drawn} for each positive." if drawn > 1 else "")
     )

@@ -5,15 +5,31 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
-from charts.basics import BLUE, VERMILLION, label
+from analysis.what_if import own_level
+from charts.basics import BLUE, VERMILLION
 from charts.html import Bar, Strip, bars, strips
-from model.explanation import Explanation, explain
+from model.explanation import REST, Explanation, explain
+from model.hybrid_graph import SEEN, TASTE
+from model.profiles import CLEARLY_BELOW, strength
+from model.viewers import Viewer
 from prediction import DEFAULT_TAG_WEIGHT, Recommendation, Scores
 from tabs.start_here import computed
-from tabs.start_here.story import Story, needs_model
+from tabs.start_here.story import Story, in_sum, needs_model
 
 _TERMS = 6
+_SHOWN = 64  # numbers of a vector that are drawn
+_KINDS = {  # of nodes, in words
+    SEEN: "people who rated both",
+    TASTE: "whether these people liked both",
+    "genre": "genres",
+    "tag": "tags",
+    "year": "years",
+    "genre_decade": "genres within a decade",
+    "series": "titles that begin alike",
+    REST: "not told apart",
+}
 
 
 def recommendation(story: Story) -> None:
@@ -24,7 +40,8 @@ def recommendation(story: Story) -> None:
         "number by number and add up. A little comes from shared tags and genres. The films with "
         "the highest sum are the recommendations.",
         r"$s_{ui} = (1 - w)\,\frac{f_u \cdot f_i}{\max_j f_u \cdot f_j} + w\,"
-        r"\frac{\cos(t_u, t_i)}{\max_j \cos(t_u, t_j)}$, the maxima over unrated films $j$, "
+        r"\frac{\cos(t_u, t_i)}{\max_j \cos(t_u, t_j)}$, the maxima over the films $j$ that can be "
+        "listed, "
         f"$w = {DEFAULT_TAG_WEIGHT}$ chosen on validation.",
     )
     if needs_model(story):
@@ -36,13 +53,17 @@ def recommendation(story: Story) -> None:
     rank = st.selectbox(
         "Follow one of the ten best films",
         range(len(best)),
-        format_func=lambda n: f"{n + 1}. {label(story.data, best[n].movie)}",
+        format_func=lambda n: f"{n + 1}. {story.data.labels[best[n].movie]}",
         key=f"followed_{story.user}",
     )
     item = best[rank]
     _dot_product(story, item)
     _blend(item, scores)
-    _because(story, item, explain(story.data, story.trained, viewer, item.movie))
+    reasons = explain(story.data, story.trained, viewer, item.movie)
+    _reasons_for(story, item, reasons)
+    if story.trained.is_hybrid:
+        _weights(story, viewer, reasons)
+        _paths(story, item)
     opened = st.button(
         "Open the Recommendations tab: Why? on every card",
         icon=":material/arrow_forward:",
@@ -61,45 +82,47 @@ def _dot_product(story: Story, item: Recommendation) -> None:
     user, film = model.user_factors[story.user], model.movie_factors[item.movie]
     terms = user.astype(float) * film
     largest = np.argsort(-np.abs(terms), kind="stable")[:3]
-    lines = [rf"{_signed(user[n])} \cdot {_signed(film[n])} \quad [{n}]" for n in largest]
+    lines = [rf"{in_sum(user[n], 3)} \cdot {in_sum(film[n], 3)} \quad [{n}]" for n in largest]
     rest = float(np.delete(terms, largest).sum())
     st.markdown("**1 · The graph score** is a dot product, here with its three largest terms:")
     more = len(terms) - len(largest)
     if more:
-        lines.append(rf"{_signed(rest)} \quad\text{{({more} more)}}")
+        lines.append(rf"{in_sum(rest, 3)} \quad\text{{({more:,} more)}}")
+    left = r"f_u \cdot f_i =" if story.formulas else ""
     st.latex(
-        r"\begin{aligned} f_u \cdot f_i = \; & "
+        rf"\begin{{aligned}} {left} \; & "
         + r" \\ & + ".join(lines)
         + rf" \\ = \; & \mathbf{{{item.graph_score:.4f}}} \end{{aligned}}"
     )
     st.html(
         strips(
             [
-                Strip("user f_u", user, apart=True),
-                Strip("film f_i", film, apart=True),
-                Strip("product", terms, total=True, apart=True),
+                Strip(story.name, user[:_SHOWN], apart=True),
+                Strip(story.data.labels[item.movie], film[:_SHOWN], apart=True),
+                Strip("product", terms[:_SHOWN], total=True, apart=True),
             ],
             "The user's and the film's embedding and their product, dimension by dimension",
         )
     )
+    hidden = (
+        f" Drawn are the first {_SHOWN} of {len(terms):,} numbers, which make "
+        f"{terms[:_SHOWN].sum():.4f} of the score."
+        if len(terms) > _SHOWN
+        else ""
+    )
     st.caption(
-        "Each row on its own scale. Where user and film have the same colour the product is "
-        "orange and the score grows."
+        "Each row on its own scale. Where person and film have the same colour the product is "
+        f"orange and the score grows.{hidden}"
     )
 
 
-def _signed(value: float) -> str:
-    return f"({value:.3f})" if value < 0 else f"{value:.3f}"
-
-
 def _blend(item: Recommendation, scores: Scores) -> None:
-    free = ~scores.rated
-    graph_max = max(float(scores.graph[free].max()), 0.0)
-    tags_max = max(float(scores.tags[free].max()), 0.0)
+    graph_max = _unit(scores.graph[scores.candidates])
+    tags_max = _unit(scores.tags[scores.candidates])
     st.markdown(
         f"**2 · The tag part.** The cosine between the film's tags and genres and those of the "
         f"films rated above 2.5 stars is **{item.tag_similarity:.4f}**.\n\n"
-        "**3 · The blend.** Each is divided by the best unrated film's, so both run up to 1:"
+        "**3 · The blend.** Each is divided by the best of the films that can be listed:"
     )
     rows = [
         ("graph", item.graph_score, graph_max, 1 - DEFAULT_TAG_WEIGHT, item.graph_part),
@@ -115,21 +138,28 @@ def _blend(item: Recommendation, scores: Scores) -> None:
     )
 
 
-def _because(story: Story, item: Recommendation, reasons: Explanation) -> None:
+def _unit(scores: NDArray[np.float32]) -> float:
+    """What `prediction.blend` divides by: the best score, or the largest if none is above 0."""
+    best = float(scores.max())
+    return best if best > 0 else float(np.abs(scores).max())
+
+
+def _reasons_for(story: Story, item: Recommendation, reasons: Explanation) -> None:
     order = np.argsort(-reasons.contributions, kind="stable")
     speaking = [i for i in order[:3] if reasons.contributions[i] > 0]
     films = ", ".join(f"*{story.film(reasons.rated[i])}*" for i in speaking)
     st.markdown(
-        "**4 · Because you rated …** The embedding is a sum over rated films, so the score splits "
-        f"into one term per film. *{story.film(item.movie)}* is here because of "
+        f"**4 · Because {story.name} rated …** The person's list is a sum over rated films, so the "
+        f"score splits into one term per film. Most for *{story.film(item.movie)}* speaks "
         f"{films or 'no single film'}."
     )
     shown = order[:_TERMS]
-    terms = [(label(story.data, reasons.rated[i]), reasons.contributions[i]) for i in shown]
+    terms = [(story.data.labels[reasons.rated[i]], reasons.contributions[i]) for i in shown]
     if len(order) > len(shown):
         rest = reasons.contributions[order[_TERMS:]].sum()
         terms.append((f"{len(order) - len(shown):,} more", rest))
-    terms.append(("learned about this user", reasons.self_term))
+    if not story.trained.is_hybrid:
+        terms.append(("learned about this user", reasons.self_term))
     st.html(
         bars(
             [
@@ -139,4 +169,67 @@ def _because(story: Story, item: Recommendation, reasons: Explanation) -> None:
             "Contribution of each rated film to the graph score",
         )
     )
-    st.caption(f"The bars add up to the graph score {reasons.graph_score:.4f}, exactly.")
+    st.caption(
+        f"The bars add up to the graph score {reasons.graph_score:.4f}, exact to rounding"
+        + ("; nothing is left over." if story.trained.is_hybrid else ".")
+    )
+
+
+def _weights(story: Story, viewer: Viewer, reasons: Explanation) -> None:
+    """How the stars of the hybrid become weights: the rated films of the largest terms."""
+    level = own_level(story.trained, viewer)
+    delta = strength(story.trained.config, viewer.profile)
+    story.say(
+        f"**5 · Stars count.** {story.name}'s own level is **{level:.2f} ★**. A film at this "
+        f"level weighs 1, and {delta:.2g} more or less for each star above or below; one "
+        f"{CLEARLY_BELOW:g} stars or more below it counts for nothing. A term is this weight "
+        "times how alike the two films are to the model:",
+        r"**5 · Stars count.** $x_{uj} = \max(0, 1 + \delta\,(\text{stars} - \mu_u))$, 0 where "
+        rf"$\text{{stars}} \leq \mu_u - {CLEARLY_BELOW:g}$, with $\mu_u = {level:.3f}$ and "
+        rf"$\delta = {delta:.3g}$ (profile “{viewer.profile}”); the terms are "
+        r"$x_{uj}\,(m_j \cdot v_i)$:",
+    )
+    if viewer.only_averse:
+        st.markdown(
+            "Here no film speaks for anything, so each speaks against what is like it instead, "
+            "with the weight stars less level."
+        )
+    order = np.argsort(-np.abs(reasons.contributions), kind="stable")[:_TERMS]
+    alike = viewer.messages[order] @ story.trained.movie_factors[reasons.movie]
+    table = pd.DataFrame(
+        {
+            "film": [story.data.labels[reasons.rated[i]] for i in order],
+            "stars": [f"{viewer.stars[i]:g}" for i in order],
+            "weight": [f"{reasons.weights[i]:.3f}" for i in order],
+            "× alike": [f"{value:.4f}" for value in alike],
+            "= term": [f"{reasons.contributions[i]:.4f}" for i in order],
+        }
+    )
+    st.table(table, hide_index=True, alt="Stars, weight and term of the films that matter most")
+    nothing = int((viewer.weights == 0).sum())
+    if nothing:
+        st.caption(f"{nothing:,} of the {len(viewer.weights):,} rated films count for nothing.")
+
+
+def _paths(story: Story, item: Recommendation) -> None:
+    """The score of the hybrid by what the paths from the rated films first go through."""
+    shares = computed.shares_through(story, item.movie)
+    kinds = {kind: value for kind, value in shares.items() if kind != REST}
+    if not kinds:
+        return
+    if abs(shares[REST]) >= 5e-5:
+        kinds[REST] = shares[REST]
+    st.markdown("**6 · Along which paths?** The same score by what a rated film's paths begin at:")
+    st.html(
+        bars(
+            [
+                Bar(_KINDS[kind], value, f"{value:.4f}", BLUE if value >= 0 else VERMILLION)
+                for kind, value in sorted(kinds.items(), key=lambda pair: -pair[1])
+            ],
+            "The graph score by the kind of node that the paths begin at",
+        )
+    )
+    st.caption(
+        "A bar to the left speaks against the film: along such paths the rated films lead away "
+        f"from it. The bars add up to {item.graph_score:.4f}."
+    )

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from charts.basics import label
 from data_preparation import MovieData
 from model.trained import TrainedModel
-from tabs.shared import escape, no_model_yet
+from tabs.shared import count, escape, no_model_yet
 
 _SHOW = "Just show me"
 
@@ -36,7 +35,7 @@ class Story:
 
     def film(self, movie: int) -> str:
         """The film's title, safe inside Markdown."""
-        return escape(label(self.data, movie))
+        return escape(self.data.labels[movie])
 
     def say(self, plain: str, formulas: str) -> None:
         """The same fact for a beginner or for a practitioner."""
@@ -45,6 +44,48 @@ class Story:
     def key(self) -> str:
         """Of the caches that hold what the model computed."""
         return self.model.key if self.model else self.data.fingerprint
+
+
+def say_which_network(story: Story) -> None:
+    """Which network a chapter takes apart, and what the model that serves does differently."""
+    model = story.trained
+    if not model.is_hybrid:
+        st.caption(
+            "Taken apart here is the model that serves: LightGCN as its paper has it, with "
+            f"{count(model.config.layers, 'layer')}."
+        )
+        return
+    st.caption(
+        "Taken apart here is LightGCN as its paper has it, on the ratings alone, made of the "
+        f"films of the model that serves: the strongest {min(64, model.dim)} numbers of each are "
+        "its layer 0. **People start at zero and get everything from their films**, as in the "
+        f"model that serves, which differs: {served_differs(story)}."
+    )
+
+
+def served_differs(story: Story) -> str:
+    """What the hybrid that serves does that the network of the lessons does not."""
+    config, data = story.trained.config, story.data
+    kinds = {
+        "genres": config.genre > 0 and bool(data.genre_names),
+        "tags": config.tag > 0 and bool(data.tag_names),
+        "years": config.year > 0 and bool(data.movies["year"].notna().any()),
+    }
+    named = [kind for kind, there in kinds.items() if there]
+    graph = config.fitted or config.layers > 1
+    says = []
+    if graph and named:
+        says.append(
+            f"{', '.join(named[:-1])}{' and ' * (len(named) > 1)}{named[-1]} are nodes, too"
+        )
+    if config.fitted:
+        refined = ", which BPR then refined" if story.trained.best_epoch else ""
+        says.append(f"all layers are gone through at once, in a closed form{refined}")
+    if config.like > 0:
+        says.append("a film counts more the more stars the person gave it")
+    if config.fitted:
+        says.append("what a film would say for itself is taken out")
+    return "; ".join(says) or "its people receive once, from their films"
 
 
 def needs_model(story: Story) -> bool:
@@ -90,6 +131,12 @@ def revealed(topic: str, key: str) -> bool:
 
 def _known(topic: str) -> str:
     return f"known_{topic}"
+
+
+def in_sum(value: float, decimals: int) -> str:
+    """A number as it stands in a sum: a negative one in brackets."""
+    text = f"{value:.{decimals}f}"
+    return f"({text})" if value < 0 else text
 
 
 def go_to(chapter: str) -> None:

@@ -7,27 +7,41 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from analysis.what_if import WhatIf
+from analysis.what_if import WhatIf, own_level
 from charts.basics import label
 from charts.html import Strip, strips
+from model.viewers import Viewer
 from prediction import Recommendation, Scores, recommend
+from tabs.shared import count
 from tabs.start_here import computed
 from tabs.start_here.story import Story, needs_model, quiz_once
 
 _OPTIONS = 400  # films on offer to add: the most rated ones
+_SHOWN = 64  # numbers of a vector that are drawn
+REMOVE, CHANGE, ADD = "remove", "other stars", "add"
 
 
 def what_if(story: Story) -> None:
     """Chapter: one rating more or less, and what moves."""
     st.subheader("What if one rating were different?")
-    story.say(
-        "Take one rating away, or add one, and watch the messages travel again through the real "
-        "graph. What was learned (layer 0) stays; only the edge changes.",
-        r"$A$ changes in one entry and its transpose, $d_u$ and $d_i$ by one, so every weight of "
-        r"$u$ and of $i$ changes; $E^{(0)}$ is held fixed and propagated anew over all nodes.",
-    )
     if needs_model(story):
         return
+    if story.trained.is_hybrid:
+        story.say(
+            "Take one rating away, add one, or give other stars. The person's own level, and with "
+            "it the weight of every film that they rated, is worked out again. **Held fixed:** the "
+            "films' own numbers, as if the model had not heard of the change yet.",
+            r"$\mu_u$ and every $x_{uj}$ are computed anew, so $f_u = \sum_j x_{uj} m_j$ is exact; "
+            r"**held fixed** are $m_j$ and $v_i$, which were fitted with the rating as it was.",
+        )
+    else:
+        story.say(
+            "Take one rating away, or add one, and watch the messages travel again through the "
+            "real graph. **Held fixed:** what was learned (layer 0); only the line changes.",
+            r"$A$ changes in one entry and its transpose, $d_u$ and $d_i$ by one, so every weight "
+            r"of $u$ and of $i$ changes; **held fixed** is $E^{(0)}$, which is propagated anew "
+            "over all nodes.",
+        )
     choice = _choose_change(story)
     if choice is None:
         return
@@ -41,30 +55,40 @@ def what_if(story: Story) -> None:
 def _choose_change(story: Story) -> tuple[int, float | None] | None:
     """The film, and the stars to add or None to remove."""
     data = story.data
-    way, which, stars = st.columns([2, 4, 2], vertical_alignment="bottom")
-    remove = (
-        way.segmented_control(
-            "Change",
-            ["remove", "add"],
-            default="remove",
-            required=True,
-            key="change",
-            persist_state="session",
-        )
-        == "remove"
+    way, which, stars = st.columns([2.4, 4, 2], vertical_alignment="bottom")
+    # Stars play no part in the graph of the paper's model.
+    ways = [REMOVE, CHANGE, ADD] if story.trained.is_hybrid else [REMOVE, ADD]
+    if st.session_state.get("change") not in ways:  # left from another model
+        st.session_state.pop("change", None)
+    chosen = way.segmented_control(
+        "What to do",
+        ways,
+        default=REMOVE,
+        required=True,
+        key="change",
+        persist_state="session",
     )
-    films = _removable(story) if remove else _addable(story)
+    films = _addable(story) if chosen == ADD else _removable(story)
     if not films:
         st.info("There is no film to choose from.")
         return None
     movie = which.selectbox(
-        "Film to remove (strongest reason of the list first)" if remove else "Film to add",
+        "Film to add" if chosen == ADD else "Film (strongest reason of the list first)",
         films,
-        format_func=lambda m: f"{label(data, m)} · {data.movie_degree[m]:,} ratings",
-        key=f"change_{'remove' if remove else 'add'}_{story.user}",
+        format_func=lambda m: f"{data.labels[m]} · {_about(story, m)}",
+        key=f"change_{chosen.split()[0]}_{story.user}",
     )
-    given = stars.slider("Stars", 0.5, 5.0, 5.0, 0.5, key="change_stars", disabled=remove)
-    return movie, None if remove else given
+    given = stars.slider(
+        "Stars", 0.5, 5.0, 0.5 if chosen == CHANGE else 5.0, 0.5,
+        key=f"stars_{chosen.split()[0]}", disabled=chosen == REMOVE,
+    )  # fmt: skip
+    return movie, None if chosen == REMOVE else given
+
+
+def _about(story: Story, movie: int) -> str:
+    """The person's stars, or how many rated it."""
+    given = float(story.data.ratings[story.user, movie])
+    return f"{given:g} ★" if given else count(int(story.data.movie_degree[movie]), "rating")
 
 
 def _removable(story: Story) -> list[int]:
@@ -82,18 +106,11 @@ def _addable(story: Story) -> list[int]:
 
 
 def _weights_moved(story: Story, movie: int, result: WhatIf) -> None:
-    before, after = story.data, result.data
-    du, di = before.user_degree[story.user], before.movie_degree[movie]
-    new_du, new_di = after.user_degree[story.user], after.movie_degree[movie]
-    st.markdown(
-        f"**Degrees:** d_u {du:,} → {new_du:,}; *{story.film(movie)}* {di:,} → {new_di:,}. "
-        + (
-            f"All other weights of {story.name} {'grow' if new_du < du else 'shrink'} "
-            f"by the factor √({du}/{new_du}) = **{(du / new_du) ** 0.5:.4f}**."
-            if new_du
-            else f"{story.name} has no rating left, so no message arrives."
-        )
-    )
+    before = computed.served(story)[0]
+    if story.trained.is_hybrid:
+        st.markdown(_levels_in_words(story, before, result.viewer))
+    else:
+        st.markdown(_degrees_in_words(story, movie, len(result.viewer.movies)))
     opened = st.expander(
         "Every weight of this user, before and after", key="weights_moved", on_change="rerun"
     )
@@ -102,14 +119,45 @@ def _weights_moved(story: Story, movie: int, result: WhatIf) -> None:
             _weights_table(story, result)
 
 
+def _levels_in_words(story: Story, before: Viewer, after: Viewer) -> str:
+    """What happens to the person's level and to the weights that it makes."""
+    if not len(after.movies):
+        return f"{story.name} has no rating left, so no film speaks for any other."
+    old, new = own_level(story.trained, before), own_level(story.trained, after)
+    kept = np.isin(before.movies, after.movies)
+    moved = after.weights[np.isin(after.movies, before.movies)] - before.weights[kept]
+    says = (
+        f"The own level of {story.name} goes from **{old:.3f} ★** to **{new:.3f} ★**; the weights "
+        f"of the films rated before and after move by up to {np.abs(moved).max(initial=0.0):.4f}."
+    )
+    if after.only_averse:
+        says += " No film speaks in favour now, so each speaks against what is like it instead."
+    return says
+
+
+def _degrees_in_words(story: Story, movie: int, n_now: int) -> str:
+    """What happens to the numbers of ratings and to the weights that they make."""
+    n_before, of_film = int(story.data.user_degree[story.user]), story.data.movie_degree[movie]
+    says = (
+        f"Ratings by {story.name}: {n_before:,} → {n_now:,}; of *{story.film(movie)}*: "
+        f"{of_film:,} → {of_film + n_now - n_before:,}. "
+    )
+    if not n_now:
+        return f"{says}{story.name} has no rating left, so no message arrives."
+    return (
+        f"{says}All other weights of {story.name} {'grow' if n_now < n_before else 'shrink'} by "
+        f"the factor √({n_before}/{n_now}) = **{(n_before / n_now) ** 0.5:.4f}**."
+    )
+
+
 def _weights_table(story: Story, result: WhatIf) -> None:
-    before, after = story.data, result.data
-    union = np.union1d(before.rated_by(story.user), after.rated_by(story.user))
-    old = dict(zip(before.rated_by(story.user), before.edge_weights(story.user), strict=True))
-    new = dict(zip(after.rated_by(story.user), after.edge_weights(story.user), strict=True))
+    before, after = computed.served(story)[0], result.viewer
+    union = np.union1d(before.movies, after.movies)
+    old = dict(zip(before.movies, before.weights, strict=True))
+    new = dict(zip(after.movies, after.weights, strict=True))
     table = pd.DataFrame(
         {
-            "film": [label(before, film) for film in union],
+            "film": [story.data.labels[film] for film in union],
             "weight before": [old.get(film, 0.0) for film in union],
             "weight after": [new.get(film, 0.0) for film in union],
         }
@@ -119,28 +167,29 @@ def _weights_table(story: Story, result: WhatIf) -> None:
         table.sort_values("change", key=abs, ascending=False),
         hide_index=True,
         column_config=dict.fromkeys(list(table)[1:], st.column_config.NumberColumn(format="%.4f")),
-        alt="The user's edge weights before and after the change",
+        alt="The weights of the user's films before and after the change",
     )
 
 
 def _embedding_moved(story: Story, result: WhatIf) -> None:
-    before, after = story.trained.user_factors[story.user], result.viewer.factor
+    before, after = computed.served(story)[0].factor, result.viewer.factor
     size = float(np.linalg.norm(before) * np.linalg.norm(after)) or 1.0
     turned = float(before.astype(float) @ after) / size
     st.html(
         strips(
             [
-                Strip("before", before),
-                Strip("after", after),
-                Strip("difference", after - before, total=True),
+                Strip("before", before[:_SHOWN]),
+                Strip("after", after[:_SHOWN]),
+                Strip("difference", (after - before)[:_SHOWN], total=True),
             ],
             "The user's final embedding before and after, and the difference",
         )
     )
     st.caption(
         f"The final embedding of {story.name}: cosine before and after {turned:.5f}, length "
-        f"{np.linalg.norm(before):.3f} → {np.linalg.norm(after):.3f}. The fewer ratings a person "
-        "has, the more one of them moves: try another user."
+        f"{np.linalg.norm(before):.3f} → {np.linalg.norm(after):.3f}"
+        + (f", over all {len(before):,} numbers" if len(before) > _SHOWN else "")
+        + ". Try it with someone of few ratings, and with someone of many."
     )
 
 
@@ -170,7 +219,7 @@ def _new_list(story: Story, result: WhatIf, new: list[Recommendation]) -> None:
     table = pd.DataFrame(
         {
             "now": range(1, len(new) + 1),
-            "was": [str(was[r.movie] or "rated") for r in new],
+            "was": [str(was[r.movie] or "–") for r in new],
             "film": [label(data, r.movie) for r in new],
             "graph score before": [f"{scores.graph[r.movie]:.4f}" for r in new],
             "graph score now": [f"{r.graph_score:.4f}" for r in new],
@@ -183,14 +232,14 @@ def _new_list(story: Story, result: WhatIf, new: list[Recommendation]) -> None:
         alt="The ten best films after the change, with their rank before",
     )
     st.caption(
-        "*was* is the rank before; a film that was rated was no candidate. When a rating is taken "
-        "away, its film becomes one, and often comes straight back: the rest still speaks for it."
+        "*was* is the rank before. The film of the change does not compete: left out, it would "
+        "come back because of its own absence."
     )
 
 
 def _ranks(scores: Scores) -> NDArray[np.int64]:
-    """Rank of each film from 1; 0 for the rated ones."""
-    free = np.flatnonzero(~scores.rated)
+    """Rank of each film from 1; 0 for those that cannot be listed."""
+    free = np.flatnonzero(scores.candidates)
     ranks = np.zeros(len(scores.rated), np.int64)
     ranks[free[np.argsort(-scores.final[free], kind="stable")]] = np.arange(1, len(free) + 1)
     return ranks

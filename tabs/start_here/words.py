@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from analysis.neighbourhood import subgraph
-from charts.basics import GREY, VERMILLION, label
+from charts.basics import GREY, VERMILLION
 from charts.html import Bar, Strip, bars, strips
 from charts.linked_views import drawing
 from model.explanation import explain
@@ -30,7 +30,7 @@ _GLOSSARY = {
     ),
     "Cold start": (
         "nobody rated the film, or the person rated nothing: the graph has no edge to use.",
-        "degree 0; the tag part still scores the film.",
+        "degree 0, graph score 0; the tag part still scores the film.",
     ),
     "Cosine": (
         "how much two lists of numbers point the same way: 1 the same, 0 unrelated.",
@@ -44,16 +44,27 @@ _GLOSSARY = {
     "Edge": ("one rating, seen as a line.", "a non-zero entry of $R$."),
     "Embedding": (
         "a list of numbers that stands for a taste or for a film.",
-        r"a row of $E \in \mathbb{R}^{(n + m) \times d}$.",
+        r"a row of $E \in \mathbb{R}^{(n + m) \times d}$; in the hybrid model people have "
+        "none that is learned.",
     ),
     "Fold-in": (
         "recommending for someone new without training again.",
+        "in the hybrid model the formula of everyone, $f_u = \\sum_j x_{uj} m_j$; in the paper's "
         "their films' messages, mapped by ridge regression.",
+    ),
+    "Hybrid graph": (
+        "the graph with genres, tags and years as further nodes, and people once for what they saw "
+        "and once for what they liked.",
+        r"$G = Y^\top Y$, the rows of $Y$ being all nodes but the films.",
     ),
     "Hop": ("one step along an edge.", r"$\hat{E}^k$ reaches $k$ hops."),
     "Layer": (
         "how often messages were passed.",
         r"$E^{(k)} = \hat{E}^k E^{(0)}$; the final $F$ is their mean.",
+    ),
+    "Level": (
+        "someone's usual stars: their mean, drawn towards everybody's where they rated little.",
+        r"$\mu_u = (\sum \text{stars} + 20\,\mu)/(n_u + 20)$",
     ),
     "Message": (
         "a neighbour's embedding, turned down or up by the weight of the edge.",
@@ -64,7 +75,7 @@ _GLOSSARY = {
         r"$\sum \mathrm{hit}_r / \log_2(r + 1)$ over the best possible.",
     ),
     "Over-smoothing": (
-        "after too many steps everybody has the same profile.",
+        "after too many steps all profiles grow alike.",
         r"$\hat{E}^k E^{(0)}$ tends to the leading eigenvector.",
     ),
 }
@@ -74,9 +85,9 @@ def tour(story: Story) -> None:
     """Chapter: the whole model in five short stops, for someone in a hurry."""
     stops = (
         ("Ratings are lines in a graph", "Rows to graph", _first_stop),
-        ("Rare films speak louder", "Neighbourhood", _second_stop),
+        ("Lines have weights", "Neighbourhood", _second_stop),
         ("Neighbours send messages", "Messages", _third_stop),
-        ("Training compares pairs", "Learning", _fourth_stop),
+        ("Rated films should score high", "Learning", _fourth_stop),
         ("The best matches are recommended", "Recommendation", _fifth_stop),
     )
     for number, (title, chapter, tell) in enumerate(stops, 1):
@@ -121,7 +132,7 @@ def _second_stop(story: Story) -> _Stop:
     picture = bars(
         [
             Bar(
-                label(data, movies[n]),
+                data.labels[movies[n]],
                 weights[n],
                 f"{weights[n]:.4f}",
                 VERMILLION,
@@ -131,7 +142,11 @@ def _second_stop(story: Story) -> _Stop:
         ],
         f"The heaviest and the lightest lines of {story.name}",
     )
-    return "A line weighs 1/√(d_u · d_i), d counting ratings. Few viewers, a heavy line.", picture
+    text = (
+        "A line weighs 1 over the root of the person's number of ratings times the film's. Few "
+        "viewers, a heavy line; whether its message is loud, the film's own numbers say."
+    )
+    return text, picture
 
 
 def _third_stop(story: Story) -> _Stop:
@@ -141,19 +156,26 @@ def _third_stop(story: Story) -> _Stop:
     )
     if story.model is None:
         return f"{text} {_WAITS}", ""
-    k = story.trained.config.layers
+    network = computed.network(story)
+    k = network.config.layers
     rows = []
     if k:
         found = arriving(story, ("user", story.user), 0)
         rows = message_strips(found, 0, 3)
-        text += f" This model does it {count(k, 'time')} and takes the mean."
-    final = story.trained.user_factors[story.user]
+        text += f" Here it is done {count(k, 'time')}, and the mean is taken."
+    if story.trained.is_hybrid:
+        text += " (LightGCN as its paper has it; the model that serves does all steps at once.)"
+    final = network.user_factors[story.user]
     rows.append(Strip("final embedding", final, apart=True))
     return text, strips(rows, f"The messages to {story.name} and their sum", stagger=True)
 
 
 def _fourth_stop(story: Story) -> _Stop:
-    text = "A rated film should score above one that was not rated; each mistake moves the numbers."
+    text = "A rated film should score above one that was not rated. " + (
+        "The films' numbers are fitted to that all at once."
+        if story.model and story.trained.config.fitted and not story.trained.best_epoch
+        else "Each mistake moves the numbers."
+    )
     if story.model is None:
         return f"{text} {_WAITS}", ""
     _, scores, _ = computed.served(story)
@@ -177,17 +199,21 @@ def _fifth_stop(story: Story) -> _Stop:
     if not best:
         return "This user rated every film.", ""
     reasons = explain(story.data, story.trained, viewer, best[0].movie)
-    because = reasons.rated[reasons.contributions.argmax()]
+    place = int(reasons.contributions.argmax())
+    term, whole = reasons.contributions[place], reasons.graph_score
     picture = bars(
         [
-            Bar(f"{n}. {label(story.data, item.movie)}", item.score, f"{item.score:.4f}")
+            Bar(f"{n}. {story.data.labels[item.movie]}", item.score, f"{item.score:.4f}")
             for n, item in enumerate(best[:5], 1)
         ],
         f"The five best films for {story.name} and their scores",
     )
-    text = (
-        f"*{story.film(best[0].movie)}* is first, most of all because of "
-        f"*{story.film(because)}*, and that reason is exact arithmetic."
+    text = f"*{story.film(best[0].movie)}* is first. "
+    text += (
+        f"Of the rated films *{story.film(reasons.rated[place])}* speaks most for it: {term:.4f} "
+        f"of its graph score {whole:.4f}, by exact arithmetic."
+        if term > 0
+        else "No rated film speaks for it."
     )
     return text, picture
 

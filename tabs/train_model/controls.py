@@ -67,15 +67,15 @@ _SLIDERS = {"layers": (0, 6), "epochs": (0, 300)}
 _PER_ROW = 4
 
 
-def settings() -> Choice:
+def choose_settings() -> Choice:
     """Draw the controls; what they are set to."""
     if "train_link_read" not in st.session_state:  # only the first visit sees what the link asks
         st.session_state["train_link_read"] = True
         choice, problems = from_query({n: st.query_params.get_all(n) for n in PARAMETERS})
-        apply(choice)
+        apply_choice(choice)
         for problem in problems:
             st.warning(escape(problem), icon=":material/link_off:")
-    preset, protocol, k = _what()
+    preset, protocol, k = _preset_protocol_and_k()
     values = {name: st.session_state[_prepare(name, preset)] for name in SETTINGS}
     _row(_BASIC, preset, values)
     with st.expander("Advanced settings"):
@@ -118,7 +118,7 @@ def _lowest(name: str, values: dict[str, Any]) -> float:
     return _SLIDERS[name][0]
 
 
-def apply(choice: Choice) -> None:
+def apply_choice(choice: Choice) -> None:
     """Set the controls; before they are drawn in this run."""
     state = st.session_state
     state["preset"], state["protocol"] = choice.preset, choice.protocol
@@ -152,7 +152,7 @@ def show_estimate(data: MovieData, choice: Choice, runs: Sequence[Run]) -> bool:
     return True
 
 
-def _what() -> tuple[str, str, int]:
+def _preset_protocol_and_k() -> tuple[str, str, int]:
     """Preset, protocol and K."""
     left, middle, right = st.columns([3, 3, 2])
     preset = left.segmented_control(
@@ -217,7 +217,7 @@ def _shown_as(name: str) -> Callable[[float], str]:
         return lambda value: "all" if value == _ALL_DIRECTIONS else f"{value:,}"
     if name == "search_seconds":
         return lambda value: f"{value:g} s" if value else "none"
-    return _plain_number
+    return _setting_text
 
 
 def _prepare(name: str, preset: str) -> str:
@@ -228,7 +228,7 @@ def _prepare(name: str, preset: str) -> str:
     return key
 
 
-def _plain_number(value: float) -> str:
+def _setting_text(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 

@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.runtime import get_instance
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from charts.training import loss_chart, metric_chart
+from charts.training import loss_chart, metric_chart, search_chart
 from data_preparation import MovieData
 from model.trained import EpochRecord
 from serving.training_job import JobBoard, TrainingJob
@@ -48,6 +48,8 @@ def watch(data: MovieData, board: JobBoard, k: int) -> None:
         if job.data.fingerprint != data.fingerprint:
             st.warning("This run is on other data than are open now; its model will not be used.")
         _progress(job)
+        if job.trials and not job.records:
+            draw(search_chart(job.trials), "What the search looked at, and the best so far")
         if job.records:
             _numbers(job, k)
             curves(job.records, job.to_beat, k)

@@ -9,7 +9,7 @@ from data_preparation import MovieData
 from model.runs import Run, RunHistory, curves_table, run_label, runs_table
 from serving.csv_export import to_csv
 from tabs.shared import draw, escape
-from tabs.train_model.controls import PROTOCOL_NAMES, apply
+from tabs.train_model.controls import PROTOCOL_NAMES, apply_choice
 from tabs.train_model.links import choice_of_run
 from tabs.train_model.progress import metric_names
 
@@ -30,7 +30,7 @@ def show_runs(data: MovieData, history: RunHistory, k: int, reusable: bool = Tru
     st.subheader("All runs")
     by_id = {run.id: run for run in history.runs}
     _compare(data, by_id, k)
-    _table(history.runs, k)
+    _show_table_of_runs(history.runs, k)
     if reusable:
         _use_again(by_id, k)
 
@@ -66,7 +66,7 @@ def _has(run: Run, column: str) -> bool:
     return column in run.history[0].metrics
 
 
-def _table(runs: tuple[Run, ...], k: int) -> None:
+def _show_table_of_runs(runs: tuple[Run, ...], k: int) -> None:
     table = runs_table(runs)
     metrics = [f"test {name}" for name in metric_names(k) if f"test {name}" in table]
     settings = ["dim", "layers", "epochs", "batch_size", "learning_rate", "l2", "negatives", "seed"]
@@ -117,5 +117,5 @@ def _use_again(by_id: dict[str, Run], k: int) -> None:
         st.button(
             "Use these settings",
             icon=":material/tune:",
-            on_click=lambda: apply(choice_of_run(by_id[chosen], k)),
+            on_click=lambda: apply_choice(choice_of_run(by_id[chosen], k)),
         )

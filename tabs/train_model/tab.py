@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from charts.training import search_chart
 from data_preparation import MovieData
 from model.checkpoints import CheckpointError, previous_checkpoint
 from model.evaluation import LIKED
@@ -15,8 +16,8 @@ from model.runs import OURS, PREVIOUS, Run, RunHistory, load_runs
 from model.trained import TrainedModel, kept_epoch
 from serving.training_job import JobBoard, JobRefusedError, TrainingJob
 from settings import TRAINING_COMMAND, checkpoint_path, runs_folder, training_allowed
-from tabs.shared import escape
-from tabs.train_model.controls import PROTOCOL_NAMES, settings, show_estimate
+from tabs.shared import draw, escape
+from tabs.train_model.controls import PROTOCOL_NAMES, choose_settings, show_estimate
 from tabs.train_model.links import DEFAULT_K
 from tabs.train_model.progress import curves, metric_names, session_id, watch
 from tabs.train_model.runs import show_runs
@@ -31,7 +32,7 @@ def render(data: MovieData, model: TrainedModel | None, board: JobBoard) -> None
     if not training_allowed():
         _only_look(data, model, history)
         return
-    choice = settings()
+    choice = choose_settings()
     fits = show_estimate(data, choice, history.runs)
     running = board.running
     if st.button("Train", type="primary", key="train", disabled=running or not fits, width=160):
@@ -111,9 +112,12 @@ def _in_use(data: MovieData, model: TrainedModel, runs: tuple[Run, ...], k: int)
     """The model in use: what it is, its test metrics beside others, its curves."""
     config = model.config
     st.subheader("The model in use")
+    searched = f" after a search over {len(model.trials)} settings" if model.trials else ""
+    how = f"fitted in closed form{searched}" if config.fitted else "learned from a random start"
+    kept = f" Kept {kept_epoch(model)}, chosen on validation. {model.stop_reason}"
     st.success(
         f"Now in use: {MODEL_NAMES[config.model]}, embedding size {model.dim:,}, "
-        f"K = {config.layers}; kept {kept_epoch(model)}. {model.stop_reason}",
+        f"K = {config.layers}, {how}.{kept if config.epochs else ''}",
         icon=":material/check_circle:",
     )
     run = _run_of(model, runs)
@@ -121,7 +125,10 @@ def _in_use(data: MovieData, model: TrainedModel, runs: tuple[Run, ...], k: int)
     table = _test_table(model, run, k)
     st.dataframe(table, width="content", alt=f"Test metrics of the lists of {k}")
     st.caption(_measured_on(data, model, run))
-    curves(model.history, run.to_beat if run else {}, k)
+    if model.trials:
+        draw(search_chart(model.trials), "What the search looked at, and the best so far")
+    if config.epochs:
+        curves(model.history, run.to_beat if run else {}, k)
 
 
 def _run_of(model: TrainedModel, runs: tuple[Run, ...]) -> Run | None:
@@ -140,14 +147,14 @@ def _test_table(model: TrainedModel, run: Run | None, k: int) -> pd.DataFrame:
     """Rows: the metrics at K. Columns: our model, its interval, the others; as text."""
     names = [name for name in _measured_names(k) if name in model.test_metrics]
     ours = f"{OURS}, like" if model.is_hybrid else OURS
-    columns = {ours: [_number(model.test_metrics.get(name)) for name in names]}
+    columns = {ours: [_metric_text(model.test_metrics.get(name)) for name in names]}
     if model.test_intervals:
-        columns[_INTERVAL] = [_interval(model.test_intervals.get(name)) for name in names]
+        columns[_INTERVAL] = [_interval_text(model.test_intervals.get(name)) for name in names]
     if model.watch_metrics:
-        columns[f"{OURS}, watch"] = [_number(model.watch_metrics.get(name)) for name in names]
+        columns[f"{OURS}, watch"] = [_metric_text(model.watch_metrics.get(name)) for name in names]
     for other, values in (run.test if run else {}).items():
         if other != OURS:
-            columns[other] = [_number(values.get(name)) for name in names]
+            columns[other] = [_metric_text(values.get(name)) for name in names]
     return pd.DataFrame(columns, index=names)
 
 
@@ -156,11 +163,11 @@ def _measured_names(k: int) -> list[str]:
     return [*metric_names(k), *(LIKED + name for name in metric_names(k))]
 
 
-def _number(value: float | None) -> str:
+def _metric_text(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"
 
 
-def _interval(ends: tuple[float, float] | None) -> str:
+def _interval_text(ends: tuple[float, float] | None) -> str:
     return "–" if ends is None else f"{ends[0]:.4f} – {ends[1]:.4f}"
 
 
@@ -169,7 +176,7 @@ def _measured_on(data: MovieData, model: TrainedModel, run: Run | None) -> str:
     sentences = [
         f"Test: held-out ratings ({PROTOCOL_NAMES[model.protocol]}) that neither the training nor "
         "the choice of the epoch saw; ranked among all films.",
-        "The curves below: other held-out ratings (validation), which chose the epoch.",
+        "Below: other held-out ratings (validation), which chose settings and epoch.",
         "Interval: bootstrap over users.",
     ]
     if model.is_hybrid:

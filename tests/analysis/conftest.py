@@ -36,5 +36,16 @@ def tagged(load: Callable[..., MovieData]) -> MovieData:
 
 @pytest.fixture(scope="session", params=[0, 1, 3])
 def model_of_any_depth(request: pytest.FixtureRequest, planted_data: MovieData) -> TrainedModel:
-    config = TrainingConfig(dim=6, layers=request.param, epochs=2, batch_size=64)
+    """Of the paper's kind."""
+    config = TrainingConfig(
+        model="paper", dim=6, layers=request.param, epochs=2, batch_size=64, learning_rate=0.05
+    )
     return train(planted_data, PROTOCOLS["random_80_10_10"](planted_data), config)
+
+
+@pytest.fixture(params=["paper", "hybrid"])
+def either_kind(
+    request: pytest.FixtureRequest, model: TrainedModel, hybrid: TrainedModel
+) -> TrainedModel:
+    """A small model of the planted data, of each kind."""
+    return model if request.param == "paper" else hybrid

@@ -7,23 +7,38 @@ import pytest
 import torch
 
 from analysis.bpr_step import bpr_step
+from analysis.layers import lesson_network
 from data_preparation import MovieData, normalised_adjacency
 from model.trained import TrainedModel
 from tests.analysis.graphs import dense_adjacency, rated_cells
 
 
-@pytest.fixture
-def model(model_of_any_depth: TrainedModel) -> TrainedModel:
-    return model_of_any_depth
+@pytest.mark.parametrize(("positive", "negative"), [(0, 1), (5, 20)])
+def test_the_bpr_step_is_what_autograd_does_to_e0(
+    planted_data: MovieData, model_of_any_depth: TrainedModel, positive: int, negative: int
+) -> None:
+    check_step(planted_data, model_of_any_depth, positive, negative, learned_from=0)
 
 
 @pytest.mark.parametrize(("positive", "negative"), [(0, 1), (5, 20)])
-def test_the_bpr_step_is_what_autograd_does_to_e0(
-    planted_data: MovieData, model: TrainedModel, positive: int, negative: int
+def test_where_people_have_nothing_to_learn_only_films_move(
+    planted_data: MovieData, hybrid: TrainedModel, positive: int, negative: int
+) -> None:
+    network = lesson_network(planted_data, hybrid)
+    check_step(planted_data, network, positive, negative, learned_from=planted_data.n_users)
+
+
+def check_step(
+    planted_data: MovieData,
+    model: TrainedModel,
+    positive: int,
+    negative: int,
+    learned_from: int,
 ) -> None:
     n_users, step = planted_data.n_users, 0.7
     rows = (4, n_users + positive, n_users + negative)
-    found = bpr_step(normalised_adjacency(planted_data.ratings), model, rows, step)
+    adjacency = normalised_adjacency(planted_data.ratings)
+    found = bpr_step(adjacency, model, rows, step, learned_from)
     matrix = torch.tensor(dense_adjacency(rated_cells(planted_data)))
     e0 = torch.tensor(model.e0.astype(float), requires_grad=True)
 
@@ -38,7 +53,7 @@ def test_the_bpr_step_is_what_autograd_does_to_e0(
     before = scores_and_loss()
     before[2].backward()
     with torch.no_grad():
-        e0 -= step * e0.grad
+        e0[learned_from:] -= step * e0.grad[learned_from:]
         after = scores_and_loss()
     for n, pair in enumerate((found.positive, found.negative, found.loss)):
         assert pair == pytest.approx((before[n].item(), after[n].item()), rel=1e-4, abs=1e-6)

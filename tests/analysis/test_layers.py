@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from analysis.layers import (
     LAST,
     MEAN,
     all_layers,
+    lesson_network,
     mean_cosine,
     node_of,
     reach,
@@ -17,7 +20,6 @@ from analysis.layers import (
     smoothing,
 )
 from data_preparation import MovieData, normalised_adjacency
-from model.config import TrainingConfig
 from model.splits import PROTOCOLS
 from model.trained import TrainedModel
 from model_training import train
@@ -28,6 +30,74 @@ from tests.dense import dense_layers
 @pytest.fixture
 def model(model_of_any_depth: TrainedModel) -> TrainedModel:
     return model_of_any_depth
+
+
+@pytest.fixture
+def lesson(planted_data: MovieData, hybrid: TrainedModel) -> TrainedModel:
+    """What the lessons take apart of a hybrid."""
+    return lesson_network(planted_data, hybrid)
+
+
+def test_the_network_of_the_papers_model_is_the_model_itself(
+    planted_data: MovieData, model: TrainedModel
+) -> None:
+    assert lesson_network(planted_data, model) is model
+
+
+def test_the_network_of_a_hybrid_has_its_films_and_people_at_zero(
+    planted_data: MovieData, hybrid: TrainedModel, lesson: TrainedModel
+) -> None:
+    people, films = np.split(lesson.e0, [planted_data.n_users])
+    assert not lesson.is_hybrid and lesson.config.layers == 2
+    assert lesson.key != hybrid.key and lesson.protocol == hybrid.protocol
+    assert not people.any() and films.shape[1] == min(64, hybrid.dim)
+    # The same films up to one factor, so alike in the same way.
+    factor = np.linalg.norm(films) / np.linalg.norm(hybrid.e0)
+    np.testing.assert_allclose(films, factor * hybrid.e0, rtol=1e-4, atol=1e-6)
+    scores = lesson.user_factors @ lesson.movie_factors.T
+    margin = scores[rated_cells(planted_data)].mean() - scores.mean()  # every film is rated
+    assert margin == pytest.approx(3.0, rel=1e-3)
+
+
+def test_only_the_strongest_columns_of_a_wide_hybrid_are_taken(
+    planted_data: MovieData, hybrid: TrainedModel
+) -> None:
+    rng = np.random.default_rng(0)
+    strength = rng.permutation(np.linspace(1, 2, 70)).astype(np.float32)
+    e0 = rng.normal(size=(48, 70)).astype(np.float32)
+    e0 *= strength / np.linalg.norm(e0, axis=0)
+    wide = lesson_network(planted_data, dataclasses.replace(hybrid, e0=e0))
+    chosen = np.argsort(-strength)[:64]
+    films = wide.e0[planted_data.n_users :]
+    np.testing.assert_allclose(
+        films / np.linalg.norm(films), e0[:, chosen] / np.linalg.norm(e0[:, chosen]), atol=1e-5
+    )
+
+
+def test_in_the_network_of_a_hybrid_people_and_films_take_turns(
+    planted_data: MovieData, lesson: TrainedModel
+) -> None:
+    layers = all_layers(normalised_adjacency(planted_data.ratings), lesson)
+    for k, layer in enumerate(layers):
+        people, films = np.split(layer, [planted_data.n_users])
+        assert people.any() == (k % 2 == 1) and films.any() == (k % 2 == 0)
+    np.testing.assert_allclose(
+        layers, dense_layers(rated_cells(planted_data), lesson.e0, 2), rtol=1e-3, atol=1e-5
+    )
+
+
+def test_the_lab_of_a_hybrid_keeps_the_last_layer_that_holds_something(
+    planted_data: MovieData, lesson: TrainedModel
+) -> None:
+    results = {(r.kind, r.layer): r for r in smoothing(planted_data, lesson, 3)}
+    train_part = PROTOCOLS[lesson.protocol](planted_data).train.toarray() > 0
+    layers, films = dense_layers(train_part, lesson.e0, 3), train_part.any(axis=0)
+    assert np.isnan(results[LAST, 0].users) and np.isnan(results[MEAN, 0].ndcg)
+    for k, (of_people, of_films) in {1: (1, 0), 2: (1, 2), 3: (3, 2)}.items():
+        found = results[LAST, k]
+        assert found.users == pytest.approx(mean_cosine(layers[of_people][:30]), abs=1e-4)
+        assert found.films == pytest.approx(mean_cosine(layers[of_films][30:][films]), abs=1e-4)
+        assert 0 < found.ndcg <= 1
 
 
 def test_layers_and_their_mean_are_those_of_dense_propagation(
@@ -92,7 +162,7 @@ def test_smoothing_gives_the_models_own_validation_metric_and_dense_cosines(
 
 def test_the_model_key_tells_models_apart(planted_data: MovieData, model: TrainedModel) -> None:
     split = PROTOCOLS["random_80_10_10"](planted_data)
-    config = TrainingConfig(dim=6, layers=model.config.layers, epochs=2, batch_size=64, seed=9)
+    config = dataclasses.replace(model.config, seed=9)
     assert model.key == train(planted_data, split, model.config).key
     other = train(planted_data, split, config)
     assert other.key != model.key

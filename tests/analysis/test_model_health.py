@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import numpy as np
@@ -24,38 +25,64 @@ from analysis.model_health import (
     without_held_out,
 )
 from data_preparation import MovieData
-from model.config import TrainingConfig
-from model.splits import PROTOCOLS, random_80_10_10, temporal_leave_one_out
+from model.config import Kind, TrainingConfig
+from model.splits import PROTOCOLS, temporal_leave_one_out
 from model.trained import TrainedModel
 from model.viewers import user_viewer
-from model_training import train
+from model_training import refit, train
 from prediction import recommend, score_all
+from tests.conftest import TOY_LINKS, TOY_MOVIES, TOY_RATINGS
+
+KINDS: tuple[Kind, ...] = ("paper", "hybrid")
 
 
-@pytest.fixture(scope="module")
-def model(planted_data: MovieData) -> TrainedModel:
-    return train(planted_data, random_80_10_10(planted_data), TrainingConfig(dim=8, epochs=2))
+def settings_of(kind: Kind, dim: int) -> TrainingConfig:
+    epochs = 2 if kind == "paper" else 0
+    return TrainingConfig(model=kind, dim=dim, layers=1, epochs=epochs, learning_rate=0.05)
 
 
-def test_exposure_counts_the_lists_that_the_app_shows(toy_data: MovieData) -> None:
-    trained = train(toy_data, temporal_leave_one_out(toy_data), TrainingConfig(dim=4, epochs=2))
-    hybrid, graph = np.zeros(8, int), np.zeros(8, int)
+@pytest.fixture
+def model(either_kind: TrainedModel) -> TrainedModel:
+    return either_kind
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("twice", [False, True])
+def test_exposure_counts_the_lists_that_the_app_shows(
+    load: Callable[..., MovieData], kind: Kind, twice: bool
+) -> None:
+    # User 21's only film gets half a star, so nothing speaks for anything; Heat is listed twice.
+    ratings = [(*row[:2], 0.5, row[3]) if row[0] == 21 else row for row in TOY_RATINGS]
+    extra = [(300, "Heat (1995)", "Action|Crime")] if twice else []
+    links = [row for row in TOY_LINKS if row[0] != 20] if twice else TOY_LINKS
+    toy_data = load(
+        ratings=[*ratings, *([(7, 300, 3.0, 230)] if twice else [])],
+        movies=[*TOY_MOVIES, *extra],
+        links=links,
+    )
+    trained = train(toy_data, temporal_leave_one_out(toy_data), settings_of(kind, 4))
+    trained = refit(toy_data, trained)  # all films have scores of their own, so no two are equal
+    n = toy_data.n_movies
+    blended, graph = np.zeros(n, int), np.zeros(n, int)
+    averse = user_viewer(toy_data, trained, toy_data.inner_user(21)).only_averse
+    assert averse == (kind == "hybrid")
     for user in range(toy_data.n_users):
         viewer = user_viewer(toy_data, trained, user)
         for recommended in recommend(trained, score_all(toy_data, trained, viewer), 2):
-            hybrid[recommended.movie] += 1
+            blended[recommended.movie] += 1
         for recommended in recommend(trained, score_all(toy_data, trained, viewer, 0.0), 2):
             graph[recommended.movie] += 1
     found = exposure(toy_data, trained, 2)
-    assert found.movies.tolist() == list(range(7))  # film 200 has no rating
-    assert found.shown.tolist() == hybrid[:7].tolist()
-    assert found.by_graph_alone.tolist() == graph[:7].tolist()
-    assert found.ratings.tolist() == toy_data.movie_degree[:7].tolist()
+    rated = np.flatnonzero(toy_data.movie_degree)
+    assert found.movies.tolist() == rated.tolist()
+    assert found.shown.tolist() == blended[rated].tolist()
+    assert found.by_graph_alone.tolist() == graph[rated].tolist()
+    assert found.ratings.tolist() == toy_data.movie_degree[rated].tolist()
 
 
 def test_someone_who_rated_nearly_everything_gets_a_shorter_list(toy_data: MovieData) -> None:
     factors = np.ones((toy_data.n_users, 2), np.float32), np.ones((8, 2), np.float32)
-    fake = SimpleNamespace(user_factors=factors[0], movie_factors=factors[1])
+    fake = SimpleNamespace(user_factors=factors[0], movie_factors=factors[1], is_hybrid=False)
     found = exposure(toy_data, fake, k=10)  # 8 films, so nobody has 10 left
     unrated = toy_data.n_users * 7 - toy_data.n_ratings  # the rated films that each has left
     assert found.shown.sum() == found.by_graph_alone.sum() == unrated
@@ -87,7 +114,8 @@ def test_gini_without_any_count_is_0() -> None:
 
 def test_norms_and_their_rank_correlation(planted_data: MovieData, model: TrainedModel) -> None:
     table = norms(planted_data, model)
-    assert len(table) == (planted_data.movie_degree > 0).sum()
+    lengths = np.linalg.norm(model.movie_factors, axis=1)
+    assert table["movie"].tolist() == np.flatnonzero(lengths).tolist()
     row = table.iloc[5]
     factor = model.movie_factors[int(row["movie"])].astype(float)
     assert row["norm"] == pytest.approx((factor**2).sum() ** 0.5)
@@ -113,15 +141,22 @@ def test_similarities_need_three_films() -> None:
     assert similarities(SimpleNamespace(directions=np.eye(2, dtype=np.float32))).empty
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_quality_per_user_averages_to_the_models_own_test_metrics(
-    planted_data: MovieData, protocol: str
+    planted_data: MovieData, protocol: str, kind: Kind
 ) -> None:
     split = PROTOCOLS[protocol](planted_data)
-    trained = train(planted_data, split, TrainingConfig(dim=8, epochs=2))
+    trained = train(planted_data, split, settings_of(kind, 8))
     quality = user_quality(planted_data, trained)
     users = quality.per_user
     assert users["model"].mean() == pytest.approx(trained.test_metrics["NDCG@20"], abs=1e-9)
+    liked = trained.test_metrics["liked NDCG@20"]
+    assert users["liked"].mean() == pytest.approx(liked, abs=1e-9)
+    some_liked = (split.test.toarray() >= 4).any(axis=1)[users.index]
+    assert users["liked"].notna().tolist() == some_liked.tolist()
+    assert users["popularity_liked"].notna().tolist() == some_liked.tolist()
+    assert quality.profile == ("like" if kind == "hybrid" else None)
     dense = split.train.toarray() > 0
     popular = np.log10(np.maximum(dense.sum(axis=0), 1))
     for user, row in users.iterrows():
@@ -186,6 +221,7 @@ def test_norm_groups_hold_every_film_near_its_place(
     table = norms(planted_data, model)
     groups = norm_groups(table, bins=4)
     assert groups["films"].sum() == len(table)
-    assert groups["ratings"].between(table["ratings"].min(), table["ratings"].max()).all()
+    low, high = table["ratings"].min(), table["ratings"].max()
+    assert groups["ratings"].between(low * 0.999, high * 1.001).all()
     assert groups["norm"].between(table["norm"].min() * 0.999, table["norm"].max() * 1.001).all()
     assert len(norm_groups(table.assign(ratings=3, norm=1.5))) == 1  # all alike

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.preprocessing import normalize
 
 from analysis.movie_map import (
     cluster_names,
@@ -14,24 +16,29 @@ from analysis.movie_map import (
     decades,
     movie_map,
     neighbour_table,
+    pictured,
+    pictured_columns,
     principal_components,
     tsne_map,
 )
-from charts.basics import label
 from data_preparation import MovieData
-from model.config import TrainingConfig
+from model.config import Kind, TrainingConfig
 from model.splits import temporal_leave_one_out
 from model.trained import TrainedModel
 from model_training import train
 
+KINDS: tuple[Kind, ...] = ("paper", "hybrid")
 
-def quick_model(data: MovieData, dim: int = 4) -> TrainedModel:
-    return train(data, temporal_leave_one_out(data), TrainingConfig(dim=dim, epochs=2))
+
+def quick_model(data: MovieData, dim: int = 4, kind: Kind = "paper") -> TrainedModel:
+    epochs = 2 if kind == "paper" else 0
+    config = TrainingConfig(model=kind, dim=dim, layers=1, epochs=epochs, learning_rate=0.05)
+    return train(data, temporal_leave_one_out(data), config)
 
 
 @pytest.fixture(scope="module")
 def planted_model(planted_data: MovieData) -> TrainedModel:
-    return quick_model(planted_data, dim=8)
+    return quick_model(planted_data, 8, "hybrid")
 
 
 def dense_directions(model: TrainedModel, movies: np.ndarray) -> np.ndarray:
@@ -39,10 +46,17 @@ def dense_directions(model: TrainedModel, movies: np.ndarray) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def test_the_map_holds_every_rated_film_and_its_variance(toy_data: MovieData) -> None:
-    model = quick_model(toy_data)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_map_holds_every_known_film_and_its_variance(toy_data: MovieData, kind: Kind) -> None:
+    model = quick_model(toy_data, kind=kind)
     chart = movie_map(toy_data, model)
-    assert chart.points["movie"].tolist() == np.flatnonzero(toy_data.movie_degree).tolist()
+    rated = toy_data.movie_degree > 0
+    if kind == "hybrid":  # a fit knows nothing of a film whose ratings are all held out
+        known = np.zeros(toy_data.n_movies, bool)
+        known[temporal_leave_one_out(toy_data).train.indices] = True
+        assert (rated & ~known).any()
+        rated &= known
+    assert chart.points["movie"].tolist() == np.flatnonzero(rated).tolist()
     directions = dense_directions(model, chart.points["movie"].to_numpy())
     centred = directions - directions.mean(0)
     left, sigma, _ = np.linalg.svd(centred, full_matrices=False)
@@ -51,6 +65,33 @@ def test_the_map_holds_every_rated_film_and_its_variance(toy_data: MovieData) ->
     np.testing.assert_allclose(np.abs(chart.components), expected, atol=1e-6)
     np.testing.assert_allclose(chart.points[["x", "y"]], chart.components[:, :2])
     assert chart.points["decade"].tolist()[0] == "1990s"
+
+
+def test_the_picture_of_a_wide_fitted_model_is_made_of_its_first_columns() -> None:
+    rng = np.random.default_rng(0)
+    factors = rng.normal(size=(30, 100)).astype(np.float32)
+    movies = np.array([3, 4, 9])
+    fitted = SimpleNamespace(
+        dim=100, values=np.ones(100), movie_factors=factors, directions=normalize(factors)
+    )
+    learned = SimpleNamespace(**vars(fitted) | {"values": np.zeros(0)})
+    assert (pictured_columns(fitted), pictured_columns(learned)) == (64, 100)
+    first = factors[movies, :64].astype(float)
+    expected = first / np.linalg.norm(first, axis=1, keepdims=True)
+    np.testing.assert_allclose(pictured(fitted, movies), expected, atol=1e-6)
+    np.testing.assert_allclose(pictured(learned, movies), learned.directions[movies])
+
+
+def test_principal_components_of_many_dimensions_are_those_of_the_exact_ones() -> None:
+    rng = np.random.default_rng(1)
+    spread = 0.8 ** np.arange(400)
+    rows = (rng.normal(size=(500, 400)) * spread + 0.3).astype(np.float32)
+    scores, shares = principal_components(rows, 5)
+    centred = rows.astype(float) - rows.mean(0, dtype=float)
+    left, sigma, _ = np.linalg.svd(centred, full_matrices=False)
+    np.testing.assert_allclose(shares, (sigma**2 / (sigma**2).sum())[:5], rtol=1e-4)
+    np.testing.assert_allclose(np.abs(scores), np.abs(left * sigma)[:, :5], atol=2e-2)
+    assert principal_components(rows, 5)[1] == shares  # the same on every run
 
 
 def test_a_model_of_one_dimension_still_has_a_map(toy_data: MovieData) -> None:
@@ -126,7 +167,7 @@ def test_tsne_puts_the_planted_groups_apart(
 
 
 def test_labels_are_those_of_the_other_tabs(toy_data: MovieData) -> None:
-    assert [label(toy_data, m) for m in range(toy_data.n_movies)] == [
+    assert [toy_data.labels[m] for m in range(toy_data.n_movies)] == [
         "The Matrix (1999)",
         "Heat (1995)",
         "Jumanji (1995)",

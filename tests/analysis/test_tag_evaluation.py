@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -16,16 +17,22 @@ from analysis import tag_evaluation
 from analysis.tag_evaluation import (
     auc,
     average_precision,
-    film_cosines,
     measure_suggestions,
+    movie_cosines,
     neighbour_weights,
+    saw_tags,
     suggestion_scores,
     tag_predictability,
+    without_tag_nodes,
 )
 from data_preparation import MovieData
+from model.splits import random_80_10_10
+from model.trained import TrainedModel
+from model_training import train
 from prediction import similar_movies, suggest_tags
 from tests.analysis.conftest import PLANTED_FILMS, planted_tags
 from tests.conftest import planted_ratings
+from tests.small_training import hybrid_config
 
 
 def model_with(factors: np.ndarray) -> SimpleNamespace:
@@ -81,6 +88,37 @@ def test_a_tag_is_predicted_by_ridge_regression_on_the_other_folds(tagged: Movie
         np.testing.assert_allclose(scores[fold == number], ridge.predict(rows[fold == number]))
 
 
+def test_more_dimensions_than_films_give_the_same_ridge_regression() -> None:
+    rows = np.random.default_rng(3).normal(size=(40, 90))
+    truth = np.random.default_rng(4).random((40, 2)) < 0.3
+    scores = tag_evaluation._held_out_scores(rows, truth, seed=5)
+    fold = np.random.default_rng(5).permutation(40) % 5
+    for number in range(5):
+        ridge = Ridge(alpha=10.0).fit(rows[fold != number], truth[fold != number].astype(float))
+        np.testing.assert_allclose(scores[fold == number], ridge.predict(rows[fold == number]))
+
+
+def test_a_hybrid_with_tags_in_its_graph_is_measured_without_them(tagged: MovieData) -> None:
+    split = random_80_10_10(tagged)
+    saw = train(tagged, split, hybrid_config(tag=50.0))
+    assert saw_tags(saw)
+    without = without_tag_nodes(tagged, saw)
+    blind = train(tagged, split, hybrid_config(tag=0.0))
+    np.testing.assert_array_equal(without.e0, blind.e0)
+    assert without_tag_nodes(tagged, blind) is blind
+    # What it saw, it can tell: so it must not be its own witness.
+    told, honest = tag_predictability(tagged, saw), tag_predictability(tagged, without)
+    assert told["auc"].mean() > honest["auc"].mean() + 0.05
+
+
+def test_models_whose_vectors_come_from_ratings_alone_saw_no_tag(
+    model: TrainedModel, hybrid: TrainedModel
+) -> None:
+    learned = {"warm_start": False, "epochs": 1, "layers": 1}
+    plain = dataclasses.replace(hybrid, config=dataclasses.replace(hybrid.config, **learned))
+    assert not saw_tags(model) and not saw_tags(plain) and saw_tags(hybrid)
+
+
 def test_too_few_films_per_tag_give_an_empty_table(toy_data: MovieData) -> None:
     assert tag_predictability(toy_data, model_with(np.eye(8))).empty
 
@@ -93,7 +131,7 @@ def test_the_measured_rule_is_that_of_suggest_tags(tagged: MovieData) -> None:
     films = np.arange(48)
     tagged_films = np.diff(tagged.tag_counts.indptr) > 0
     assert 30 < tagged_films.sum() < 48  # so some films are no neighbours
-    weights = neighbour_weights(film_cosines(model, films), tagged_films, 30)
+    weights = neighbour_weights(movie_cosines(model, films), tagged_films, 30)
     scores = suggestion_scores((tagged.tag_counts > 0).astype(float).tocsr(), weights)
     compared = 0
     for film in films:
@@ -107,7 +145,7 @@ def test_the_measured_rule_is_that_of_suggest_tags(tagged: MovieData) -> None:
 def test_neighbour_weights_are_squared_cosines_of_the_nearest_tagged_films() -> None:
     model = planted_model()
     tagged = np.arange(48) % 4 > 0
-    cosine = film_cosines(model, np.array([4, 9]))
+    cosine = movie_cosines(model, np.array([4, 9]))
     weights = neighbour_weights(cosine, tagged, 5).toarray()
     for row, film in zip(weights, (4, 9), strict=True):
         nearest, cosines = similar_movies(model, film, 48)
@@ -118,7 +156,7 @@ def test_neighbour_weights_are_squared_cosines_of_the_nearest_tagged_films() -> 
 
 def test_films_without_ratings_and_the_film_itself_are_no_neighbours() -> None:
     factors = np.array([[1.0, 0.0], [0.0, 0.0], [1.0, 1.0]])
-    weights = neighbour_weights(film_cosines(model_with(factors), np.arange(3)), np.ones(3) > 0, 3)
+    weights = neighbour_weights(movie_cosines(model_with(factors), np.arange(3)), np.ones(3) > 0, 3)
     expected = [[0, 0, 0.5], [0, 0, 0], [0.5, 0, 0]]
     np.testing.assert_allclose(weights.toarray(), expected, atol=1e-6)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
+import numpy as np
 import pytest
 
-from analysis.neighbourhood import subgraph
+from analysis.neighbourhood import Node, subgraph
 from charts.neighbourhood import layout, neighbourhood_chart, neighbourhood_figure
 from data_preparation import MovieData
 
@@ -38,3 +41,23 @@ def test_the_chart_of_the_neighbourhood_tells_each_edge_its_weight_or_none_at_al
             if weighted:
                 degrees = toy_data.user_degree[int(user[1])] * toy_data.movie_degree[int(film[1])]
                 assert edge["weight"] == pytest.approx(degrees**-0.5)
+
+
+def test_the_layout_lets_fewer_lines_cross_than_any_order_would(planted_data: MovieData) -> None:
+    rng = np.random.default_rng(0)
+    for user in range(6):
+        graph = subgraph(planted_data, user, 12, 20)
+        place = layout(graph)
+        outer = [(a, b) for a, b in graph.edges if {place[a][0], place[b][0]} == {1.0, 2.0}]
+
+        def crossings(height: dict[Node, float], edges: list[tuple[Node, Node]] = outer) -> int:
+            ends = np.array([[height[n] for n in sorted(edge)] for edge in edges])
+            apart = ends[:, None, :] - ends[None, :, :]
+            return int((apart[..., 0] * apart[..., 1] < 0).sum()) // 2
+
+        columns = [[n for n in graph if place[n][0] == hop] for hop in (1.0, 2.0)]
+        by_chance = []
+        for _ in range(30):
+            shuffled = [zip(c, rng.permutation(len(c)), strict=True) for c in columns]
+            by_chance.append(crossings(dict(itertools.chain(*shuffled))))
+        assert crossings({n: y for n, (_, y) in place.items()}) < min(by_chance)

@@ -22,7 +22,6 @@ from lookup.ratings_import import (
     TitleIndex,
     read_ratings_file,
 )
-from lookup.twins import twins
 from settings import DEMO_DIR
 from tests.conftest import REPOSITORY, assert_one_sentence
 
@@ -488,7 +487,7 @@ def test_dates(index: TitleIndex, text: str, day: date | None) -> None:
 
 
 def test_every_twin_has_one_copy_that_counts(real_data: MovieData) -> None:
-    canonical = twins(real_data)
+    canonical = real_data.canonical
     copies = np.flatnonzero(canonical != np.arange(real_data.n_movies))
     assert {real_data.labels[movie] for movie in copies} == {
         *("Emma (1996)", "War of the Worlds (2005)", "Confessions of a Dangerous Mind (2002)"),
@@ -511,7 +510,7 @@ def test_twins_by_id_and_never_by_a_title_without_year(load: Callable[..., Movie
     films = [(10 + n, title, "Drama") for n, title in enumerate(titles)]
     links = [(15, "089881", "11"), (16, "89881", "")]
     data = load(movies=films, ratings=[(1, 11, 4.0, 1), (1, 16, 4.0, 1)], tags=None, links=links)
-    assert twins(data).tolist() == [1, 1, 2, 3, 4, 6, 6]
+    assert data.canonical.tolist() == [1, 1, 2, 3, 4, 6, 6]
 
 
 def test_two_thousand_lines_take_less_than_two_seconds(real_data: MovieData) -> None:
@@ -522,3 +521,13 @@ def test_two_thousand_lines_take_less_than_two_seconds(real_data: MovieData) -> 
     found = read("\n".join([LETTERBOXD, *lines]), TitleIndex.of(real_data))
     assert time.process_time() - start < 2
     assert len(found.stars) > 950 and found.newer > 50
+
+
+def test_a_file_of_titles_that_share_parts_with_many_films_is_read_in_time(
+    real_data: MovieData, index: TitleIndex
+) -> None:
+    parts = "movie: 2: dragon ball z: 1: batman: doctor who: star wars: babylon 5: love: heat"
+    lines = [f"{parts} x{n},1999,4" for n in range(4000)]
+    start = time.process_time()
+    read("\n".join(["title,year,rating", *lines]), index)
+    assert time.process_time() - start < 4

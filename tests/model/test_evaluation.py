@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -13,8 +15,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from data_preparation import MovieData
+from model import evaluation
 from model.baselines import popularity
-from model.evaluation import Scorer, evaluate, ranking_metrics, top_k
+from model.evaluation import RankingReport, Scorer, evaluate, ranking_metrics, top_k
 from model.splits import Split, random_80_10_10
 
 TRAIN, VALIDATION, TEST = 1, 2, 3
@@ -91,6 +94,7 @@ def test_evaluate_by_hand_gives_each_user_their_own_row() -> None:
     scores = [[9.0, 1.0, 2.0, 9.0], [5.0, 9.0, 9.0, 4.0], [0.0, 0.0, 0.0, 0.0]]
     report = evaluate(scorer_from(scores), split, "test", ks=(1, 2))
     # User 0: film 2, then the hit 1. User 1: the hit 0 first. User 2 has nothing held out.
+    assert list(report.per_user) == [f"{m}@{k}" for k in (1, 2) for m in ("Hit", "Recall", "NDCG")]
     assert report.per_user.index.tolist() == [0, 1]
     assert report.per_user["Hit@1"].tolist() == [0.0, 1.0]
     assert report.per_user["NDCG@2"].tolist() == pytest.approx([1 / math.log2(3), 1.0])
@@ -342,3 +346,162 @@ def test_the_top_k_are_those_that_evaluate_ranks(split: Split) -> None:
     known = split.known("test")[users]
     top = top_k(scores[users], known, split.rated_movies(), 20, order)
     np.testing.assert_array_equal(top, report.top)
+
+
+# --- what was liked, and how many stars the hits got ----------------------------------------------
+
+
+def starred_split(train: list[list[float]], test: list[list[float]]) -> Split:
+    """A split of these stars; nobody has validation ratings."""
+    parts = [sparse.csr_array(np.array(part, np.float32)) for part in (train, test)]
+    empty = sparse.csr_array(parts[0].shape, dtype=np.float32)
+    return Split("by hand", parts[0], empty, parts[1])
+
+
+LIKED = starred_split(
+    train=[[3.0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 4.0], [0, 0, 0, 0, 0, 2]],
+    test=[[0, 4.0, 2.5, 5.0, 0, 1.0], [0, 3.5, 1.0, 0, 0, 0], [0, 0, 0, 0, 4.5, 0]],
+)
+BY_ID = scorer_from([[6.0, 5, 4, 3, 2, 1]] * 3)  # ranks films by id, the known ones left out
+
+
+def test_liked_metrics_by_hand() -> None:
+    report = evaluate(BY_ID, LIKED, "test", ks=(1, 3))
+    # User 0 ranks 1, 2, 3 …: liked are 1 (4★) and 3 (5★), ranks 1 and 3 of two liked films.
+    # User 1 ranks 0, 1, 2: held out are films with 3.5★ and 1★, none liked.
+    # User 2 ranks 0 … 4: film 4 (4.5★) is fifth.
+    table = report.per_user
+    assert table["NDCG@3"].tolist()[2] == 0 and table["Hit@3"].tolist() == [1, 1, 0]
+    liked_ndcg = (1 + 1 / 2) / (1 + 1 / math.log2(3))
+    np.testing.assert_allclose(table["liked NDCG@3"], [liked_ndcg, np.nan, 0])
+    np.testing.assert_allclose(table["liked Recall@3"], [1.0, np.nan, 0])
+    np.testing.assert_allclose(table["liked Hit@3"], [1, np.nan, 0])
+    np.testing.assert_allclose(table["liked Hit@1"], [1, np.nan, 0])
+    np.testing.assert_allclose(table["Recall@3"], [3 / 4, 1, 0])
+    # The mean leaves out who liked nothing of what was held out.
+    assert report.mean()["liked Hit@3"] == pytest.approx(0.5)
+    assert report.mean()["Hit@3"] == pytest.approx(2 / 3)
+
+
+def test_stars_of_the_hits_by_hand() -> None:
+    report = evaluate(BY_ID, LIKED, "test", ks=(3,))
+    assert report.stars.tolist() == [[4.0, 2.5, 5.0], [0.0, 3.5, 1.0], [0.0, 0.0, 0.0]]
+    # Hits in the top 3: 4, 2.5, 5, 3.5 and 1 star; two of the five are below 3.
+    assert report.hit_stars(3) == (pytest.approx(16 / 5), pytest.approx(2 / 5))
+    assert report.hit_stars(1) == (4.0, 0.0)
+
+
+def test_without_a_hit_there_are_no_stars_to_average() -> None:
+    last = scorer_from([[6.0, 1, 1, 1, 5, 1], [6.0, 1, 1, 1, 5, 1], [6.0, 5, 5, 5, 1, 1]])
+    report = evaluate(last, LIKED, "test", ks=(1,))
+    assert not report.per_user["Hit@1"].any()
+    assert all(math.isnan(value) for value in report.hit_stars(1))
+
+
+def test_data_without_liked_films_have_no_liked_metrics() -> None:
+    # All stars are 1, as in data that hold interactions alone.
+    report = evaluate(BY_ID, split_from([[TRAIN, TEST, TEST, 0, 0, 0]] * 3), "test", ks=(3,))
+    assert not [name for name in report.per_user if name.startswith("liked")]
+    assert not [name for name in report.mean() if name.startswith("liked")]
+
+
+@given(TABLES.filter(lambda table: (table == TEST).any()), st.integers(0, 10_000))
+def test_liked_metrics_are_the_metrics_of_a_split_that_holds_out_liked_films_alone(
+    table: NDArray, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    stars = rng.integers(1, 11, size=table.shape) / 2
+    parts = [sparse.csr_array(((table == n) * stars).astype(np.float32)) for n in (1, 2, 3)]
+    scores = distinct_scores(table.shape, seed)
+    found = evaluate(scorer_from(scores), Split("by hand", *parts), "test", ks=(2,)).per_user
+    liked = np.where((table == TEST) & (stars < 4), 4, table)  # 4: rated by them, in no part
+    expected = reference(np.where(liked == 4, 0, liked), scores, "test", 2)
+    competing = {film for film in range(table.shape[1]) if table[:, film].any()}
+    left = {film for film in range(table.shape[1]) if (liked[:, film] % 4).any()}
+    if competing != left:
+        return  # a film that competes through a disliked rating alone
+    for user in found.index:
+        row = found.loc[user]
+        if user in expected:
+            for name, value in expected[user].items():
+                assert row[f"liked {name}"] == pytest.approx(value)
+        elif f"liked Hit@{2}" in found:
+            assert np.isnan(row["liked Hit@2"])
+
+
+def test_films_can_be_left_out_of_what_is_measured_and_still_compete() -> None:
+    films = np.array([True, False, True, True, True, True])
+    report = evaluate(BY_ID, LIKED, "test", ks=(3,), films=films)
+    assert report.top[0].tolist() == [1, 2, 3]  # film 1 is ranked, and counts for nothing
+    assert report.per_user["Recall@3"].tolist() == pytest.approx([2 / 3, 1, 0])
+    assert report.stars.tolist()[0] == [0.0, 2.5, 5.0]
+
+
+# --- intervals ------------------------------------------------------------------------------------
+
+
+def report_of(values: list[float]) -> RankingReport:
+    nothing = np.zeros((len(values), 1))
+    return RankingReport(
+        "by hand", "test", pd.DataFrame({"m": values}), nothing.astype(np.int32), nothing
+    )
+
+
+def test_an_interval_ignores_who_has_no_value() -> None:
+    values = np.random.default_rng(0).random(40).tolist()
+    holes = [value for pair in zip(values, [math.nan] * 40, strict=True) for value in pair]
+    assert report_of(holes).interval("m") == report_of(values).interval("m")
+    assert report_of(holes).mean()["m"] == pytest.approx(np.mean(values))
+
+
+@pytest.mark.parametrize("at_once", [1, 7 * 40, 999 * 40, 10**9])
+def test_an_interval_does_not_depend_on_how_many_resamples_fit_into_memory(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    values = np.random.default_rng(0).random(40)
+    monkeypatch.setattr(evaluation, "_RESAMPLED_AT_ONCE", at_once)
+    found = report_of(values.tolist()).interval("m")
+    drawn = np.random.default_rng(0).integers(40, size=(2000, 40))  # all at once
+    expected = np.quantile(values[drawn].mean(axis=1), [0.025, 0.975])
+    assert found == pytest.approx(tuple(expected), abs=1e-12)
+
+
+def test_an_interval_holds_the_mean_and_shrinks_with_the_root_of_the_users() -> None:
+    rng = np.random.default_rng(0)
+    widths = []
+    for n_users in (100, 400):
+        values = rng.random(n_users).tolist()
+        low, high = report_of(values).interval("m")
+        assert low < np.mean(values) < high
+        widths.append(high - low)
+    # 2 · 1.96 · √(1/12/n)
+    assert widths[0] == pytest.approx(2 * 1.96 * math.sqrt(1 / 1200), rel=0.15)
+    assert widths[1] == pytest.approx(widths[0] / 2, rel=0.15)
+
+
+# --- one order for ties ---------------------------------------------------------------------------
+
+
+def test_ties_end_up_in_the_one_order_that_the_seed_gives() -> None:
+    # Scores with many ties: ranked by score, then by the place in one permutation of the films.
+    split = split_from([[TRAIN, TEST] + [0] * 28, [0, 0] + [TRAIN] * 28])
+    scores = np.random.default_rng(3).integers(0, 3, size=(2, 30)).astype(np.float32)
+    for seed in range(5):
+        order = np.random.default_rng(seed).permutation(30)
+        permuted = torch.from_numpy(np.ascontiguousarray(scores[:, order]))
+        permuted[0, int(np.flatnonzero(order == 0)[0])] = -torch.inf  # known
+        expected = order[permuted[:1].topk(20).indices.numpy()]
+        report = evaluate(scorer_from(scores), split, "test", ks=(20,), seed=seed)
+        assert report.top.tolist() == expected.tolist()
+
+
+def test_the_order_of_ties_does_not_depend_on_the_users_measured_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(0)
+    table = np.argsort(rng.random((50, 30)), axis=1) % 4
+    scores = scorer_from(rng.integers(0, 3, size=(50, 30)))
+    together = evaluate(scores, split_from(table), "test", ks=(10,))
+    monkeypatch.setattr(evaluation, "_USERS_PER_BATCH", 1)
+    alone = evaluate(scores, split_from(table), "test", ks=(10,))
+    assert (together.top == alone.top).all()

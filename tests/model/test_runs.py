@@ -123,6 +123,8 @@ DAMAGED = {
     "a list": "[1, 2]",
     "a number": "3",
     "deep": "[" * 100_000,
+    "no format": damage(format=...),
+    "a format that is none": damage(format="2"),
     "a newer format": damage(format=runs.FORMAT + 1),
     "another id": damage(id="20200101-000000-zzzzzz"),
     "no config": damage(config=...),
@@ -164,6 +166,37 @@ def test_a_damaged_file_is_named_and_the_others_load(tmp_path: Path, text: str) 
     assert path.name in problem
     assert_one_sentence(problem)
     assert path.read_text() == text
+
+
+def test_a_run_of_the_engine_before_is_left_out_in_a_sentence_that_says_what_to_do(
+    tmp_path: Path,
+) -> None:
+    # Its settings would be read as those of a hybrid.
+    old = {"dim": 256, "layers": 1, "epochs": 10, "warm_start": True, "seed": 0}
+    save_run(RUN, tmp_path)
+    for number, written in enumerate((1, 2)):
+        id = f"2026010{number}-030405-old"
+        (tmp_path / f"{id}.json").write_text(damage(format=written, id=id, config=old))
+    before = snapshot(tmp_path)
+    history = load_runs(tmp_path)
+    assert [run.id for run in history.runs] == [RUN.id]
+    assert len(history.problems) == 2
+    for problem in history.problems:
+        assert_one_sentence(problem)
+        assert "older version" in problem and "train again" in problem and "old.json" in problem
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize("change", [{}, {"model": "paper"}, {"ridge": 0.09, "taste": 3.0}])
+def test_a_run_carries_every_setting_of_its_kind_of_model(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    run = replace(RUN, config=replace(RUN.config, **change))
+    save_run(run, tmp_path)
+    (found,) = load_runs(tmp_path).runs
+    assert found.config == run.config
+    table = runs_table([run]).iloc[0]
+    assert all(table[name] == value for name, value in vars(run.config).items())
 
 
 def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ from model_training import KS, refit, train
 from serving.training_job import JobBoard, JobBusyError, TrainingJob, TrainingOffError, board_of
 from settings import SettingError, runs_folder
 from tests.conftest import REPOSITORY, assert_one_sentence, snapshot, write_planted
+from tests.small_training import config, hybrid_config
 
 QUICK = TrainingConfig(dim=4, layers=1, epochs=2, batch_size=64)
 ENDLESS = replace(QUICK, epochs=2000, patience=2000)
@@ -101,6 +102,7 @@ def test_every_length_is_measured_beside_popularity_and_ease(job: TrainingJob) -
     job.run()
     names = {f"{metric}@{k}" for metric in ("Hit", "Recall", "NDCG") for k in KS}
     assert set(job.test) == {OURS, POPULARITY, EASE}  # there was no model before
+    names |= {f"liked {name}" for name in names}
     assert all(set(values) == names for values in (*job.test.values(), job.to_beat))
     assert all(set(record.metrics) == names for record in job.records)
     for name, (low, high) in job.model.test_intervals.items():
@@ -119,6 +121,38 @@ def test_the_previous_model_is_compared_only_on_the_same_test_ratings(
     job.run()
     assert (PREVIOUS in job.test) == compared
     assert not compared or job.test[PREVIOUS] == before.model.test_metrics
+
+
+@pytest.mark.parametrize("settings", [config(epochs=2), hybrid_config(), hybrid_config(layers=3)])
+def test_every_kind_of_model_runs_in_the_background(
+    board: JobBoard, planted_data: MovieData, path: Path, settings: TrainingConfig
+) -> None:
+    job = board.start(planted_data, PROTOCOL, settings, path, refit=True)
+    wait_until(lambda: not board.running)
+    assert (job.status, job.problem, job.saved) == ("finished", None, True)
+    assert len(job.records) == settings.epochs + 1 and job.model.refitted
+    assert load_checkpoint(planted_data, path).key == job.model.key
+
+
+def test_a_search_can_be_watched_paused_and_stopped_and_its_choice_is_kept(
+    board: JobBoard, planted_data: MovieData, path: Path
+) -> None:
+    settings = hybrid_config(search_seconds=600.0)
+    job = board.start(planted_data, PROTOCOL, settings, path)
+    wait_until(lambda: len(job.trials) > 3)
+    assert job.phase == "Searching for settings" and not job.records
+    job.pause()
+    time.sleep(0.3)  # a fit in progress ends
+    held = len(job.trials)
+    time.sleep(0.3)
+    assert len(job.trials) == held and job.paused
+    job.request_stop()
+    wait_until(lambda: not board.running)
+    assert (job.status, job.problem, job.saved) == ("finished", None, True)
+    model = load_checkpoint(planted_data, path)
+    assert repr(model.trials) == repr(job.trials) and len(model.trials) >= held
+    (run,) = load_runs(runs_folder(path)).runs
+    assert run.config == model.config == job.model.config and run.config.search_seconds == 0
 
 
 # --- pause, resume, stop --------------------------------------------------------------------------
@@ -221,7 +255,7 @@ def test_a_stop_does_not_wait_for_the_end_of_the_epoch(
 
 @pytest.fixture(scope="module")
 def measured(planted_data: MovieData) -> TrainedModel:
-    config = replace(QUICK, warm_start=False, learning_rate=0.05, epochs=3, dim=8)
+    config = replace(QUICK, warm_start=False, learning_rate=0.05, epochs=6, dim=8, layers=2)
     model = train(planted_data, random_80_10_10(planted_data), config)
     assert model.best_epoch > 0
     return model
@@ -388,11 +422,12 @@ def test_a_loss_that_is_not_finite_ends_in_a_sentence_with_the_best_model(
     planted_data: MovieData, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps, real = iter(range(10**6)), bpr.bpr_loss
-    monkeypatch.setattr(
-        bpr,
-        "bpr_loss",
-        lambda *batch: real(*batch) * (math.nan if next(steps) > 8 else 1),
-    )
+
+    def breaks_down(*batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        loss, slope = real(*batch)
+        return loss * (math.nan if next(steps) > 8 else 1), slope
+
+    monkeypatch.setattr(bpr, "bpr_loss", breaks_down)
     job = TrainingJob(planted_data, PROTOCOL, ENDLESS, path)
     job.run()
     assert job.status == "finished" and job.saved

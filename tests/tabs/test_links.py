@@ -12,6 +12,7 @@ def test_a_sound_link_has_no_problems(toy_data: MovieData) -> None:
     query = {
         "tab": ["Recommendations"],
         "who": ["Me"],
+        "profile": ["What I will watch"],
         "user": ["20"],
         "k": ["7"],
         "tag_weight": ["0.25"],
@@ -40,6 +41,7 @@ def test_a_sound_link_has_no_problems(toy_data: MovieData) -> None:
         ("without", ""),
         ("tab", "Secret"),
         ("who", "You"),
+        ("profile", "like"),
         ("chapter", "The end"),
         ("level", "Expert"),
         ("section", "Nowhere"),

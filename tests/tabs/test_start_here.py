@@ -15,7 +15,6 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
-from charts.basics import label
 from data_preparation import MovieData, load_movie_data
 from model.checkpoints import save_checkpoint
 from model.config import TrainingConfig
@@ -274,7 +273,7 @@ def test_the_tour_shows_the_users_own_weights_messages_and_list(
     np.testing.assert_allclose(strips["sum: e(1)"], layers[1][user], atol=1e-4)
     np.testing.assert_allclose(strips["final embedding"], final[user], atol=1e-4)
     best = [name.split(". ", 1)[1] for name in bars_of(app, "The five best films")]
-    assert not {label(data, i) for i in np.flatnonzero(rated[user])} & set(best)
+    assert not {data.labels[i] for i in np.flatnonzero(rated[user])} & set(best)
 
 
 def test_no_weight_is_told_before_the_guess_and_all_are_after(open_chapter: Open) -> None:
@@ -304,7 +303,7 @@ def test_the_weights_are_one_over_the_root_of_the_degrees(
     rated = data.ratings.toarray() > 0
     user = worked_user(app, data)
     assert len(shown) == rated[user].sum()
-    degree = {label(data, i): rated[:, i].sum() for i in np.flatnonzero(rated[user])}
+    degree = {data.labels[i]: rated[:, i].sum() for i in np.flatnonzero(rated[user])}
     assert shown["film's ratings d_i"].tolist() == [degree[film] for film in shown["film"]]
     expected = 1 / np.sqrt(rated[user].sum() * shown["film's ratings d_i"].to_numpy(float))
     np.testing.assert_allclose(shown["weight"], expected)
@@ -320,10 +319,10 @@ def test_walking_moves_the_picture_and_the_worked_user_stays(
     film = int(data.rated_by(user)[0])
     app.slider(key="n_near").set_value(50).run()
     walk = app.selectbox(key=f"walk_to_{('user', user)}")
-    place = next(n for n, option in enumerate(walk.options) if option.startswith(label(data, film)))
+    place = next(n for n, option in enumerate(walk.options) if option.startswith(data.labels[film]))
     walk.select_index(place).run()
     healthy(app)
-    assert f"{escape(label(data, film))} has {data.movie_degree[film]:,} edges" in texts(app)
+    assert f"{escape(data.labels[film])} has {data.movie_degree[film]:,} edges" in texts(app)
     assert worked_user(app, data) == user
     press(app, f"Back to User {data.user_ids[user]}")
     assert here in texts(app)
@@ -383,7 +382,7 @@ def test_a_film_receives_from_its_viewers(
     name = receiver.options[1]
     receiver.select_index(1).run()
     opened(app, "senders")
-    film = next(i for i in range(data.n_movies) if label(data, i) == name)
+    film = next(i for i in range(data.n_movies) if data.labels[i] == name)
     shown = table(app, "arithmetic")
     assert len(shown) == data.movie_degree[film]
     total = shown["sends [0]"].sum()
@@ -465,7 +464,7 @@ def test_the_bpr_step_starts_from_the_models_scores_and_lowers_the_loss(
     healthy(app)
     four = table(app, "pull σ(−x)")
     assert float(four.loc["popular", "score before"]) == pytest.approx(scores[popular], rel=1e-3)
-    assert not set(four["film"]) & {label(data, i) for i in np.flatnonzero(rated)}
+    assert not set(four["film"]) & {data.labels[i] for i in np.flatnonzero(rated)}
 
 
 def test_a_larger_step_moves_further_and_the_draw_changes_the_negative(
@@ -493,7 +492,7 @@ def test_the_recommendation_is_dot_product_and_blend(
     scores = final[data.n_users :] @ final[user]
     rated = data.ratings.toarray()[user] > 0
     choice = app.selectbox(key=f"followed_{user}")
-    film = next(i for i in range(data.n_movies) if f"1. {label(data, i)}" == choice.options[0])
+    film = next(i for i in range(data.n_movies) if f"1. {data.labels[i]}" == choice.options[0])
     assert not rated[film]
     shown = table(app, "÷ best").astype(float)
     assert shown.loc["graph", "score"] == pytest.approx(scores[film], rel=1e-3)
@@ -531,7 +530,7 @@ def test_what_if_shows_the_scores_of_the_changed_graph(
     healthy(app)
     final = np.mean(dense_layers(rated, model), axis=0)
     scores = final[data.n_users :] @ final[user]
-    by_name = {label(data, i): i for i in range(data.n_movies)}
+    by_name = {data.labels[i]: i for i in range(data.n_movies)}
     shown = table(app, "graph score now")
     films = [by_name[name] for name in shown["film"]]
     now = shown["graph score now"].astype(float)
@@ -542,7 +541,7 @@ def test_what_if_shows_the_scores_of_the_changed_graph(
     opened(app, "weights_moved")
     weights = table(app, "weight after").set_index("film")
     expected = 1 / np.sqrt(rated[user].sum() * rated[:, rated[user]].sum(axis=0))
-    after = [weights.loc[label(data, i), "weight after"] for i in np.flatnonzero(rated[user])]
+    after = [weights.loc[data.labels[i], "weight after"] for i in np.flatnonzero(rated[user])]
     np.testing.assert_allclose(after, expected)
 
 

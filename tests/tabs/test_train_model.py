@@ -18,7 +18,7 @@ from data_preparation import MovieData, load_movie_data
 from model import checkpoints
 from model.bpr import StopTraining
 from model.checkpoints import load_checkpoint, save_checkpoint
-from model.config import PRESETS, TrainingConfig
+from model.config import PRESETS, SETTINGS, TrainingConfig, has_effect
 from model.runs import load_runs, runs_table
 from model.splits import PROTOCOLS
 from model.trained import TrainedModel
@@ -32,7 +32,7 @@ from tests.conftest import REPOSITORY, write_planted
 APP = str(REPOSITORY / "app.py")
 QUICK = TrainingConfig(dim=8, layers=1, epochs=2)
 PROTOCOL = "random_80_10_10"
-SMALL = {"dim": "8", "layers": "1", "epochs": "2"}
+SMALL = {"dim": "8", "layers": "1", "epochs": "2", "search_seconds": "0"}
 
 
 @pytest.fixture(scope="module")
@@ -104,13 +104,23 @@ def train_and_wait(app: AppTest) -> AppTest:
 def test_a_preset_sets_every_control(path: Path, preset: str) -> None:
     app = healthy(open_tab(preset=preset))
     controls = [*app.slider, *app.select_slider, *app.number_input, *app.toggle]
+    controls += app.get("button_group")
     shown = {c.key.removesuffix(f"_{preset}"): c.value for c in controls if c.key}
-    shown.pop("refit")
-    assert TrainingConfig(**shown) == PRESETS[preset]
+    config = PRESETS[preset]
+    effective = {
+        name
+        for name in SETTINGS
+        if has_effect(name, config.model, config.warm_start, config.epochs, config.layers)
+    }
+    assert shown.keys() & SETTINGS.keys() == effective  # what makes no difference is not drawn
+    for name in effective:
+        value = shown[name]
+        assert (value[0] if isinstance(value, list) else value) == getattr(config, name), name
 
 
 def test_the_link_reproduces_settings_and_seed(path: Path, data: MovieData) -> None:
-    link = SMALL | {
+    small = {name: value for name, value in SMALL.items() if name != "search_seconds"}
+    link = small | {
         "preset": "published", "protocol": "temporal_leave_one_out", "batch_size": "777",
         "learning_rate": "0.005", "negatives": "3", "l2": "0", "seed": "12", "warm_start": "1",
         "metrics_k": "10",
@@ -123,7 +133,8 @@ def test_the_link_reproduces_settings_and_seed(path: Path, data: MovieData) -> N
     assert (model.config.batch_size, model.config.learning_rate) == (777, 0.005)
     assert (model.config.negatives, model.config.l2, model.config.seed) == (3, 0.0, 12)
     assert model.config.warm_start
-    assert list(app.dataframe[0].value.index) == ["Hit@10", "Recall@10", "NDCG@10"]
+    plain = ["Hit@10", "Recall@10", "NDCG@10"]
+    assert list(app.dataframe[0].value.index) == [*plain, *(f"liked {name}" for name in plain)]
     address = {name: app.query_params[name] for name in link}
     assert address == link | {"l2": "0.0"}
     again = train_and_wait(open_tab(**address))
@@ -273,9 +284,10 @@ def test_a_new_model_is_compared_with_the_others_and_the_old_one_can_come_back(
 ) -> None:
     app = train_and_wait(open_tab(**SMALL | {"dim": "16"}))
     table = app.dataframe[0].value
-    assert list(table) == ["LightGCN", "95 % interval", "popularity", "EASE", "previous model"]
+    ours = ["LightGCN, like", "95 % interval", "LightGCN, watch"]
+    assert list(table) == [*ours, "popularity", "EASE", "previous model"]
     model = load_checkpoint(data, path)
-    assert table.loc["NDCG@20", "LightGCN"] == f"{model.test_metrics['NDCG@20']:.4f}"
+    assert table.loc["NDCG@20", "LightGCN, like"] == f"{model.test_metrics['NDCG@20']:.4f}"
     assert model.config.dim == 16 and "embedding size 16" in texts(app)
     other = open_tab()  # another session uses it too
     assert "embedding size 16" in texts(other)
@@ -291,7 +303,7 @@ def test_a_refitted_model_says_which_ratings_were_measured(path: Path, data: Mov
     app = open_tab(**SMALL, refit="1")
     train_and_wait(app)
     assert load_checkpoint(data, path).refitted
-    assert f"learned again on all {data.n_ratings:,} ratings" in texts(app)
+    assert f"fitted again to all {data.n_ratings:,} ratings" in texts(app)
     assert "the numbers are of the model before" in texts(app)
 
 

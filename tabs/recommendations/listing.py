@@ -1,0 +1,112 @@
+"""A list with everything that it was made with, and the words for a score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from charts.reasons import number, parts_of
+from data_preparation import MovieData
+from model.hybrid_graph import HybridGraph
+from model.rounding import rounded_parts, rounded_sum
+from model.stars import StarModel, fit_stars, predict_stars
+from model.trained import TrainedModel, fitted_graph
+from model.viewers import Viewer
+from prediction import Recommendation, Scores, score_all
+
+
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """Scores for somebody, and what decides which films are listed.
+
+    Attributes:
+        tag_weight, novelty: of the scores.
+        allowed: bool [n_movies], the films that pass the filters.
+    """
+
+    data: MovieData
+    model: TrainedModel
+    viewer: Viewer
+    tag_weight: float
+    novelty: float
+    allowed: NDArray[np.bool_]
+
+    @cached_property
+    def scores(self) -> Scores:
+        return score_all(self.data, self.model, self.viewer, self.tag_weight, self.novelty)
+
+    @cached_property
+    def listed(self) -> NDArray[np.bool_]:
+        """The films that compete, bool [n_movies]."""
+        return self.scores.candidates & self.allowed
+
+    def rank(self, movie: int) -> int:
+        """From 1: one more than the listed films with a higher score."""
+        final = self.scores.final
+        return 1 + int((final[self.listed] > final[movie]).sum())
+
+    def item(self, movie: int) -> Recommendation:
+        """The scores of any film, listed or not."""
+        scores = self.scores
+        return Recommendation(
+            movie=movie,
+            graph_score=float(scores.graph[movie]),
+            tag_similarity=float(scores.tags[movie]),
+            graph_part=float(scores.graph_part[movie]),
+            tag_part=float(scores.tag_part[movie]),
+            popularity_part=float(scores.popularity_part[movie]),
+        )
+
+    def stars(self, movies: list[int]) -> list[tuple[float, float]]:
+        """Predicted stars of some films, and how unsure each is."""
+        model = _star_model(self.data, self.model, self.model.key)
+        viewer = self.viewer
+        expected, unsure = predict_stars(model, viewer.movies, viewer.stars, np.array(movies))
+        return list(zip(expected.tolist(), unsure.tolist(), strict=True))
+
+    def graph(self) -> HybridGraph:
+        """What a hybrid was fitted to."""
+        return _fitted_graph(self.data, self.model, self.model.key)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _star_model(_data: MovieData, _model: TrainedModel, key: str) -> StarModel:
+    return fit_stars(_data.ratings, _model.movie_factors)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _fitted_graph(_data: MovieData, _model: TrainedModel, key: str) -> HybridGraph:
+    return fitted_graph(_data, _model)
+
+
+# --- words ----------------------------------------------------------------------------------------
+
+
+def sum_of_parts(item: Recommendation) -> str:
+    """`0.66 = 0.60 graph + 0.06 tags`, which adds up as it stands."""
+    parts = parts_of(item)
+    names = ("graph", "tags", "pop.")
+    colours = ("blue", "orange", "gray")
+    shown = rounded_parts(parts, 2)
+    text = ""
+    for part, name, colour in zip(shown, names, colours, strict=False):
+        sign = ("−" if part < 0 else "") if not text else (" − " if part < 0 else " + ")
+        text += f"{sign}:{colour}[{abs(part):.2f}] {name}"
+    return f"**{number(rounded_sum(parts, 2), 2)}** = {text}"
+
+
+def stars_text(expected: float, unsure: float) -> str:
+    """`≈ 4.1 ★ ± 0.8`"""
+    return f"≈ {expected:.1f} ★ ± {unsure:.1f}"
+
+
+def ordinal(rank: int) -> str:
+    """`1st`, `2nd`, `13th`, `1,204th`."""
+    ending = (
+        "th" if rank % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(rank % 10, "th")
+    )
+    return f"{rank:,}{ending}"

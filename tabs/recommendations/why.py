@@ -1,0 +1,251 @@
+"""*Why this film?*: the whole score, what it goes through, and the ranks without the reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from analysis.counterfactual import can_be_refitted, ranks_without, refitted_ranks
+from analysis.reasons import by_kind, named_places, score_lines
+from charts.reasons import kind_bars, tag_bars, term_bars
+from model.explanation import Explanation, explain, through
+from prediction import similar_movies
+from serving.refits import Refit, Report, refit_board
+from serving.training_job import JobRefusedError
+from settings import training_allowed
+from tabs.recommendations.listing import Listing, ordinal, stars_text, sum_of_parts
+from tabs.recommendations.words import about_terms, because, film_with_stars, line_name
+from tabs.shared import count, escape
+
+_TAGS_SHOWN = 12
+_DECIMALS = 4  # of graph scores and tag similarities
+_REFUSED = "refit_refused"
+
+Case = tuple[str, tuple[int, ...]]
+"""What is taken out, in words for Markdown, and which rated films (inner ids)."""
+
+
+@st.dialog("Why this film?", width="large")
+def why_dialog(listing: Listing, movie: int) -> None:
+    """The reasons of a film, listed or not."""
+    data, item = listing.data, listing.item(movie)
+    reasons = explain(data, listing.model, listing.viewer, movie)
+    ((expected, unsure),) = listing.stars([movie])
+    st.subheader(escape(data.labels[movie]))
+    st.markdown(
+        f"{sum_of_parts(item)} · {ordinal(listing.rank(movie))} of {int(listing.listed.sum()):,} · "
+        f"{stars_text(expected, unsure)}  \n{because(data, listing.viewer, reasons)}"
+    )
+    names = ["Rated films", "Without them", "Tags and genres", "Similar films"]
+    films, without, tags, near = st.tabs(names)
+    with films:
+        _terms(listing, reasons)
+    with without:
+        _without(listing, reasons)
+    with tags:
+        _tags(reasons)
+    with near:
+        _similar(listing, movie)
+
+
+# --- the whole score ------------------------------------------------------------------------------
+
+
+def _terms(listing: Listing, reasons: Explanation) -> None:
+    data, viewer = listing.data, listing.viewer
+    lines = score_lines(reasons)
+    if not lines:
+        st.info("Nobody has rated this film, so the graph has nothing to say about it.")
+        return
+    names = [line_name(data, viewer, reasons, line) for line in lines]
+    st.html(term_bars(names, lines, _DECIMALS))
+    st.caption(about_terms(listing.model, reasons))
+    paths: dict[str, np.ndarray] = {}
+    if listing.model.is_hybrid:
+        paths = through(listing.graph(), listing.model, viewer, np.array([reasons.movie]))
+    if len(paths) > 1:  # else only what no kind accounts for
+        st.markdown("**Through what the rated films reach this one**")
+        st.html(kind_bars(by_kind(paths), _DECIMALS))
+        st.caption(
+            "The same score once more, by what lies between the films: whether the same people "
+            "rated both, liked both alike, or the films have something in common."
+        )
+    table = _term_table(listing, reasons, paths)
+    with st.expander(f"All {count(len(table), 'term')}"):
+        st.dataframe(table, hide_index=True, alt="Every term of the graph score")
+
+
+def _term_table(
+    listing: Listing, reasons: Explanation, paths: dict[str, np.ndarray]
+) -> pd.DataFrame:
+    viewer = listing.viewer
+    columns = {
+        "film": [listing.data.labels[movie] for movie in viewer.movies],
+        "stars": viewer.stars,
+        "weight": reasons.weights,
+        "contribution": reasons.contributions,
+    }
+    kinds = {kind.replace("_", " by "): values[:, 0] for kind, values in paths.items()}
+    return pd.DataFrame(columns | kinds).sort_values("contribution", ascending=False, key=abs)
+
+
+# --- without them ---------------------------------------------------------------------------------
+
+
+def _cases(listing: Listing, reasons: Explanation) -> list[Case]:
+    """Nothing, each named film, and all of them."""
+    places = named_places(reasons)
+    movies = [int(movie) for movie in listing.viewer.movies[places]]
+    cases: list[Case] = [("nothing: as it is", ())]
+    cases += [
+        (film_with_stars(listing.data, listing.viewer, place), (movie,))
+        for place, movie in zip(places, movies, strict=True)
+    ]
+    if len(places) > 1:
+        cases.append((f"**all {'two' if len(places) == 2 else 'three'}**", tuple(movies)))
+    return cases
+
+
+def _without(listing: Listing, reasons: Explanation) -> None:
+    cases = _cases(listing, reasons)
+    if len(cases) == 1:
+        st.info("No rated film speaks for this one, so there is nothing to take out.")
+        return
+    instant = ranks_without(
+        listing.data,
+        listing.model,
+        listing.viewer,
+        [(reasons.movie, removed) for _, removed in cases],
+        listing.tag_weight,
+        listing.novelty,
+        listing.allowed,
+    ).tolist()
+    st.fragment(_ranks)(listing, reasons.movie, cases, instant)
+
+
+def _ranks(listing: Listing, movie: int, cases: Sequence[Case], instant: list[int]) -> None:
+    """The table; looked at every second while the model is being fitted again."""
+    refit = refit_board().find(_key(listing, movie))
+    seconds = 1.0 if refit and refit.status == "running" else None
+    table = st.fragment(_rank_table, run_every=seconds) if seconds else _rank_table
+    table(listing, movie, cases, instant)
+
+
+def _rank_table(listing: Listing, movie: int, cases: Sequence[Case], instant: list[int]) -> None:
+    refit = refit_board().find(_key(listing, movie))
+    fitted = _fitted_column(refit, instant)
+    head = "| Taken out | Rank without it |" + (" Rank, fitted again |" if fitted else "")
+    rows = [head, "|---|---|" + ("---|" if fitted else "")]
+    for place, ((name, removed), rank) in enumerate(zip(cases, instant, strict=True)):
+        shown = _rank_or_none(listing, removed, rank)
+        rows.append(f"| {name} | {shown} |" + (f" {fitted[place]} |" if fitted else ""))
+    st.markdown("\n".join(rows))
+    about = (
+        "**Rank without it**: the rating is taken out of the profile, and all that depends on it "
+        "is computed again: the person's own level, every weight and the tags. It is the rank by "
+        "score among the films that pass the filters."
+    )
+    if fitted:
+        about += " **Rank, fitted again**: the model is fitted on data without the rating, too."
+    st.caption(about)
+    _offer_refit(listing, movie, cases, refit)
+
+
+def _rank_or_none(listing: Listing, removed: tuple[int, ...], rank: int) -> str:
+    if len(removed) == len(listing.viewer.movies):
+        return "no list: nothing is left"
+    return ordinal(rank)
+
+
+def _fitted_column(refit: Refit | None, instant: Sequence[int]) -> list[str]:
+    """The ranks after the fits; what is not there yet as three dots. Empty without any."""
+    if refit is None or refit.status == "failed":
+        return []
+    ranks = [instant[0], *refit.ranks]  # with nothing taken out, the fit is the one in use
+    return [ordinal(rank) for rank in ranks] + ["…"] * (len(instant) - len(ranks))
+
+
+def _offer_refit(listing: Listing, movie: int, cases: Sequence[Case], refit: Refit | None) -> None:
+    if refit and refit.status == "running":
+        done = len(refit.ranks)
+        st.progress(done / refit.total, f"Fitting again: {done} of {refit.total} done")
+        return
+    if refit and refit.status == "finished":
+        return
+    if refit:
+        st.warning("The fit failed; the server's log has the reason.", icon=":material/error:")
+    if listing.viewer.user is None:
+        st.caption("A visitor's ratings are not in the fit, so fitting again would change nothing.")
+    elif not can_be_refitted(listing.model):
+        st.caption("This model learned step by step; to fit it again would take a whole training.")
+    elif training_allowed():
+        st.button(
+            "Fit the model again without them",
+            icon=":material/model_training:",
+            help="Takes some seconds for each line, in the background.",
+            on_click=_start_refit,
+            args=(listing, movie, cases),
+        )
+    if _REFUSED in st.session_state:
+        st.info(escape(st.session_state.pop(_REFUSED)))
+
+
+def _start_refit(listing: Listing, movie: int, cases: Sequence[Case]) -> None:
+    asked = [(movie, removed) for _, removed in cases if removed]
+
+    def work(report: Report) -> None:
+        settings = (listing.tag_weight, listing.novelty, listing.allowed)
+        refitted_ranks(listing.data, listing.model, listing.viewer, asked, *settings, report)
+
+    try:
+        refit_board().start(_key(listing, movie), len(asked), work)
+    except JobRefusedError as refused:
+        st.session_state[_REFUSED] = str(refused)
+
+
+def _key(listing: Listing, movie: int) -> tuple[object, ...]:
+    """Of a question to the refits: all that its answer depends on."""
+    viewer = listing.viewer
+    settings = (listing.tag_weight, listing.novelty, listing.allowed.tobytes())
+    return (
+        listing.model.key,
+        viewer.user,
+        viewer.profile,
+        viewer.movies.tobytes(),
+        movie,
+        settings,
+    )
+
+
+# --- tags and similar films -----------------------------------------------------------------------
+
+
+def _tags(reasons: Explanation) -> None:
+    if not reasons.tags:
+        st.info("This film shares no tag and no genre with the films rated above 2.5 stars.")
+        return
+    rest = reasons.tags[_TAGS_SHOWN:]
+    shown = list(reasons.tags[:_TAGS_SHOWN])
+    if rest:
+        shown.append((f"{len(rest)} more", sum(share for _, share in rest)))
+    st.html(tag_bars(shown, _DECIMALS))
+    st.caption(
+        f"These add up to the tag similarity **{reasons.tag_similarity:.4f}**, the cosine between "
+        "the film and the films rated above 2.5 stars (TF-IDF of tags and genres)."
+    )
+
+
+def _similar(listing: Listing, movie: int) -> None:
+    nearest, cosine = similar_movies(listing.model, movie, 10)
+    if not len(nearest):
+        st.info("Nobody has rated this film, so the graph knows no similar one.")
+        return
+    st.dataframe(
+        pd.DataFrame({"film": [listing.data.labels[m] for m in nearest], "cosine": cosine}),
+        hide_index=True,
+        column_config={"cosine": st.column_config.NumberColumn(format="%.3f")},
+        alt="Most similar films by cosine of the embeddings",
+    )

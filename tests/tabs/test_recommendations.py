@@ -1,0 +1,346 @@
+"""The tab Recommendations with both kinds of model: profiles, reasons, ranks without them."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from analysis.counterfactual import ranks_without, refitted_ranks
+from analysis.reasons import named_places
+from data_preparation import MovieData, load_movie_data
+from model.checkpoints import save_checkpoint
+from model.config import TrainingConfig
+from model.explanation import Explanation, explain
+from model.profiles import DEFAULT_PROFILE
+from model.splits import random_80_10_10
+from model.stars import fit_stars, predict_stars
+from model.trained import TrainedModel
+from model.viewers import Viewer, fold_in, user_viewer
+from model_training import train
+from prediction import Recommendation, often_and_well_rated, recommend, score_all
+from serving import refits, state
+from settings import DEMO_DIR
+from tabs.links import AIMS
+from tabs.recommendations.listing import ordinal, sum_of_parts
+from tabs.recommendations.words import because, percent
+from tests.conftest import REPOSITORY
+from tests.small_training import config, hybrid_config
+from tests.test_app import films, healthy, open_app, texts
+
+LIKE, WATCH = AIMS
+SETTINGS: dict[str, TrainingConfig] = {
+    "hybrid": hybrid_config(),
+    "paper": config(epochs=1, layers=2),
+}
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="module")
+def data() -> MovieData:
+    return load_movie_data(DEMO_DIR)
+
+
+@pytest.fixture(scope="module", params=SETTINGS)
+def model(request: pytest.FixtureRequest, data: MovieData) -> TrainedModel:
+    return train(data, random_80_10_10(data), SETTINGS[request.param])
+
+
+@pytest.fixture
+def visit(model: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
+    """Open the tab on the demo data with the model in place, no state left from other tests."""
+    checkpoint = tmp_path / "model.pth"
+    monkeypatch.setenv("MOVIELENS_DIR", str(DEMO_DIR))
+    monkeypatch.setenv("LIGHTGCN_CHECKPOINT", str(checkpoint))
+    monkeypatch.delenv("TMDB_API_KEY", raising=False)
+    st.cache_resource.clear()
+    monkeypatch.setattr(state, "_server", state.ServerState())
+    monkeypatch.setattr(refits, "_board", refits.RefitBoard())
+    save_checkpoint(model, checkpoint)
+    return lambda **query: open_app("Recommendations", **query)
+
+
+def html(app: AppTest) -> str:
+    return "\n".join(element.proto.body for element in app.get("html"))
+
+
+def bar_values(picture: str) -> list[Decimal]:
+    """The numbers behind the bars of a picture, in order."""
+    found = re.findall(r"class='v'>(−?[\d.]+)<", picture)
+    return [Decimal(number.replace("−", "-")) for number in found]
+
+
+# --- the profile ----------------------------------------------------------------------------------
+
+
+def test_a_model_that_looks_at_stars_has_two_profiles_and_likes_by_default(
+    visit: Open, data: MovieData, model: TrainedModel
+) -> None:
+    app = visit(user="7")
+    healthy(app)
+    controls = [c for c in app.get("button_group") if c.label == "Find"]
+    if not model.is_hybrid:
+        assert not controls and "never counts in favour" not in texts(app)
+        return
+    user = data.inner_user(7)
+    for query, profile in (
+        ({}, "like"),
+        ({"profile": WATCH}, "watch"),
+        ({"profile": LIKE}, "like"),
+    ):
+        app = visit(user="7", **query)
+        healthy(app)
+        viewer = user_viewer(data, model, user, profile)  # type: ignore[arg-type]
+        expected = recommend(model, score_all(data, model, viewer), 10)
+        assert films(app) == [data.labels[item.movie] for item in expected]
+        assert (
+            f"Films that the user will {'watch' if profile == 'watch' else 'rate high'}"
+            in texts(app)
+        )
+
+
+def test_a_visitor_gets_the_profile_as_well(
+    visit: Open, data: MovieData, model: TrainedModel
+) -> None:
+    best = np.argsort(-data.movie_degree)[:4].tolist()
+    stars = dict(zip(best, (5.0, 4.0, 2.0, 1.0), strict=True))
+    for aim in AIMS:
+        app = visit(who="Me", profile=aim)
+        app.session_state[f"my_stars_{data.fingerprint}"] = dict(stars)
+        app.run()
+        healthy(app)
+        viewer = fold_in(data, model, stars, AIMS[aim] if model.is_hybrid else DEFAULT_PROFILE)
+        expected = recommend(model, score_all(data, model, viewer), 10)
+        assert films(app) == [data.labels[item.movie] for item in expected]
+
+
+def test_someone_who_liked_nothing_is_told_which_films_compete(
+    visit: Open, data: MovieData, model: TrainedModel
+) -> None:
+    app = visit(who="Me")
+    worst = np.argsort(-data.movie_degree)[:3].tolist()
+    app.session_state[f"my_stars_{data.fingerprint}"] = dict.fromkeys(worst, 0.5)
+    app.run()
+    healthy(app)
+    told = [i.value for i in app.info if "least like these films" in i.value]
+    assert bool(told) == model.is_hybrid
+    if told:
+        rivals = often_and_well_rated(data)
+        assert f"the {rivals.sum():,} films that are rated often" in told[0]
+        assert {data.labels.index(film) for film in films(app)} <= set(np.flatnonzero(rivals))
+        press_why(app, data.labels.index(films(app)[0]))
+        assert "disliked, and speaks for this film by being unlike it" in html(app)
+
+
+# --- numbers on the cards -------------------------------------------------------------------------
+
+
+def test_what_a_card_shows_adds_up_as_shown(visit: Open, data: MovieData) -> None:
+    seen = 0
+    for user in data.user_ids[:6]:
+        app = visit(user=str(user), k="50", novelty="0.3")
+        healthy(app)
+        for card in app.markdown:
+            sums = re.findall(r"\*\*(−?[\d.]+)\*\* = (.+)", card.value)
+            for whole, parts in sums:
+                terms = re.findall(r"(−|\+)? ?:\w+\[([\d.]+)\]", parts)
+                total = sum((-1 if sign == "−" else 1) * Decimal(part) for sign, part in terms)
+                assert total == Decimal(whole.replace("−", "-")), card.value
+                seen += 1
+        table = app.dataframe[0].value
+        for row in table.to_dict("records"):
+            shown = [Decimal(f"{row[f'{p} part']:.3f}") for p in ("graph", "tag", "popularity")]
+            assert sum(shown) == Decimal(f"{row['final score']:.3f}")
+    assert seen == 300
+
+
+def test_cards_show_the_predicted_stars(visit: Open, data: MovieData, model: TrainedModel) -> None:
+    app = visit(user="7", k="3")
+    user = data.inner_user(7)
+    movies = [data.labels.index(film) for film in films(app)]
+    expected, unsure = predict_stars(
+        fit_stars(data.ratings, model.movie_factors),
+        data.rated_by(user),
+        data.stars_of(user),
+        np.array(movies),
+    )
+    for star, spread in zip(expected, unsure, strict=True):
+        assert f"≈ {star:.1f} ★ ± {spread:.1f}" in texts(app)
+
+
+def test_negative_parts_have_a_minus_between_them() -> None:
+    item = Recommendation(0, 1.0, 0.5, graph_part=0.596, tag_part=0.066, popularity_part=-0.1)
+    assert sum_of_parts(item) == (
+        "**0.56** = :blue[0.60] graph + :orange[0.06] tags − :gray[0.10] pop."
+    )
+    item = Recommendation(0, -1.0, 0.5, graph_part=-0.6, tag_part=0.1)
+    assert sum_of_parts(item) == "**−0.50** = −:blue[0.60] graph + :orange[0.10] tags"
+
+
+# --- why ------------------------------------------------------------------------------------------
+
+
+def press_why(app: AppTest, movie: int) -> AppTest:
+    return app.button(key=f"why_{movie}").click().run()
+
+
+def test_why_shows_the_whole_score_and_the_share_of_the_named_films(
+    visit: Open, data: MovieData, model: TrainedModel
+) -> None:
+    app = visit(user="7")
+    viewer = user_viewer(data, model, data.inner_user(7))
+    movie = data.labels.index(films(app)[1])
+    press_why(app, movie)
+    healthy(app)
+    reasons = explain(data, model, viewer, movie)
+    pictures = re.findall(r"<figure.*?</figure>", html(app), re.DOTALL)
+    terms = next(p for p in pictures if "What each rated film adds" in p)
+    assert sum(bar_values(terms)) == Decimal(f"{reasons.graph_score:.4f}")
+    assert f"**{reasons.graph_score:.4f}** exactly" in texts(app)
+    places = named_places(reasons)
+    share = reasons.contributions[places].sum() / reasons.graph_score
+    if 0 < share <= 1:
+        assert f"these three make up {percent(share)} of the graph score" in texts(app)
+    kinds = [p for p in pictures if "What the score goes through" in p]
+    assert len(kinds) == model.is_hybrid
+    for picture in kinds:
+        assert sum(bar_values(picture)) == Decimal(f"{reasons.graph_score:.4f}")
+        assert "people who rated both" in picture
+    assert ("learned about this person as such" in terms) == (not model.is_hybrid)
+    if not model.is_hybrid:
+        assert bar_values(terms)[0] == pytest.approx(
+            Decimal(reasons.self_term), abs=Decimal("1e-4")
+        )
+
+
+def test_why_names_the_ranks_without_each_reason(
+    visit: Open, data: MovieData, model: TrainedModel
+) -> None:
+    app = visit(user="7")
+    viewer = user_viewer(data, model, data.inner_user(7))
+    movie = data.labels.index(films(app)[0])
+    press_why(app, movie)
+    named = viewer.movies[named_places(explain(data, model, viewer, movie))].tolist()
+    cases = [(movie, ()), *((movie, (film,)) for film in named), (movie, named)]
+    ranks = ranks_without(data, model, viewer, cases).tolist()
+    assert ranks[0] == 1
+    assert column(app, 1) == [ordinal(rank) for rank in ranks]
+
+
+def column(app: AppTest, place: int) -> list[str]:
+    """A column of the table of ranks, from the left."""
+    (table,) = [m.value for m in app.markdown if m.value.startswith("| Taken out")]
+    return [row.split("|")[place + 1].strip() for row in table.splitlines()[2:]]
+
+
+def test_a_fit_again_in_the_background_names_the_other_ranks(
+    visit: Open, data: MovieData, model: TrainedModel
+) -> None:
+    app = visit(user="7")
+    movie = data.labels.index(films(app)[0])
+    press_why(app, movie)
+    (*offer,) = [b for b in app.button if b.label == "Fit the model again without them"]
+    assert bool(offer) == model.is_hybrid
+    if not offer:
+        assert "would take a whole training" in texts(app)
+        return
+    offer[0].click().run()
+    healthy(app)
+    for thread in threading.enumerate():
+        if thread.name == "refit":
+            thread.join(60)
+    app = visit(user="7")
+    press_why(app, movie)
+    viewer = user_viewer(data, model, data.inner_user(7))
+    named = viewer.movies[named_places(explain(data, model, viewer, movie))].tolist()
+    cases = [*((movie, (film,)) for film in named), (movie, named)]
+    ranks = [1, *refitted_ranks(data, model, viewer, cases)]
+    assert column(app, 2) == [ordinal(rank) for rank in ranks]
+
+
+def test_without_training_there_is_no_fit_again(
+    visit: Open, data: MovieData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIGHTGCN_TRAINING", "off")
+    app = visit(user="7")
+    press_why(app, data.labels.index(films(app)[0]))
+    healthy(app)
+    assert not [b for b in app.button if b.label.startswith("Fit the model again")]
+
+
+def _reasons(contributions: list[float], weights: list[float], own: float = 0.0) -> Explanation:
+    n = len(contributions)
+    rated = np.arange(n, dtype=np.int32)
+    return Explanation(0, rated, np.array(weights), np.array(contributions), own, ())
+
+
+def _viewer(reasons: Explanation) -> Viewer:
+    n = len(reasons.rated)
+    flat = np.zeros((n, 1), np.float32)
+    stars = np.full(n, 4.0, np.float32)
+    return Viewer(reasons.rated, stars, reasons.weights, flat, flat[0], flat[0])
+
+
+@pytest.mark.parametrize(
+    ("contributions", "weights", "own", "said"),
+    [
+        ([0.5, 0.25, 0.25], [1, 1, 1], 0.0, "these three make up 100 % of the graph score."),
+        ([0.5, 0.5, -0.5], [1, 1, 1], 0.0, "more than the whole graph score (200 %)"),
+        ([0.5, -0.75], [1, 1], 0.0, "the graph score is −0.2500 even so, because more speaks"),
+        ([0.5, -0.1], [-1, 1], 0.0, "which was disliked and is unlike it: it alone makes up"),
+        ([0.5], [1], 0.5, "50 % of the graph score was learned about this person as such"),
+        ([-0.5], [1], 0.0, "No single rated film speaks for it."),
+    ],
+)
+def test_the_sentence_never_claims_more_than_its_share(
+    data: MovieData, contributions: list[float], weights: list[float], own: float, said: str
+) -> None:
+    reasons = _reasons(contributions, weights, own)
+    assert said in because(data, _viewer(reasons), reasons)
+
+
+# --- any film, and nothing left -------------------------------------------------------------------
+
+
+def test_any_film_of_the_catalogue_has_a_rank_stars_and_reasons(
+    visit: Open, data: MovieData, model: TrainedModel
+) -> None:
+    user = data.inner_user(7)
+    viewer = user_viewer(data, model, user)
+    scores = score_all(data, model, viewer)
+    order = np.argsort(-np.where(scores.candidates, scores.final, -np.inf), kind="stable")
+    movie = int(order[40])
+    app = visit(user="7", min_ratings="100")  # filters do not matter here
+    app.text_input(key="asked_film_text").set_value(data.labels[movie]).run()
+    app.button(key=f"asked_film_{movie}").click().run()
+    healthy(app)
+    assert f"It comes 41st of {scores.candidates.sum():,} films" in texts(app)
+    app.button(key="why_asked").click().run()
+    healthy(app)
+    assert data.labels[movie] in [s.value.replace("\\", "") for s in app.subheader]
+    # A film that is rated: as if it were not.
+    rated = int(viewer.movies[0])
+    app.text_input(key="asked_film_text").set_value(data.labels[rated]).run()
+    app.button(key=f"asked_film_{rated}").click().run()
+    healthy(app)
+    assert f"Rated {viewer.stars[0]:g} ★. Had it not been rated, it would come" in texts(app)
+
+
+def test_when_everything_is_rated_the_page_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visit: Open
+) -> None:
+    folder = REPOSITORY / "tests" / "data" / "dataset-everyone-rated-everything"
+    monkeypatch.setenv("MOVIELENS_DIR", str(folder))
+    full = load_movie_data(folder)
+    save_checkpoint(train(full, random_80_10_10(full), hybrid_config()), tmp_path / "model.pth")
+    app = open_app("Recommendations")
+    healthy(app)
+    assert "Every film of the data is rated" in texts(app)
+    assert "loosen the filters" not in texts(app)
