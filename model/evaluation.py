@@ -219,12 +219,13 @@ def top_k(
         masked[:, ~rankable] = -np.inf
     best = torch.from_numpy(masked).topk(min(depth + 1, masked.shape[1]))
     values, movies = best.values.numpy(), best.indices.numpy()[:, :depth]
-    # Only equal scores ask for the order, and to bring a table into it takes longer than the rest.
+    # Equal scores go by the order, so the list of K begins every longer one.
     equal = (values[:, 1:] == values[:, :-1]) & np.isfinite(values[:, 1:])
     tied = equal.any(axis=1)
     values = values[:, :depth]
-    if tied.any():
-        # `take` keeps the rows together in memory; indexing would turn the table round.
-        again = torch.from_numpy(np.take(masked[tied], order, axis=1)).topk(depth)
-        values[tied], movies[tied] = again.values.numpy(), order[again.indices.numpy()]
+    rank = np.argsort(order)
+    for row in np.flatnonzero(tied):
+        films = np.flatnonzero(masked[row] >= values[row, -1])
+        films = films[np.lexsort((rank[films], -masked[row, films]))][:depth]
+        movies[row], values[row] = films, masked[row, films]
     return np.where(np.isfinite(values), movies, -1).astype(np.int32)

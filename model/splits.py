@@ -129,6 +129,75 @@ def chosen(ratings: sparse.csr_array, which: NDArray[np.bool_]) -> sparse.csr_ar
     )
 
 
+def people_folds(n_users: int, folds: int = 4, seed: int = 42) -> NDArray[np.int64]:
+    """Who is left out of the graph in which of so many rounds, int64 [n_users], at random."""
+    return np.random.default_rng(seed).permutation(n_users) % folds
+
+
+def without_people(ratings: sparse.csr_array, people: NDArray[np.bool_]) -> sparse.csr_array:
+    """The ratings of all others, in the same shape; `people` is bool [n_users]."""
+    return chosen(ratings, ~people[_users(ratings)])
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """A stretch of time to be predicted from what came before it.
+
+    Attributes:
+        split: test are the ratings within [begin, end) by people and of films that have some
+            before; validation is the last tenth of what came before.
+        validation_begin, begin, end: Unix seconds.
+    """
+
+    split: Split
+    validation_begin: int
+    begin: int
+    end: int
+
+    def final(self) -> Split:
+        """Validation added to train: everything before the window, to fit to in the end."""
+        train = self.split.known("test")
+        nothing = sparse.csr_array(train.shape, dtype=train.dtype)
+        return Split(self.split.protocol, train, nothing, self.split.test)
+
+    def later_tags(self, tag_times: NDArray[np.int64], fitting: bool = True) -> NDArray[np.bool_]:
+        """The tags that may not be seen, bool [n_tag_rows]: those given from the window on, and
+        while settings are chosen (`fitting` False) those from the validation on."""
+        return tag_times >= (self.begin if fitting else self.validation_begin)
+
+
+def rolling_windows(data: TimedRatings, n: int = 6, first: float = 0.4) -> list[Window]:
+    """So many consecutive windows with equally many ratings, after a first share of all ratings.
+
+    Windows in which no known person rates a known film are left out.
+    """
+    times = data.timestamps
+    edges = np.quantile(times, np.linspace(first, 1, n + 1)).astype(np.int64)
+    edges[-1] += 1
+    windows = []
+    for begin, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        before, within = times < begin, (times >= begin) & (times < end)
+        if not before.any():
+            continue
+        middle = int(np.quantile(times[before], 0.9))
+        early = chosen(data.ratings, times < middle)
+        parts = [
+            early,
+            chosen(data.ratings, before & (times >= middle)),
+            _of_known(chosen(data.ratings, within), chosen(data.ratings, before)),
+        ]
+        if parts[2].nnz:
+            windows.append(Window(Split("rolling_windows", *parts), middle, begin, end))
+    return windows
+
+
+def _of_known(later: sparse.csr_array, earlier: sparse.csr_array) -> sparse.csr_array:
+    """Those of the later ratings whose person and film have earlier ones."""
+    people = np.diff(earlier.indptr) > 0
+    films = np.bincount(earlier.indices, minlength=earlier.shape[1]) > 0
+    return chosen(later, people[_users(later)] & films[later.indices])
+
+
 def cut_validation(
     train: sparse.csr_array, seed: int = 42, share: float = 0.1
 ) -> tuple[sparse.csr_array, sparse.csr_array]:

@@ -10,7 +10,16 @@ import pytest
 from scipy import sparse
 
 from data_preparation import MovieData
-from model.splits import PROTOCOLS, Split, random_80_10_10, temporal_leave_one_out
+from model.splits import (
+    PROTOCOLS,
+    Split,
+    cut_validation,
+    people_folds,
+    random_80_10_10,
+    rolling_windows,
+    temporal_leave_one_out,
+    without_people,
+)
 
 PARTS = ("train", "validation", "test")
 
@@ -107,3 +116,58 @@ def test_parts_of_different_shapes_are_refused() -> None:
     narrow, wide = (sparse.csr_array((2, films), dtype=np.float32) for films in (3, 4))
     with pytest.raises(ValueError, match="same users and movies"):
         Split("ragged", narrow, narrow, wide)
+
+
+# --- windows of time, and people left out ---------------------------------------------------------
+
+
+def test_windows_follow_each_other_and_know_only_what_came_before(planted_data: MovieData) -> None:
+    windows = rolling_windows(planted_data, n=4)
+    assert len(windows) == 4
+    when = dict(
+        zip(zip(*planted_data.ratings.nonzero(), strict=True), planted_data.timestamps, strict=True)
+    )
+
+    def times(part: sparse.csr_array) -> list[int]:
+        return [when[pair] for pair in zip(*part.nonzero(), strict=True)]
+
+    for one, following in zip(windows, [*windows[1:], None], strict=True):
+        split = one.split
+        assert max(times(split.train)) < one.validation_begin <= min(times(split.validation))
+        assert max(times(split.validation)) < one.begin <= min(times(split.test))
+        assert max(times(split.test)) < one.end
+        assert following is None or one.end == following.begin
+        before = split.known("test")
+        users, films = split.test.nonzero()
+        assert (np.diff(before.indptr)[users] > 0).all()
+        assert (np.bincount(before.indices, minlength=48)[films] > 0).all()
+        assert (one.final().train != before).nnz == 0 and one.final().validation.nnz == 0
+
+
+def test_windows_show_no_tag_given_later(planted_data: MovieData) -> None:
+    window = rolling_windows(planted_data, n=3)[0]
+    times = np.array([window.validation_begin - 1, window.validation_begin, window.begin])
+    assert window.later_tags(times).tolist() == [False, False, True]
+    assert window.later_tags(times, fitting=False).tolist() == [False, True, True]
+
+
+def test_everyone_is_left_out_once_and_leaves_no_rating_behind(planted_data: MovieData) -> None:
+    folds = people_folds(planted_data.n_users, 4)
+    assert np.bincount(folds).tolist() == [8, 8, 7, 7]
+    others = without_people(planted_data.ratings, folds == 1)
+    kept = np.diff(others.indptr) > 0
+    assert not kept[folds == 1].any() and kept[folds != 1].all()
+    assert others.nnz == np.diff(planted_data.ratings.indptr)[folds != 1].sum()
+
+
+def test_validation_is_a_tenth_of_each_users_train_and_nothing_is_lost() -> None:
+    train = sparse.csr_array(np.arange(1, 101, dtype=np.float32).reshape(2, 50))
+    rest, cut = cut_validation(train, seed=3)
+    assert np.diff(cut.indptr).tolist() == [5, 5]
+    assert ((rest + cut) != train).nnz == 0 and rest.nnz == 90
+    assert (cut_validation(train, seed=4)[1] != cut).nnz > 0
+
+
+def test_short_histories_give_one_rating_to_validation_where_nobody_has_more() -> None:
+    rest, cut = cut_validation(sparse.csr_array(np.array([[1.0, 1, 1, 0], [0, 0, 0, 1]])))
+    assert np.diff(cut.indptr).tolist() == [1, 0] and rest.nnz == 3
