@@ -39,7 +39,7 @@ from settings import TRAINING_COMMAND, checkpoint_path
 from sources.download import obtain_data
 from sources.movielens_files import DataError
 
-DEFAULT_TAG_WEIGHT = 0.15  # chosen on validation: benchmarks/run.py hybrid
+DEFAULT_TAG_WEIGHT = 0.1  # chosen on validation: benchmarks/run.py hybrid
 _OFTEN, _QUALITY_SHRINKAGE = 0.9, 10.0  # of `often_and_well_rated`
 _NEAREST_LEFT_OUT = 50  # of each disliked film, for someone who liked nothing yet
 _MMR_POOL = 200  # diversity picks among so many of the best films

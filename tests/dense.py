@@ -79,12 +79,16 @@ def dense_levels(stars: NDArray) -> list[float]:
 
 
 def dense_profiles(stars: NDArray, strength: float) -> NDArray:
-    """X: 1 + δ·(stars − μ), not below 0, and 0 from 1.5 stars below μ."""
+    """X: 1 + δ·(stars − μ), not below 0, and 0 from 1.5 stars below μ; where nothing is above 0,
+    what the stars are below μ."""
     weights = np.zeros(stars.shape)
     for user, level in enumerate(dense_levels(stars)):
         for film in np.flatnonzero(stars[user]):
             above = stars[user, film] - level
             weights[user, film] = 0 if above <= -1.5 else max(0.0, 1 + strength * above)
+        if not weights[user].any():
+            films = np.flatnonzero(stars[user])
+            weights[user, films] = np.minimum(stars[user, films] - level, 0.0)
     return weights
 
 

@@ -372,9 +372,10 @@ def test_often_and_well_rated_by_hand(load: Callable[..., MovieData]) -> None:
     assert data.movie_ids[often_and_well_rated(data)].tolist() == [12]
 
 
-def test_equal_stars_everywhere_make_no_film_well_rated(load: Callable[..., MovieData]) -> None:
+def test_with_equal_stars_everywhere_only_how_often_decides(load: Callable[..., MovieData]) -> None:
     data = load(ratings=[(user, film, 4.0, at) for user, film, _, at in TOY_RATINGS])
-    assert not often_and_well_rated(data).any()
+    chosen = often_and_well_rated(data)
+    assert chosen.any() and data.movie_degree[chosen].min() >= data.movie_degree[~chosen].max()
 
 
 def test_who_liked_nothing_gets_the_films_least_like_what_they_disliked(

@@ -12,7 +12,8 @@ from scipy import sparse
 
 from data_preparation import MovieData, load_movie_data
 from model.bpr import Learner
-from model.config import PRESETS, SETTINGS, TrainingConfig, has_effect
+from model.config import PRESETS, SETTINGS, TrainingConfig
+from model.config import has_effect as has_effect_beside
 from model.hybrid_graph import content_edges
 from model.profiles import PROFILES
 from model.search import search
@@ -23,6 +24,10 @@ from tests.small_training import config, hybrid_config
 NUMBERS = [name for name, each in SETTINGS.items() if each.kind in (int, float)]
 # Every number of a configuration that allows its whole range.
 ROOMY = hybrid_config(epochs=2, layers=2)
+
+
+def has_effect(base: TrainingConfig, name: str) -> bool:
+    return has_effect_beside(name, base.model, base.warm_start, base.epochs, base.layers)
 
 
 def refused(name: str, value: Any) -> None:

@@ -16,7 +16,6 @@ from model.profiles import (
     CLEARLY_BELOW,
     DEFAULT_PROFILE,
     PROFILES,
-    aversion_weights,
     profile_weights,
     strength,
 )
@@ -98,9 +97,11 @@ def test_equal_stars_weigh_the_same_and_the_order_of_films_follows_the_stars() -
 def test_aversion_by_hand() -> None:
     # 0.5 and 2 stars, mean 3.5: μ = (2.5 + 70)/22.
     level = 72.5 / 22
-    weights = aversion_weights(csr([[0.5, 2.0]]), 3.5).toarray()[0]
-    assert weights == pytest.approx([0.5 - level, 2 - level])
-    assert aversion_weights(csr([[5.0, 0.5]]), 3.5).toarray()[0, 0] == 0  # never in favour
+    assert 2 - level < -CLEARLY_BELOW + 0.5  # close to the rule, and 2 stars are above it
+    weights = profile_weights(csr([[0.5, 1.5]]), 0.4, 3.5).toarray()[0]
+    level = 72.0 / 22
+    assert weights == pytest.approx([0.5 - level, 1.5 - level])
+    assert profile_weights(csr([[5.0, 0.5]]), 0.4, 3.5).toarray()[0, 1] == 0  # something speaks
 
 
 def test_every_profile_has_a_strength_of_its_own() -> None:

@@ -101,7 +101,7 @@ def test_the_key_tells_models_apart(planted_data: MovieData, split: Split) -> No
 
 
 def test_the_kept_epoch_in_words(model: TrainedModel, hybrid: TrainedModel) -> None:
-    assert kept_epoch(hybrid) == "the fitted start, which takes no epochs"
+    assert kept_epoch(hybrid) == "the fitted start"
     assert kept_epoch(replace(model, best_epoch=3)) == "epoch 3"
     assert "random start itself" in kept_epoch(replace(model, best_epoch=0))
     # The paper's model starts at random whatever `warm_start` says.

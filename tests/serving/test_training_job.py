@@ -366,7 +366,7 @@ def test_a_previous_model_of_other_data_is_not_put_back(
     assert snapshot(path.parent) == before
 
 
-@pytest.mark.parametrize("step", [0, 1])
+@pytest.mark.parametrize("step", [0, 1, 2])
 def test_a_swap_that_breaks_off_leaves_a_whole_model_in_place(
     planted_data: MovieData, path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
@@ -383,7 +383,7 @@ def test_a_swap_that_breaks_off_leaves_a_whole_model_in_place(
     with pytest.raises(CheckpointError, match="Permission denied") as refusal:
         restore_previous(planted_data, path)
     assert_one_sentence(str(refusal.value))
-    assert load_checkpoint(planted_data, path).config.dim == (5, 3)[step]
+    assert load_checkpoint(planted_data, path).config.dim == (5, 5, 3)[step]
     assert not list(path.parent.glob("*.tmp"))
 
 
