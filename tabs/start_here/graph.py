@@ -307,12 +307,13 @@ def _is_heavy_loud(story: Story) -> None:
     sizes = weights * lengths
     heavy, light = int(np.argmax(weights)), int(np.argmin(weights))
     how = rank_correlation(pd.Series(weights), pd.Series(sizes))
-    trend = (
-        f" Over all of the person's films the two go {'together' if how > 0 else 'apart'} (rank "
-        f"correlation {how:+.2f})."
-        if not np.isnan(how)
-        else ""
-    )
+    if np.isnan(how):
+        trend = ""
+    else:
+        goes = (
+            "go together" if how >= 0.2 else "go apart" if how <= -0.2 else "have little in common"
+        )
+        trend = f" Over all of the person's films the two {goes} (rank correlation {how:+.2f})."
     is_loud = sizes[heavy] > sizes[light]
     st.markdown(
         f"**Is a heavy line a loud message?** {'Here, yes' if is_loud else 'Not here'}. What is "
