@@ -99,6 +99,12 @@ def senders(adjacency: sparse.csr_array, row: int) -> tuple[NDArray[np.int32], N
     return adjacency.indices[begin:end], adjacency.data[begin:end]
 
 
+def message_sizes(data: MovieData, network: TrainedModel, user: int) -> NDArray[np.float64]:
+    """The length of what each rated film sends the user in the first step, in their order."""
+    films = network.e0[data.n_users + data.rated_by(user)]
+    return data.edge_weights(user) * np.linalg.norm(films, axis=1)
+
+
 def propagated(
     adjacency: sparse.csr_array, start: NDArray[np.floating], depth: int
 ) -> Iterator[NDArray[np.floating]]:

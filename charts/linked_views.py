@@ -59,9 +59,9 @@ _LINKED_CSS = """
 .lv table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 .lv th,.lv td{padding:.22rem .4rem;text-align:right;border:1px solid rgba(138,143,152,.35)}
 .lv th{font-weight:600;opacity:.8}
-.lv th br+*{font-weight:400}
-.lv th .t{display:block;max-width:5.2rem;margin-left:auto;overflow:hidden;text-overflow:ellipsis;
-white-space:nowrap}
+.lv th{white-space:nowrap}
+.lv th small{font-size:.72rem;font-weight:400}
+.lv th .t{display:block;max-width:3.5rem;margin-left:auto;overflow:hidden;text-overflow:ellipsis}
 .lv [class^=e]{cursor:pointer;outline-offset:-2px}
 .lv tr[class^=e]>td,.lv td[class^=e]{background:rgba(213,94,0,calc(var(--on,0)*.35))}
 .lv .g{position:relative;overflow:hidden;flex:1}
@@ -124,11 +124,11 @@ def _matrix(
     number = {edge: n for n, edge in enumerate(edges)}
     heads = "".join(
         f"<th title='{escape(data.labels[i], quote=True)}'><span class='t'>"
-        f"{escape(data.labels[i])}</span>column {i}</th>"
+        f"{escape(data.labels[i])}</span><small>col. {i}</small></th>"
         for i in films
     )
     rows = "".join(
-        f"<tr><th>User {data.user_ids[u]}<br>row {u}</th>"
+        f"<tr><th>User {data.user_ids[u]}<br><small>row {u}</small></th>"
         + "".join(
             f"<td class='e{number[u, i]}' tabindex='0'>{data.ratings[u, i]:g} ★</td>"
             if (u, i) in number

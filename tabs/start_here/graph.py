@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from analysis.layers import message_sizes
 from analysis.model_health import rank_correlation
 from analysis.neighbourhood import Node, neighbourhood, subgraph
 from charts.html import Bar, bars
@@ -300,18 +301,18 @@ def _is_heavy_loud(story: Story) -> None:
         return
     network, data = computed.network(story), story.data
     movies, weights = data.rated_by(story.user), data.edge_weights(story.user)
-    lengths = np.linalg.norm(network.e0[data.n_users + movies], axis=1)
     if not network.config.layers or len(np.unique(weights)) < 2:
         return
-    sizes = weights * lengths
+    sizes = message_sizes(data, network, story.user)
     heavy, light = int(np.argmax(weights)), int(np.argmin(weights))
     how = rank_correlation(pd.Series(weights), pd.Series(sizes))
-    trend = (
-        f" Over all of the person's films the two go {'together' if how > 0 else 'apart'} (rank "
-        f"correlation {how:+.2f})."
-        if not np.isnan(how)
-        else ""
-    )
+    if np.isnan(how):
+        trend = ""
+    else:
+        goes = (
+            "go together" if how >= 0.2 else "go apart" if how <= -0.2 else "have little in common"
+        )
+        trend = f" Over all of the person's films the two {goes} (rank correlation {how:+.2f})."
     is_loud = sizes[heavy] > sizes[light]
     st.markdown(
         f"**Is a heavy line a loud message?** {'Here, yes' if is_loud else 'Not here'}. What is "

@@ -150,8 +150,8 @@ def _reasons_for(story: Story, item: Recommendation, reasons: Explanation) -> No
     films = ", ".join(f"*{story.film(reasons.rated[i])}*" for i in speaking)
     st.markdown(
         f"**4 · Because {story.name} rated …** The person's list is a sum over rated films, so the "
-        f"score splits into one term per film. Most for *{story.film(item.movie)}* speaks "
-        f"{films or 'no single film'}."
+        f"score splits into one term per film. What speaks most for "
+        f"*{story.film(item.movie)}*: {films or 'no single film'}."
     )
     shown = order[:_TERMS]
     terms = [(story.data.labels[reasons.rated[i]], reasons.contributions[i]) for i in shown]
@@ -208,7 +208,8 @@ def _weights(story: Story, viewer: Viewer, reasons: Explanation) -> None:
     st.table(table, hide_index=True, alt="Stars, weight and term of the films that matter most")
     nothing = int((viewer.weights == 0).sum())
     if nothing:
-        st.caption(f"{nothing:,} of the {len(viewer.weights):,} rated films count for nothing.")
+        verb = "counts" if nothing == 1 else "count"
+        st.caption(f"{nothing:,} of the {len(viewer.weights):,} rated films {verb} for nothing.")
 
 
 def _paths(story: Story, item: Recommendation) -> None:

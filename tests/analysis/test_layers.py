@@ -13,6 +13,7 @@ from analysis.layers import (
     all_layers,
     lesson_network,
     mean_cosine,
+    message_sizes,
     node_of,
     reach,
     row_of,
@@ -119,6 +120,18 @@ def test_senders_are_the_neighbours_with_their_weights(toy_data: MovieData) -> N
         assert rows.tolist() == np.flatnonzero(dense[row]).tolist()
         np.testing.assert_allclose(weights, dense[row, rows], rtol=1e-6)
         assert row_of(toy_data, node_of(toy_data, row)) == row
+
+
+def test_the_sizes_of_messages_are_those_of_weight_times_embedding_for_all_users(
+    planted_data: MovieData, model: TrainedModel, lesson: TrainedModel
+) -> None:
+    dense = dense_adjacency(rated_cells(planted_data))
+    for network in (model, lesson):
+        for user in range(planted_data.n_users):
+            movies = planted_data.n_users + planted_data.rated_by(user)
+            sent = dense[user, movies, None] * network.e0[movies]
+            sizes = message_sizes(planted_data, network, user)
+            np.testing.assert_allclose(sizes, np.linalg.norm(sent, axis=1), rtol=1e-5)
 
 
 def test_reach_counts_what_matrix_powers_connect(toy_data: MovieData) -> None:

@@ -47,9 +47,15 @@ def data() -> MovieData:
     return load_movie_data(DEMO_DIR)
 
 
-@pytest.fixture(scope="module")
-def model(data: MovieData) -> TrainedModel:
-    return train(data, random_80_10_10(data), TrainingConfig(dim=16, epochs=2))
+KINDS: dict[str, TrainingConfig] = {
+    "paper": TrainingConfig(model="paper", dim=16, layers=2, epochs=2, learning_rate=0.05),
+    "hybrid": TrainingConfig(dim=80),  # wider than what the map is made of
+}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def model(request: pytest.FixtureRequest, data: MovieData) -> TrainedModel:
+    return train(data, random_80_10_10(data), KINDS[request.param])
 
 
 @pytest.fixture
@@ -393,7 +399,8 @@ def test_tsne_waits_for_its_button_and_is_computed_once(
     assert not app.exception
     app.run()
     assert calls == [(data.movie_degree > 0).sum()]
-    assert "t-SNE of the same directions" in texts(app)
+    assert "t-SNE of the films' directions" in texts(app)
+    assert ("64 strongest of the model's 80" in texts(app)) == model.is_hybrid
     assert charts(app)[0]["layer"][0]["encoding"]["x"]["title"] == "t-SNE, horizontal"
 
 
@@ -429,6 +436,15 @@ def test_a_dot_says_what_film_it_is(toy_data: MovieData) -> None:
 
 
 # --- tags -----------------------------------------------------------------------------------------
+
+
+def test_where_the_model_saw_the_tags_they_are_measured_without(
+    data: MovieData, model: TrainedModel
+) -> None:
+    for section in (TAGS, SUGGESTIONS):
+        shown = texts(open_section(section, data, model))
+        assert ("so it is no witness" in shown) == model.is_hybrid
+        assert ("the model never saw them" in shown) == (not model.is_hybrid)
 
 
 def test_tags_state_what_cleaning_did_and_a_held_out_figure(
@@ -468,7 +484,7 @@ def test_data_without_tags_or_years_say_so(load: Callable[..., MovieData]) -> No
     assert "hold no tags" in texts(open_section(TAGS, plain, trained))
     assert "no neighbour can pass one on" in texts(open_section(SUGGESTIONS, plain, trained))
     app = open_section(MAP, plain, trained, map_colour="Decade")
-    assert "These data hold no tag" in texts(app) and len(app.dataframe) == 1
+    assert "They hold no tag" in texts(app) and len(app.dataframe) == 1
     assert len(open_section(HEALTH, plain, trained).get("vega_lite_chart")) == 5
 
 
@@ -506,6 +522,11 @@ def test_health_states_coverage_gini_and_the_models_own_metric(
     assert values["Films in anybody's top 10"] == f"{(rated > 0).mean():.1%}"
     assert values["Gini of the recommendations"] == f"{gini(rated):.3f}"
     assert f"mean NDCG@20 **{model.test_metrics['NDCG@20']:.4f}**" in texts(app)
+    assert f"liked NDCG@20 **{model.test_metrics['liked NDCG@20']:.4f}**" in texts(app)
+    assert ("with the profile “like”, which serves" in texts(app)) == model.is_hybrid
+    if model.is_hybrid:
+        watch = model.watch_metrics["NDCG@20"]
+        assert f"with the profile “watch”: NDCG@20 **{watch:.4f}**" in texts(app)
     assert len(app.get("vega_lite_chart")) == 5
 
 
@@ -514,7 +535,8 @@ def test_a_refitted_model_is_measured_by_training_once_more_on_request(
 ) -> None:
     refitted = dataclasses.replace(model, refitted=True)
     app = open_section(HEALTH, data, refitted)
-    assert "they cannot measure it" in texts(app)
+    assert "they cannot measure its users" in texts(app)
+    assert "before it was fitted to all ratings" in texts(app)
     assert len(app.get("vega_lite_chart")) == 3
     app.button(key="measure_users").click().run()
     assert not app.exception

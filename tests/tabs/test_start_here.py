@@ -339,6 +339,22 @@ def test_the_weights_are_one_over_the_root_of_the_degrees(
     np.testing.assert_allclose(shown["weight"], expected)
 
 
+def test_whether_a_heavy_line_is_loud_is_told_by_the_messages(
+    open_chapter: Open, data: MovieData, layers: list[NDArray[np.float64]]
+) -> None:
+    app = answer(open_chapter("Neighbourhood"), "quiz_weight", 2)
+    for raw in data.user_ids[:12]:
+        app.selectbox(key="user").set_value(int(raw)).run()
+        healthy(app)
+        user = data.inner_user(int(raw))
+        rated = np.flatnonzero(data.ratings.toarray()[user])
+        weights = 1 / np.sqrt(len(rated) * data.movie_degree[rated])
+        sizes = weights * np.linalg.norm(layers[0][data.n_users + rated], axis=1)
+        loud = sizes[weights.argmax()] > sizes[weights.argmin()]
+        assert f"loud message?** {'Here, yes' if loud else 'Not here'}." in texts(app)
+        assert f"of length {sizes[weights.argmax()]:.3f};" in texts(app)
+
+
 def test_walking_moves_the_picture_and_the_worked_user_stays(
     open_chapter: Open, data: MovieData
 ) -> None:
