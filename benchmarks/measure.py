@@ -13,13 +13,18 @@ from typing import Any
 
 import torch
 
-from benchmarks import costs, load, pages, ranking
+from benchmarks import costs, liking, load, pages, ranking
 
 JOBS: dict[str, Callable[..., Any]] = {
-    "rank": ranking.rank,
+    "quality": ranking.quality,
+    "last_rating": ranking.last_rating,
+    "left_out": ranking.left_out,
+    "windows": ranking.windows,
     "groups": ranking.groups,
     "ablation": ranking.ablation,
     "hybrid": ranking.hybrid,
+    "stars": liking.stars,
+    "flips": liking.flips,
     "growth": costs.growth,
     "latency": costs.latency,
     "load": load.measure,

@@ -2,7 +2,9 @@
 
 Every measurement runs in a process of its own with one thread (`benchmarks/measure.py`); the
 results go to `benchmarks/results.json`, section by section, and as tables to
-`benchmarks/RESULTS.md`. `python benchmarks/run.py render` only writes the tables again.
+`benchmarks/RESULTS.md`. `python benchmarks/run.py render` only writes the tables again. With
+`--part validation` the sections that measure on test measure on validation instead, and write to
+`benchmarks/validation.json` alone: for work on the models, test is looked at once, at the end.
 """
 
 from __future__ import annotations
@@ -22,13 +24,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script from anywhere
 
-from benchmarks.report import FOLDER, MODELS, RESULTS_JSON, Results, load_results, render
+from benchmarks.report import FOLDER, RESULTS_JSON, Results, load_results, render
 
 RESULTS_MD = FOLDER / "RESULTS.md"
+VALIDATION_JSON = FOLDER / "validation.json"  # not kept: see .gitignore
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 
-BEST_SEEDS = (0, 1, 2)
-TEMPORAL = ("popularity", "item_knn", "ease", "best")
 SCALES = (1, 4, 16, 64)
 
 
@@ -48,43 +49,39 @@ def measured(*job: str) -> Any:
     return json.loads(done.stdout)
 
 
-def _quality() -> Results:
-    return {
-        "temporal": [measured("rank", name, "temporal_leave_one_out") for name in TEMPORAL],
-        "groups": measured("groups"),
-        "quality": [
-            measured("rank", name, "random_80_10_10", str(seed))
-            for name in MODELS
-            for seed in (BEST_SEEDS if name == "best" else (0,))
-        ],
-    }
-
-
-MEASURES: dict[str, Callable[[], Results]] = {
-    "latency": lambda: {"latency": measured("latency")},
-    "hybrid": lambda: {
+# Of the part that is measured, "validation" or "test".
+MEASURES: dict[str, Callable[[str], Results]] = {
+    "latency": lambda _: {"latency": measured("latency")},
+    "growth": lambda _: {"growth": [measured("growth", str(scale)) for scale in SCALES]},
+    "flips": lambda _: {"flips": measured("flips")},
+    "ablation": lambda _: {"ablation": measured("ablation")},
+    "stars": lambda part: {"stars": measured("stars", part)},
+    "hybrid": lambda part: {
         "hybrid": [
-            measured("hybrid", protocol)
+            measured("hybrid", protocol, part)
             for protocol in ("random_80_10_10", "temporal_leave_one_out")
         ]
     },
-    "growth": lambda: {"growth": [measured("growth", str(scale)) for scale in SCALES]},
-    "ablation": lambda: {"ablation": measured("ablation")},
-    "quality": _quality,
-    "load": lambda: {"load": measured("load")},
-    "pages": lambda: {"pages": measured("pages")},
+    "strangers": lambda part: {
+        name: measured(name, part) for name in ("left_out", "windows", "last_rating", "groups")
+    },
+    "quality": lambda part: {"quality": measured("quality", part)},
+    "load": lambda _: {"load": measured("load")},
+    "pages": lambda _: {"pages": measured("pages")},
 }
 
 
-def measure_section(name: str) -> None:
-    """Measure one section and merge it, with the facts of this machine, into results.json."""
+def measure_section(name: str, part: str = "test") -> None:
+    """Measure one section and merge it, with the facts of this machine, into results.json (or, on
+    validation, into validation.json)."""
     start = time.monotonic()
-    tables = MEASURES[name]()
+    tables = MEASURES[name](part)
     facts = machine() | {"seconds": round(time.monotonic() - start)}
-    results = load_results()
+    path = RESULTS_JSON if part == "test" else VALIDATION_JSON
+    results = load_results(path)
     for table, value in tables.items():
         results[table] = {"machine": facts, "values": value}
-    RESULTS_JSON.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def machine() -> Results:
@@ -113,10 +110,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     choices = (*MEASURES, "all", "render")
     parser.add_argument("section", nargs="?", default="all", choices=choices)
-    chosen = parser.parse_args().section
+    parser.add_argument("--part", choices=("validation", "test"), default="test")
+    options = parser.parse_args()
     for name in MEASURES:
-        if chosen in (name, "all"):
-            measure_section(name)
+        if options.section in (name, "all"):
+            measure_section(name, options.part)
+    if options.part == "validation":
+        print(render(load_results(VALIDATION_JSON)))
+        return
     text = render(load_results())
     RESULTS_MD.write_text(text, encoding="utf-8")
     print(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import linalg, sparse
 from sklearn.utils.extmath import randomized_svd
 
@@ -68,6 +69,29 @@ def ease(train: sparse.csr_array, l2: float = 200.0) -> Scorer:
     np.fill_diagonal(weights, 0.0)
     profiles = rated.astype(np.float32)
     return lambda users: profiles[users] @ weights
+
+
+def ease_of_others(train: sparse.csr_array, known: sparse.csr_array, l2: float) -> Scorer:
+    """EASE fitted to `train` for people who need not be in it: x B for their rows x of `known`.
+
+    Through the Gram of the users: B = Z/(1 − diag Z) off the diagonal, with Z = Xᵀ G^-1 X.
+    """
+    rated = train.astype(bool).astype(np.float64)
+    gram = (rated @ rated.T).toarray()
+    gram[np.diag_indices(len(gram))] += l2
+    projected = linalg.solve(gram, rated.toarray(), assume_a="pos", check_finite=False)  # G⁻¹ X
+    stored = rated.tocoo()
+    own = np.bincount(
+        stored.col, projected[stored.row, stored.col], minlength=rated.shape[1]
+    )  # diag Z
+    profiles = known.astype(bool).astype(np.float64)
+    shared = sparse.csr_array(profiles @ rated.T)
+
+    def scores(users: NDArray[np.int64]) -> NDArray[np.float32]:
+        votes = shared[users].toarray() @ projected - profiles[users].toarray() * own
+        return (votes / (1 - own)).astype(np.float32)
+
+    return scores
 
 
 def ease_bytes(n_users: int, n_movies: int, n_ratings: int) -> int:

@@ -39,7 +39,7 @@ _SPARSE: dict[str, Any] = {
     "met_exponent": -0.1,
     "ridge": 0.09,
 }
-_NO_NEW_FIT = ("met_exponent", "ridge")  # the eigenpairs stay as they are
+_NO_NEW_FIT = ("ridge", "met_exponent")  # the eigenpairs stay as they are
 _STRENGTHS = tuple(np.linspace(0, 1, 11).round(1).tolist())
 _RANK_OF_FEW_NODES, _RANK_OF_MANY = 512, 256  # in the sweeps
 _ROUNDS_FROM_NEAR = 2  # of the power iteration, from the best fit's directions

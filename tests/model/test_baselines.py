@@ -12,6 +12,7 @@ from data_preparation import MovieData
 from model.baselines import (
     ease,
     ease_bytes,
+    ease_of_others,
     ease_too_large,
     item_knn,
     popularity,
@@ -100,3 +101,14 @@ def test_item_neighbours_by_hand() -> None:
 def test_pure_svd_with_every_direction_gives_the_ratings_back() -> None:
     train = rated(8, 12)
     np.testing.assert_allclose(pure_svd(train)(np.arange(8)), train.toarray() > 0, atol=1e-4)
+
+
+def test_ease_of_others_is_ease_for_people_that_it_never_saw() -> None:
+    train, strangers, l2 = rated(15, 25), rated(6, 25), 5.0
+    x, y = ((part.toarray() > 0).astype(float) for part in (train, strangers))
+    inverse = np.linalg.inv(x.T @ x + l2 * np.eye(25))
+    weights = -inverse / np.diag(inverse)
+    np.fill_diagonal(weights, 0)
+    users = np.array([1, 4])
+    scores = ease_of_others(train, strangers, l2)(users)
+    np.testing.assert_allclose(scores, (y @ weights)[users], atol=1e-5)
