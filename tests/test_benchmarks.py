@@ -311,7 +311,7 @@ def test_an_ablation_compares_with_the_model_as_it_is(
 def test_stars_are_compared_with_biases_and_their_doubt_is_checked(small: MovieData) -> None:
     found = liking.stars("validation", (42,))
     assert found["ratings"] == random_80_10_10(small).validation.nnz
-    assert len(found["grid"]) == 27 and set(found["coverage"]) == {"1", "2"}
+    assert len(found["grid"]) == 36 and set(found["coverage"]) == {"1", "2"}
     assert 0 < found["rows"][1]["mae"] < found["rows"][1]["rmse"] < 3
     report.section({"stars": {"values": found}}, "stars")
 
