@@ -12,7 +12,8 @@ candidate scores above 0, the largest size takes the place of the largest value.
 
 Someone who liked nothing yet (`Viewer.only_averse`) gets the films that are least like what they
 disliked, among those that are rated often and well: in the upper tenth by number of ratings, and
-with a mean (shrunk by ten ratings at the overall mean) above the overall mean.
+with a mean (shrunk by ten ratings at the overall mean) not below the overall mean. The 50 nearest
+films of each disliked one are left out.
 
 The command `python prediction.py --user 7 -k 10` prints such a list with its parts and reasons.
 """
@@ -40,6 +41,7 @@ from sources.movielens_files import DataError
 
 DEFAULT_TAG_WEIGHT = 0.15  # chosen on validation: benchmarks/run.py hybrid
 _OFTEN, _QUALITY_SHRINKAGE = 0.9, 10.0  # of `often_and_well_rated`
+_NEAREST_LEFT_OUT = 50  # of each disliked film, for someone who liked nothing yet
 _MMR_POOL = 200  # diversity picks among so many of the best films
 
 
@@ -154,7 +156,7 @@ def score_all(
     rated[viewer.movies] = True
     candidates = unseen(data, viewer.movies)
     if viewer.only_averse:
-        candidates &= often_and_well_rated(data)
+        candidates &= often_and_well_rated(data) & ~_near(model, viewer.movies)
     return Scores(
         graph,
         tags,
@@ -183,11 +185,20 @@ def popularity_of(data: MovieData) -> NDArray[np.float64]:
 
 def often_and_well_rated(data: MovieData) -> NDArray[np.bool_]:
     """The upper tenth of the rated films by number of ratings, with a mean (shrunk by ten ratings
-    at the overall mean) above the overall mean; bool [n_movies]."""
+    at the overall mean) not below the overall mean; bool [n_movies]."""
     degree, overall = data.movie_degree, float(data.ratings.data.mean(dtype=np.float64))
     often = degree >= max(np.quantile(degree[degree > 0], _OFTEN), 1)
     excess = np.nan_to_num(data.mean_stars - overall) * degree / (degree + _QUALITY_SHRINKAGE)
-    return often & (excess > 0)
+    return often & (excess >= 0)
+
+
+def _near(model: TrainedModel, movies: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """The films that are among the nearest of any of these, bool [n_movies]."""
+    near = np.zeros(len(model.directions), bool)
+    n = min(_NEAREST_LEFT_OUT, len(near) // 20)  # of few films, no more than a twentieth
+    for movie in movies.tolist():
+        near[similar_movies(model, movie, n)[0]] = True
+    return near
 
 
 def recommend(

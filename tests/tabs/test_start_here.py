@@ -15,6 +15,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
+from analysis.layers import LAST, MEAN, lesson_network
 from data_preparation import MovieData, load_movie_data
 from model.checkpoints import save_checkpoint
 from model.config import TrainingConfig
@@ -36,15 +37,42 @@ def data() -> MovieData:
     return load_movie_data(DEMO_DIR)
 
 
-@pytest.fixture(scope="module")
-def model(data: MovieData) -> TrainedModel:
-    return train(data, random_80_10_10(data), TrainingConfig(dim=8, layers=2, epochs=2))
+KINDS: dict[str, TrainingConfig] = {
+    "paper": TrainingConfig(model="paper", dim=8, layers=2, epochs=2, learning_rate=0.05),
+    "hybrid": TrainingConfig(dim=80),  # wider than what is drawn
+}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def model(request: pytest.FixtureRequest, data: MovieData) -> TrainedModel:
+    return train(data, random_80_10_10(data), KINDS[request.param])
 
 
 @pytest.fixture(scope="module")
-def layers(data: MovieData, model: TrainedModel) -> list[NDArray[np.float64]]:
-    """E(0), E(1), E(2) by dense products."""
-    return dense_layers(data.ratings.toarray() > 0, model)
+def network(data: MovieData, model: TrainedModel) -> TrainedModel:
+    """What the chapters on layers take apart."""
+    return lesson_network(data, model)
+
+
+@pytest.fixture(scope="module")
+def layers(data: MovieData, network: TrainedModel) -> list[NDArray[np.float64]]:
+    """E(0), E(1), E(2) of it by dense products."""
+    return dense_layers(data.ratings.toarray() > 0, network)
+
+
+def served_scores(data: MovieData, model: TrainedModel, user: int) -> NDArray[np.float64]:
+    """The graph scores of the model that serves, from its definition."""
+    if not model.is_hybrid:
+        final = np.mean(dense_layers(data.ratings.toarray() > 0, model), axis=0)
+        return final[data.n_users :] @ final[user]
+    weights = profile(model, data.stars_of(user))
+    return model.movie_factors.astype(float) @ (weights @ model.movie_messages[data.rated_by(user)])
+
+
+def profile(model: TrainedModel, stars: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The weights of films with these stars in a hybrid."""
+    above = stars - (stars.sum() + 20 * model.mean_stars) / (len(stars) + 20)
+    return np.where(above <= -1.5, 0, np.maximum(1 + model.config.like * above, 0))
 
 
 def dense_layers(rated: NDArray[np.bool_], model: TrainedModel) -> list[NDArray[np.float64]]:
@@ -205,7 +233,7 @@ def without_layers() -> None:
     from tabs.start_here import tab as start_here
 
     data = load_movie_data(DEMO_DIR)
-    config = TrainingConfig(dim=4, layers=0, epochs=1)
+    config = TrainingConfig(model="paper", dim=4, layers=0, epochs=1)
     start_here.render(data, train(data, random_80_10_10(data), config))
 
 
@@ -223,14 +251,14 @@ def test_an_unknown_chapter_in_the_link_opens_the_first(open_chapter: Open) -> N
 
 
 def test_the_tour_counts_the_graph_and_leads_into_the_chapters(
-    open_chapter: Open, data: MovieData, layers: list[NDArray[np.float64]]
+    open_chapter: Open, data: MovieData, model: TrainedModel
 ) -> None:
     app = open_chapter("In two minutes")
     n_films = len(np.unique(data.ratings.indices))
     counts = f"**{data.n_users:,}** users, **{n_films:,}** films, **{data.n_ratings:,}** ratings"
     assert counts in texts(app)
-    user, final = worked_user(app, data), np.mean(layers, axis=0)
-    scores = final[user] @ final[data.n_users :].T
+    user = worked_user(app, data)
+    scores = served_scores(data, model, user)
     rated = data.ratings.toarray()[user] > 0
     means = bars_of(app, "Mean score")
     assert means[f"rated by User {data.user_ids[user]}"] == f"{scores[rated].mean():.2f}"
@@ -270,7 +298,7 @@ def test_the_tour_shows_the_users_own_weights_messages_and_list(
     messages = [values for name, values in strips.items() if name[0].isdigit()]
     assert len(messages) == 4
     np.testing.assert_allclose(np.sum(messages, axis=0), layers[1][user], atol=5e-4)
-    np.testing.assert_allclose(strips["sum: e(1)"], layers[1][user], atol=1e-4)
+    np.testing.assert_allclose(strips["sum: layer 1"], layers[1][user], atol=1e-4)
     np.testing.assert_allclose(strips["final embedding"], final[user], atol=1e-4)
     best = [name.split(". ", 1)[1] for name in bars_of(app, "The five best films")]
     assert not {data.labels[i] for i in np.flatnonzero(rated[user])} & set(best)
@@ -282,8 +310,10 @@ def test_no_weight_is_told_before_the_guess_and_all_are_after(open_chapter: Open
     assert not {"weight", "arithmetic"} & set(table(app, "stars").columns)
     assert "1/√(" not in app.get("vega_lite_chart")[0].proto.spec + pictures(app)
     assert "answered" in texts(app)
+    assert "heavy line" not in texts(app)
     answer(app, "quiz_weight", 2)
     healthy(app)
+    assert "heavy line" in texts(app)
     assert {"weight", "arithmetic"} <= set(table(app, "stars").columns)
     assert "1/√(" in pictures(app)
     other = next(raw for raw in app.selectbox(key="user").options if raw != "User 1")
@@ -297,15 +327,15 @@ def test_the_weights_are_one_over_the_root_of_the_degrees(
     open_chapter: Open, data: MovieData
 ) -> None:
     app = answer(open_chapter("Neighbourhood"), "quiz_weight", 2)
-    assert "film's ratings d_i" not in {c for d in app.dataframe for c in d.value.columns}
+    assert "film's ratings" not in {c for d in app.dataframe for c in d.value.columns}
     opened(app, "all_weights")
-    shown = table(app, "film's ratings d_i")
+    shown = table(app, "film's ratings")
     rated = data.ratings.toarray() > 0
     user = worked_user(app, data)
     assert len(shown) == rated[user].sum()
     degree = {data.labels[i]: rated[:, i].sum() for i in np.flatnonzero(rated[user])}
-    assert shown["film's ratings d_i"].tolist() == [degree[film] for film in shown["film"]]
-    expected = 1 / np.sqrt(rated[user].sum() * shown["film's ratings d_i"].to_numpy(float))
+    assert shown["film's ratings"].tolist() == [degree[film] for film in shown["film"]]
+    expected = 1 / np.sqrt(rated[user].sum() * shown["film's ratings"].to_numpy(float))
     np.testing.assert_allclose(shown["weight"], expected)
 
 
@@ -356,10 +386,17 @@ def test_the_messages_shown_add_up_to_the_next_layer(
     results = re.findall(r"\\mathbf\{(-?[\d.]+)\}", texts(app))
     assert float(results[0]) == pytest.approx(layers[k + 1][user, 0], abs=1e-4)
     strips = strips_of(app, "The messages that reach")
-    np.testing.assert_allclose(strips[f"before: e({k})"], layers[k][user], atol=1e-4)
-    np.testing.assert_allclose(strips[f"sum: e({k + 1})"], layers[k + 1][user], atol=1e-4)
+    np.testing.assert_allclose(strips[f"before: layer {k}"], layers[k][user], atol=1e-4)
+    np.testing.assert_allclose(strips[f"sum: layer {k + 1}"], layers[k + 1][user], atol=1e-4)
     messages = [values for name, values in strips.items() if name[0].isdigit()]
     np.testing.assert_allclose(np.sum(messages, axis=0), layers[k + 1][user], atol=5e-4)
+    # One split for the picture and for the sum below it, which agrees with its own terms.
+    (more,) = {name.removesuffix(" more") for name in strips if name.endswith(" more")}
+    (formula,) = [e.value for e in app.latex if "mathbf" in e.value]
+    assert rf"\text{{({more} more)}}" in formula
+    assert len(re.findall(r"\((\d+)\.\)", formula)) == len(messages) - 1
+    silent = not layers[k][data.n_users :].any()
+    assert ("people start at zero: **films hold" in texts(app)) == silent
 
 
 def test_next_and_back_step_through_the_layers_and_stop_at_the_ends(open_chapter: Open) -> None:
@@ -381,12 +418,13 @@ def test_a_film_receives_from_its_viewers(
     receiver = next(s for s in app.selectbox if s.label == "Who receives")
     name = receiver.options[1]
     receiver.select_index(1).run()
+    app.segmented_control(key="step_of_2").set_value(1).run()
     opened(app, "senders")
     film = next(i for i in range(data.n_movies) if data.labels[i] == name)
     shown = table(app, "arithmetic")
     assert len(shown) == data.movie_degree[film]
     total = shown["sends [0]"].sum()
-    assert total == pytest.approx(layers[1][data.n_users + film, 0], rel=1e-3, abs=1e-5)
+    assert total == pytest.approx(layers[2][data.n_users + film, 0], rel=1e-3, abs=1e-5)
 
 
 def test_the_final_embedding_is_the_mean_of_the_rows_above_it(
@@ -428,12 +466,16 @@ def test_the_lab_shows_the_metric_that_training_recorded(
     app = open_chapter("Reach")
     app.toggle(key="lab").set_value(True).run()
     healthy(app)
-    recorded = model.history[model.best_epoch].metrics["NDCG@20"]
-    assert f"against **{recorded:.4f}** for the mean up to layer 2" in texts(app)
-    shown = table(app, "ndcg")
+    shown = table(app, "NDCG@20")
     assert len(shown) == 18
-    last = shown[shown["kind"].str.startswith("last")].set_index("layer")["users"]
-    assert last[8] > last[2] > last[0]
+    by_kind = shown.set_index(["kind", "layer"])
+    kept = by_kind.loc[MEAN, 2]["NDCG@20"]
+    assert f"against **{kept:.4f}** for the mean up to layer 2" in texts(app)
+    if not model.is_hybrid:  # the network is the model itself
+        recorded = model.history[model.best_epoch].metrics["NDCG@20"]
+        assert kept == pytest.approx(recorded, abs=1e-9)
+    last = by_kind.loc[LAST]["users alike"]
+    assert last[8] > last[3] > last[1]
 
 
 # --- learning, recommendation, what if ------------------------------------------------------------
@@ -456,13 +498,13 @@ def test_the_bpr_step_starts_from_the_models_scores_and_lowers_the_loss(
     for row in (before, after):
         x = row["positive score"] - row["negative score"]
         # The scores are shown with four decimals, so their difference may be off by one more.
-        assert row["difference x"] == pytest.approx(x, abs=2e-4)
-        assert row["loss −ln σ(x)"] == pytest.approx(np.log1p(np.exp(-x)), abs=2e-4)
-    assert after["loss −ln σ(x)"] < before["loss −ln σ(x)"]
-    assert "pull σ(−x)" not in {c for t in app.table for c in t.value.columns}
+        assert row["difference"] == pytest.approx(x, abs=2e-4)
+        assert row["loss"] == pytest.approx(np.log1p(np.exp(-x)), abs=2e-4)
+    assert after["loss"] < before["loss"]
+    assert "pull" not in {c for t in app.table for c in t.value.columns}
     answer(app, "quiz_negative", 2)
     healthy(app)
-    four = table(app, "pull σ(−x)")
+    four = table(app, "pull")
     assert float(four.loc["popular", "score before"]) == pytest.approx(scores[popular], rel=1e-3)
     assert not set(four["film"]) & {data.labels[i] for i in np.flatnonzero(rated)}
 
@@ -471,25 +513,25 @@ def test_a_larger_step_moves_further_and_the_draw_changes_the_negative(
     open_chapter: Open,
 ) -> None:
     app = open_chapter("Learning")
-    small = float(table(app, "before").loc["difference x", "after"])
+    small = float(table(app, "before").loc["difference", "after"])
     app.select_slider(key="step_size").set_value(0.3).run()
-    assert float(table(app, "before").loc["difference x", "after"]) > small
+    assert float(table(app, "before").loc["difference", "after"]) > small
     app.segmented_control(key="negative").set_value("drawn at random").run()
     answer(app, "quiz_negative", 2)
-    drawn = {table(app, "pull σ(−x)")["film"].iloc[0]}
+    drawn = {table(app, "pull")["film"].iloc[0]}
     for _ in range(3):
         press(app, "Draw again")
         healthy(app)
-        drawn.add(table(app, "pull σ(−x)")["film"].iloc[0])
+        drawn.add(table(app, "pull")["film"].iloc[0])
     assert len(drawn) > 1
 
 
 def test_the_recommendation_is_dot_product_and_blend(
-    open_chapter: Open, data: MovieData, layers: list[NDArray[np.float64]]
+    open_chapter: Open, data: MovieData, model: TrainedModel
 ) -> None:
     app = open_chapter("Recommendation")
-    user, final = worked_user(app, data), np.mean(layers, axis=0)
-    scores = final[data.n_users :] @ final[user]
+    user = worked_user(app, data)
+    scores = served_scores(data, model, user)
     rated = data.ratings.toarray()[user] > 0
     choice = app.selectbox(key=f"followed_{user}")
     film = next(i for i in range(data.n_movies) if f"1. {data.labels[i]}" == choice.options[0])
@@ -503,6 +545,33 @@ def test_the_recommendation_is_dot_product_and_blend(
     final_score = re.search(r"Final score = .* = \*\*([\d.]+)\*\*", texts(app))[1]
     assert float(final_score) == pytest.approx(shown["= part"].sum(), abs=2e-4)
     assert rf"\mathbf{{{shown.loc['graph', 'score']:.4f}}}" in texts(app)
+    reasons = bars_of(app, "Contribution of each rated film")
+    total = sum(map(number, reasons.values()))
+    assert total == pytest.approx(scores[film], rel=1e-3, abs=5e-4)
+    assert ("learned about this user" in reasons) != model.is_hybrid
+
+
+def test_the_terms_of_a_hybrid_are_weights_times_likeness_and_split_by_path(
+    open_chapter: Open, data: MovieData, model: TrainedModel
+) -> None:
+    if not model.is_hybrid:
+        pytest.skip("the films of the paper's model have no weights")
+    app = open_chapter("Recommendation")
+    user = worked_user(app, data)
+    score = float(table(app, "÷ best").loc["graph", "score"])
+    shown, by_name = table(app, "× alike"), {data.labels[m]: m for m in range(data.n_movies)}
+    weights = dict(
+        zip(data.rated_by(user).tolist(), profile(model, data.stars_of(user)), strict=True)
+    )
+    for _, row in shown.iterrows():
+        movie = by_name[row["film"]]
+        assert float(row["stars"]) == data.ratings[user, movie]
+        assert float(row["weight"]) == pytest.approx(weights[movie], abs=6e-4)
+        product = float(row["weight"]) * float(row["× alike"])
+        assert float(row["= term"]) == pytest.approx(product, abs=2e-3)
+    paths = bars_of(app, "The graph score by the kind of node")
+    assert {"people who rated both", "genres", "tags", "years"} <= set(paths)
+    assert sum(map(number, paths.values())) == pytest.approx(score, abs=1e-3)
 
 
 def test_the_recommendation_leads_to_its_tab(open_chapter: Open) -> None:
@@ -512,37 +581,50 @@ def test_the_recommendation_leads_to_its_tab(open_chapter: Open) -> None:
     assert app.header[0].value == "Recommendations"
 
 
-@pytest.mark.parametrize("change", ["remove", "add"])
-def test_what_if_shows_the_scores_of_the_changed_graph(
+@pytest.mark.parametrize("change", ["remove", "other stars", "add"])
+def test_what_if_shows_the_scores_after_the_change(
     open_chapter: Open, data: MovieData, model: TrainedModel, change: str
 ) -> None:
     app = open_chapter("What if")
+    if change not in app.segmented_control(key="change").options:
+        assert not model.is_hybrid and change == "other stars"
+        return
     app.segmented_control(key="change").set_value(change).run()
     healthy(app)
     user = worked_user(app, data)
-    movie = app.selectbox(key=f"change_{change}_{user}").value
-    rated = data.ratings.toarray() > 0
-    assert rated[user, movie] == (change == "remove")
-    degree = int(rated[user].sum())
-    rated[user, movie] = change == "add"
-    assert f"√({degree}/{rated[user].sum()})" in texts(app)
+    movie = app.selectbox(key=f"change_{change.split()[0]}_{user}").value
+    stars = data.ratings.toarray().astype(float)
+    assert (stars[user, movie] > 0) == (change != "add")
+    degree = int((stars[user] > 0).sum())
+    stars[user, movie] = {"remove": 0.0, "other stars": 0.5, "add": 5.0}[change]
+    rated = stars > 0
+    assert "**Held fixed" in texts(app)
     answer(app, "quiz_moved", 3)
     healthy(app)
-    final = np.mean(dense_layers(rated, model), axis=0)
-    scores = final[data.n_users :] @ final[user]
+    if model.is_hybrid:
+        given = stars[user][rated[user]]
+        level = (given.sum() + 20 * model.mean_stars) / (len(given) + 20)
+        assert f"to **{level:.3f} ★**" in texts(app)
+        expected = profile(model, given)
+        factor = expected @ model.movie_messages[rated[user]]
+        scores = model.movie_factors @ factor
+    else:
+        assert f"√({degree}/{rated[user].sum()})" in texts(app)
+        final = np.mean(dense_layers(rated, model), axis=0)
+        factor, scores = final[user], final[data.n_users :] @ final[user]
+        expected = 1 / np.sqrt(rated[user].sum() * rated[:, rated[user]].sum(axis=0))
     by_name = {data.labels[i]: i for i in range(data.n_movies)}
     shown = table(app, "graph score now")
     films = [by_name[name] for name in shown["film"]]
     now = shown["graph score now"].astype(float)
     np.testing.assert_allclose(now, scores[films], rtol=1e-3, atol=1e-4)
-    assert not rated[user, films].any()
+    assert not rated[user, films].any() and movie not in films
     strips = strips_of(app, "The user&#x27;s final embedding")
-    np.testing.assert_allclose(strips["after"], final[user], atol=1e-4)
+    np.testing.assert_allclose(strips["after"], factor[:64], atol=1e-4)
     opened(app, "weights_moved")
     weights = table(app, "weight after").set_index("film")
-    expected = 1 / np.sqrt(rated[user].sum() * rated[:, rated[user]].sum(axis=0))
     after = [weights.loc[data.labels[i], "weight after"] for i in np.flatnonzero(rated[user])]
-    np.testing.assert_allclose(after, expected)
+    np.testing.assert_allclose(after, expected, atol=1e-5)
 
 
 def test_the_glossary_finds_a_word(open_chapter: Open) -> None:
