@@ -25,9 +25,9 @@ from model_training import train
 from prediction import often_and_well_rated, recommend, score_all, similar_movies
 
 STAR_GRID: dict[str, Sequence[Any]] = {
-    "directions": (32, 64, 128),
+    "directions": (32, 64, 96, 128),
     "ridge": (1.0, 3.0, 10.0),
-    "film_ridge": (0.03, 0.1, 0.3),
+    "film_ridge": (0.3, 1.0, 3.0),
 }
 PROFILES_TURNED = 60
 FILMS_OF_A_PROFILE = 5

@@ -116,19 +116,20 @@ def fit_hybrid(train_part: sparse.csr_array, content: Content, config: TrainingC
 
 
 def _fit_published(split: Split) -> Fitted:
-    """The paper's LightGCN, the epoch by validation; its measurements are in the seconds."""
+    """The paper's LightGCN, every fifth epoch measured on validation, which is in the seconds."""
     config, begun = PRESETS["published"], time.process_time()
     learner = Learner(split.train, {}, config)
-    best, best_value, since = learner.weights(), -1.0, 0
+    best, best_value, best_epoch = learner.weights(), -1.0, 0
     for epoch in range(1, config.epochs + 1):
         learner.run_epoch()
+        if epoch % 5:
+            continue
         value = evaluate(learner.scorer("watch"), split, "validation", (20,)).mean()[NDCG]
         if value > best_value:
-            best, best_value, since = learner.weights(), value, 0
-        since += 1
+            best, best_value, best_epoch = learner.weights(), value, epoch
         if epoch % 20 == 0:
             _say(f"  published, epoch {epoch}: {value:.4f}")
-        if since > config.patience:
+        if epoch - best_epoch >= config.patience:
             break
     return Fitted({"": learner.scorer("watch", best)}, time.process_time() - begun)
 

@@ -329,9 +329,9 @@ def pages_table(rows: list[Results]) -> str:
 TABLES: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     "quality": (
         "Ranking quality (random_80_10_10, split seeds 42, 1, 2, 3, 4)",
-        "Fitted on train only, all settings (EASE's λ, the search) chosen on validation of the same "
-        "seed, every rated film ranked, rarely rated ones included. *watch* and *like* are two "
-        "profiles over one fit. The content nodes are information that EASE does not see. "
+        "Fitted on train only, all settings (EASE's λ, the search) chosen on validation of the "
+        "same seed, every rated film ranked, rarely rated ones included. *watch* and *like* are "
+        "two profiles over one fit. The content nodes are information that EASE does not see. "
         "Differences are paired: a person's values are averaged over the seeds, then people are "
         "resampled (95 % bootstrap interval).",
         _quality_table,
@@ -345,8 +345,8 @@ TABLES: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     ),
     "left_out": (
         "People who were never in the graph (random_80_10_10, four folds, the same seeds)",
-        "A quarter of the people at a time is taken out of the graph with their tags; their lists "
-        "come from their training ratings alone. Given settings.",
+        "A quarter of the people at a time is taken out of the graph with their tags; their "
+        "lists come from their training ratings alone. Given settings.",
         _compared,
     ),
     "windows": (
@@ -368,16 +368,17 @@ TABLES: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     ),
     "ablation": (
         "What each part contributes (validation, random_80_10_10)",
-        "One thing changed at a time from the given settings; differences are paired over users, "
-        "with their 95 % bootstrap intervals. One that holds 0 is no evidence of a difference. With "
-        "BPR the best epoch that it makes itself counts, even if the start is better.",
+        "One thing changed at a time from the given settings; differences are paired over "
+        "users, with their 95 % bootstrap intervals. One that holds 0 is no evidence of a "
+        "difference. With BPR the best epoch that it makes itself counts, even if the start is "
+        "better.",
         _ablation_table,
     ),
     "hybrid": (
         "Graph and content together (profile *like*, which serves)",
-        "The weight is chosen on validation and then measured. A tag of a user on a film gives that "
-        "interaction away, so the tags on held-out pairs do not count. The difference is paired "
-        "over users, with its 95 % bootstrap interval; one that holds 0 is no evidence.",
+        "The weight is chosen on validation and then measured. A tag of a user on a film gives "
+        "that interaction away, so the tags on held-out pairs do not count. The difference is "
+        "paired over users, with its 95 % bootstrap interval; one that holds 0 is no evidence.",
         _hybrid_table,
     ),
     "stars": (
@@ -387,36 +388,37 @@ TABLES: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     ),
     "flips": (
         "A rating turned round",
-        "Random profiles of five films with at least ten ratings each, all with 5★; one is turned "
-        "to 0.5★, then all of them.",
+        "Random profiles of five films with at least ten ratings each, all with 5★; one is "
+        "turned to 0.5★, then all of them.",
         _flips_table,
     ),
     "growth": (
         "How training grows",
         "Synthetic graphs with log-normal activity and popularity, users and films growing with "
-        "the ratings; dim 64, K = 1, random start, one thread; the fit has 256 directions. The batch grows "
-        "too, so an epoch keeps its number of steps; evaluation and the making of the graph are "
-        "not in the time (median of three epochs up to 16×, one beyond).",
+        "the ratings; dim 64, K = 1, random start, one thread; the fit has 256 directions. The "
+        "batch grows too, so an epoch keeps its number of steps; evaluation and the making of "
+        "the graph are not in the time (median of three epochs up to 16×, one beyond).",
         _growth_table,
     ),
     "latency": (
         "Latency and folding in",
-        "Time in Python without the web page, 'best' with the given settings, one thread. A visitor is scored "
-        "by the same formula as a user of the data, so both get the same list.",
+        "Time in Python without the web page, 'best' with the given settings, one thread. A "
+        "visitor is scored by the same formula as a user of the data, so both get the same "
+        "list.",
         _latency_table,
     ),
     "load": (
         "Many visitors at once",
-        "Real WebSocket sessions on one server with the model 'fast' that its first visit trains "
-        "(the one who trains later makes 'best'), who act every 2 to 8 "
-        "seconds and check that they see their own ratings, watchlist and filters; from sending "
-        "an interaction to the end of its run, without the drawing in the browser.",
+        "Real WebSocket sessions on one server with the model 'fast' that its first visit "
+        "trains (the one who trains later makes 'best'), who act every 2 to 8 seconds and check "
+        "that they see their own ratings, watchlist and filters; from sending an interaction to "
+        "the end of its run, without the drawing in the browser.",
         load_tables,
     ),
     "pages": (
         "Pages in the browser",
-        "From a click to the end of the server's run, with the new content and its charts drawn, "
-        "in headless Chromium on the same two cores as the server.",
+        "From a click to the end of the server's run, with the new content and its charts "
+        "drawn, in headless Chromium on the same two cores as the server.",
         pages_table,
     ),
 }

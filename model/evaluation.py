@@ -29,7 +29,8 @@ LIKED_STARS = 4.0
 LOW_STARS = 3.0  # a hit below is a film that was watched, but hardly liked
 _RESAMPLES = 2000
 _RESAMPLED_AT_ONCE = 20_000_000  # bounds the table of a bootstrap to 160 MB
-_USERS_PER_BATCH = 512  # bounds the dense score block to a few tens of MiB
+# Bounds the dense block of scores to 20 MiB, which the memory allocator still hands out again.
+_USERS_PER_BATCH, _SCORES_PER_BATCH = 512, 5_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,8 +135,9 @@ def evaluate(
     depth = min(max(ks), known.shape[1])
     order = rng.permutation(known.shape[1])  # equal scores end up in random order
     tops, stars = [], []
-    for begin in range(0, len(users), _USERS_PER_BATCH):
-        batch = users[begin : begin + _USERS_PER_BATCH]
+    size = min(_USERS_PER_BATCH, max(_SCORES_PER_BATCH // known.shape[1], 32))
+    for begin in range(0, len(users), size):
+        batch = users[begin : begin + size]
         scores = np.asarray(scorer(batch), dtype=np.float32)  # [batch, n_movies]
         if not np.isfinite(scores).all():
             raise ValueError("The model gives scores that are not finite: it cannot be measured.")

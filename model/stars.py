@@ -20,11 +20,11 @@ from sklearn.preprocessing import normalize
 from model.splits import cut_validation
 
 # Chosen on validation: `python benchmarks/run.py stars`.
-DIRECTIONS = 64
+DIRECTIONS = 96
 RIDGE = 3.0
 BIAS_RIDGE = 4.0
 # Of the fit whose film vectors serve as directions: many of them, hardly damped.
-FILM_DIRECTIONS, FILM_RIDGE = 512, 0.1
+FILM_DIRECTIONS, FILM_RIDGE = 512, 1.0
 
 LOWEST, HIGHEST = 0.5, 5.0
 _BIAS_ROUNDS = 10

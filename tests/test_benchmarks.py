@@ -1,17 +1,21 @@
-"""The benchmark report: rendering, agreement with the stored results, and the synthetic graphs."""
+"""The benchmark report: rendering, agreement with the stored results, comparisons, synthetic
+graphs."""
 
 from __future__ import annotations
 
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import sparse
 
-from benchmarks import costs, measure, ranking, report, run
+from benchmarks import costs, liking, measure, ranking, report, run
 from data_preparation import MovieData
-from model import fitted_start
-from model.config import PRESETS
-from model.splits import PROTOCOLS
+from model.config import SETTINGS
+from model.evaluation import RankingReport, evaluate
+from model.splits import Split, people_folds, random_80_10_10
+from model.trained import TrainedModel
 
 FACTS = {
     "cpu": "Abacus",
@@ -33,31 +37,39 @@ def growth_run(scale: int, seconds: float, memory: float) -> report.Results:
         "ratings": 100 * scale,
         "batch_size": 50 * scale,
         "steps": 2,
+        "fit": 0.5,
         "seconds": seconds,
         "extrapolated": scale == 4,
         "memory": memory,
     }
 
 
-def quality_run(seed: int, ndcg: float, reached: float | None) -> report.Results:
-    metrics = {"NDCG@20": ndcg, "Recall@20": 0.3}
+def compared_row(name: str, ndcg: float, splits: int = 5) -> report.Results:
+    change = {"mean": 0.02, "interval": [0.01, 0.03]}
     return {
-        "name": "best",
-        "seed": seed,
-        "validation": metrics,
-        "test": metrics,
-        "interval": {"NDCG@20": [0.1, 0.2]},
-        "coverage": 0.125,
-        "popularity": 61.4,
-        "seconds": 25.4,
-        "reached": reached,
-        "memory": 300.0,
+        "name": name,
+        "splits": splits,
+        "users": 610,
+        "metrics": dict.fromkeys(ranking.METRICS, 0.3) | {"NDCG@20": ndcg, "liked NDCG@20": 0.2},
+        "stars": 3.94,
+        "low": 0.069,
+        "fit": 3.0 if name != "ease" else 0.5,
+        "chosen": 0.0,
+        "settings": [{}],
+        **({} if name == "ease" else {"difference": {"NDCG@20": change}}),
     }
 
 
 TINY: report.Results = {
     "growth": {"machine": FACTS, "values": [growth_run(1, 2.0, 30.0), growth_run(4, 8.0, 60.0)]},
-    "quality": {"machine": FACTS, "values": [quality_run(0, 0.25, 2.0), quality_run(1, 0.27, 2.2)]},
+    "quality": {
+        "machine": FACTS,
+        "values": [
+            compared_row("ease", 0.28),
+            compared_row("best, watch", 0.31),
+            compared_row("published", 0.22, splits=1),
+        ],
+    },
 }
 
 
@@ -73,17 +85,13 @@ def test_growth_prints_the_fitted_exponents_and_marks_what_is_extrapolated() -> 
     assert "ratings^0.50" in lines[-1]  # … and twice the memory
 
 
-def test_quality_gives_mean_and_spread_over_seeds() -> None:
-    row = report.section(TINY, "quality").splitlines()[2]
-    assert "LightGCN 'best', 2 seeds" in row
-    assert "0.2600 ± 0.0141" in row
-    assert "12.5 %" in row
-    assert "| 25 | 2.1 | 300 |" in row
-
-
-def test_a_quality_bar_that_one_seed_missed_was_never_reached() -> None:
-    values = [quality_run(0, 0.25, 2.0), quality_run(1, 0.2, None)]
-    assert "| 25 | never | 300 |" in report.section({"quality": {"values": values}}, "quality")
+def test_quality_names_the_profile_and_the_gain_over_ease() -> None:
+    text = report.section(TINY, "quality")
+    (row,) = [line for line in text.splitlines() if "*watch*" in line and "0.3100" in line]
+    assert "+0.0200 (+0.0100 to +0.0300)" in row and "3.94" in row and "6.9 %" in row
+    assert "He et al. 2020) (1 seed)" in text
+    (costs_row,) = [line for line in text.splitlines() if "*watch*" in line and "| 6.0 |" in line]
+    assert "| 3.0 |" in costs_row  # CPU seconds, 6 times those of EASE
 
 
 def test_the_report_holds_what_was_measured_and_the_published_table() -> None:
@@ -97,8 +105,39 @@ def test_the_report_holds_what_was_measured_and_the_published_table() -> None:
 
 def test_the_stored_report_is_the_one_of_the_stored_results() -> None:
     results = report.load_results()
-    assert set(report.TABLES) - {"published"} == set(results)
+    assert set(results) <= set(report.TABLES)
     assert run.RESULTS_MD.read_text(encoding="utf-8") == report.render(results)
+
+
+def test_what_was_not_measured_says_so() -> None:
+    assert report.section({}, "quality") == "Not measured yet."
+
+
+def test_every_section_has_a_table_and_every_job_a_function() -> None:
+    jobs: list[tuple[str, ...]] = []
+
+    def remember(*job: str) -> str:
+        jobs.append(job)
+        return "value"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "measured", remember)
+        tables = {name for section in run.MEASURES.values() for name in section("validation")}
+    assert tables | {"published"} == set(report.TABLES)
+    assert {job[0] for job in jobs} == set(measure.JOBS)
+    assert not any("test" in job for job in jobs)
+
+
+def test_on_validation_nothing_that_counts_is_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: object
+) -> None:
+    target = tmp_path / "validation.json"  # type: ignore[operator]
+    monkeypatch.setattr(run, "VALIDATION_JSON", target)
+    monkeypatch.setattr(run, "measured", lambda *job: list(job))
+    before = report.RESULTS_JSON.read_bytes()
+    run.measure_section("quality", "validation")
+    assert report.load_results(target)["quality"]["values"] == ["quality", "validation"]
+    assert report.RESULTS_JSON.read_bytes() == before
 
 
 def test_the_published_figures_are_those_of_the_anchors() -> None:
@@ -130,32 +169,167 @@ def test_a_graph_that_is_nearly_full_is_refused() -> None:
         costs.synthetic_graph(4, 5, 11)
 
 
-def test_the_content_of_a_film_knows_no_tag_of_a_held_out_pair(toy_data: MovieData) -> None:
-    split = PROTOCOLS["random_80_10_10"](toy_data)
-    user, film = toy_data.inner_user(3), toy_data.inner_movie(10)  # user 3 tagged film 10 "Sci-Fi"
-    only = np.zeros(toy_data.ratings.shape, np.float32)
-    only[user, film] = 1
-    held_out = type(toy_data.ratings)(only)
-    split = dataclasses.replace(
-        split,
-        train=(toy_data.ratings - toy_data.ratings.multiply(held_out)).tocsr(),
-        validation=held_out,
-        test=toy_data.ratings.multiply(0).tocsr(),
-    )
-    split.train.eliminate_zeros()
-    split.test.eliminate_zeros()
-    seen, dropped = ranking.without_held_out_tags(toy_data, split)
-    assert dropped == 1
-    assert seen.tag_counts.sum() == toy_data.tag_counts.sum() - 1
-    assert (seen.ratings != toy_data.ratings).nnz == 0
-
-
 def test_floats_are_rounded_all_through_a_result() -> None:
     assert measure.rounded({"a": [1 / 3, (2,)], "b": None}) == {"a": [0.33333, [2]], "b": None}
 
 
-def test_every_ablation_changes_something_that_exists() -> None:
-    for label, changes, constants in ranking.VARIANTS:
-        assert (dataclasses.replace(PRESETS["best"], **changes) != PRESETS["best"]) == bool(changes)
-        assert set(constants) <= set(vars(fitted_start)), label
-        assert bool(changes) + bool(constants) == (label != "best")
+# --- comparing ------------------------------------------------------------------------------------
+
+
+def made_report(ndcg: dict[int, float]) -> RankingReport:
+    values = pd.DataFrame({"NDCG@20": ndcg, "liked NDCG@20": ndcg, "Recall@20": ndcg})
+    nothing = np.zeros((len(ndcg), 20))
+    return RankingReport(
+        "made", "test", values, nothing.astype(np.int32), nothing.astype(np.float32)
+    )
+
+
+def test_a_pool_averages_each_users_splits_before_it_compares_users() -> None:
+    pool = ranking.Pool()
+    for ours, theirs in (({0: 0.5, 1: 0.2}, {0: 0.3, 1: 0.2}), ({0: 0.7}, {0: 0.5})):
+        pool.add("ours", made_report(ours))
+        pool.add("theirs", made_report(theirs))
+    row = pool.row("ours", "theirs")
+    assert row["splits"] == 2 and row["users"] == 2
+    assert row["metrics"]["NDCG@20"] == pytest.approx((0.6 + 0.2) / 2)
+    found = row["difference"]["NDCG@20"]
+    assert found["mean"] == pytest.approx((0.2 + 0.0) / 2)
+    assert found["interval"] == pytest.approx([0.0, 0.2])  # two users: one or the other, or both
+
+
+def test_fewer_splits_are_compared_with_the_same_ones() -> None:
+    pool = ranking.Pool()
+    pool.add("slow", made_report({0: 0.4}))
+    for value in (0.3, 0.9):
+        pool.add("theirs", made_report({0: value}))
+    assert pool.row("slow", "theirs")["difference"]["NDCG@20"]["mean"] == pytest.approx(0.1)
+
+
+def test_an_interval_of_equal_differences_is_a_point() -> None:
+    found = ranking.paired(pd.Series([0.1, 0.1, np.nan, 0.1]))
+    assert found["mean"] == pytest.approx(0.1) and found["interval"] == pytest.approx([0.1, 0.1])
+
+
+def test_the_bootstrap_interval_is_about_two_standard_errors_wide() -> None:
+    values = pd.Series(np.random.default_rng(0).standard_normal(400))
+    low, high = ranking.paired(values)["interval"]
+    assert high - low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1)
+
+
+# --- the models on small data ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def small(planted_data: MovieData, monkeypatch: pytest.MonkeyPatch) -> MovieData:
+    """The planted data in the place of MovieLens."""
+    for module in (ranking, liking):
+        monkeypatch.setattr(module, "load", lambda: planted_data)
+    return planted_data
+
+
+def names_of(rows: list[report.Results]) -> list[str]:
+    return [row["name"] for row in rows]
+
+
+def test_every_model_but_the_slow_one_is_in_the_quality_table(small: MovieData) -> None:
+    names = (ranking.EASE, *ranking.BASELINES, "given", "fast")
+    rows = ranking.quality("validation", (42, 1), names)
+    assert names_of(rows) == [
+        *(ranking.EASE, *ranking.BASELINES),
+        *("given, watch", "given, like", "fast, watch", "fast, like"),
+    ]
+    assert all(row["splits"] == 2 and row["fit"] >= 0 for row in rows)
+    assert "difference" not in rows[0] and "NDCG@20" in rows[1]["difference"]
+    report.section({"quality": {"values": rows}}, "quality")
+
+
+def test_nobody_left_out_is_in_the_graph_that_scores_them(
+    small: MovieData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[sparse.csr_array] = []
+    known_rows: list[sparse.csr_array] = []
+    strangers = ranking._strangers
+
+    def watched(others, known, content, l2):  # type: ignore[no-untyped-def]
+        seen.append(others)
+        known_rows.append(known)
+        return strangers(others, known, content, l2)
+
+    monkeypatch.setattr(ranking, "_strangers", watched)
+    rows = ranking.left_out("validation", (42,))
+    assert names_of(rows) == [ranking.EASE, "popularity", "given, watch", "given, like"]
+    fold = people_folds(small.n_users)
+    for number, (others, known) in enumerate(zip(seen, known_rows, strict=True)):
+        assert not np.diff(others.indptr)[fold == number].any()
+        assert not np.diff(known.indptr)[fold != number].any()
+    split = random_80_10_10(small)
+    assert (sum(known_rows[1:], known_rows[0]) != split.train).nnz == 0
+    held = np.flatnonzero(np.diff(split.validation.indptr))
+    assert rows[0]["users"] == len(held)  # everyone is measured, once
+
+
+def test_windows_last_rating_and_groups_name_every_model(small: MovieData) -> None:
+    found = ranking.windows("test", n=3)
+    assert names_of(found["rows"])[-2:] == ["given, watch", "given, like"]
+    assert sum(window["users"] for window in found["windows"]) == found["rows"][0]["users"]
+    assert ranking.EASE in names_of(ranking.last_rating("validation"))
+    grouped = ranking.groups("validation")
+    for name, values in (("windows", found), ("groups", grouped)):
+        report.section({name: {"values": values}}, name)
+
+
+def test_content_beside_the_graph_is_chosen_on_validation(small: MovieData) -> None:
+    for part in ("validation", "test"):
+        found = ranking.hybrid("random_80_10_10", part)
+        row = found["rows"][0]
+        assert row["chosen"] == found["weights"][int(np.argmax(row["validation"]))]
+        report.section({"hybrid": {"values": [found]}}, "hybrid")
+
+
+def test_every_ablation_changes_a_setting_that_exists() -> None:
+    for label, changes in (ranking.VARIANTS | ranking.LEARNED_VARIANTS).items():
+        assert set(changes) <= set(SETTINGS), label
+        changed = dataclasses.replace(ranking.GIVEN, **changes)
+        assert (changed != ranking.GIVEN) == (label != "as it is"), label
+
+
+def test_an_ablation_compares_with_the_model_as_it_is(
+    small: MovieData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = {"a little BPR": {"dim": 8, "epochs": 1}}
+    monkeypatch.setattr(ranking, "LEARNED_VARIANTS", short)
+    monkeypatch.setattr(
+        ranking, "VARIANTS", {name: ranking.VARIANTS[name] for name in ("as it is", "K = 2")}
+    )
+    found = ranking.ablation((42,))
+    assert names_of(found["rows"]) == ["as it is", "K = 2", ranking.NO_RULE]
+    assert "difference" not in found["rows"][0]
+    assert names_of(found["learned"])[1] == "a little BPR (epoch 1)"
+    report.section({"ablation": {"values": found}}, "ablation")
+
+
+def test_stars_are_compared_with_biases_and_their_doubt_is_checked(small: MovieData) -> None:
+    found = liking.stars("validation", (42,))
+    assert found["ratings"] == random_80_10_10(small).validation.nnz
+    assert len(found["grid"]) == 36 and set(found["coverage"]) == {"1", "2"}
+    assert 0 < found["rows"][1]["mae"] < found["rows"][1]["rmse"] < 3
+    report.section({"stars": {"values": found}}, "stars")
+
+
+def test_a_profile_turned_round_moves_what_is_like_it(real_data: MovieData) -> None:
+    from model_training import train  # a model of real data, where films have many neighbours
+
+    config = dataclasses.replace(ranking.GIVEN, dim=128)
+    model: TrainedModel = train(real_data, random_80_10_10(real_data), config)
+    films = np.argsort(-real_data.movie_degree)[[3, 40, 90, 200, 400]].tolist()
+    found = liking.turned(real_data, model, films)
+    assert found["places"] > 0
+    assert found["near"] == 0 and found["other"] == 0 and found["listed"] > 0
+
+
+def test_rare_films_among_themselves_are_listed_alone(split: Split) -> None:
+    rare = ranking.rare_films(split)
+    rare[:5] = True
+    scorer = ranking.BASELINES["popularity"](split.train)
+    found = evaluate(ranking.only(rare, scorer), split, "validation", (5,))
+    assert np.isin(found.top[found.top >= 0], np.flatnonzero(rare)).mean() > 0.9
