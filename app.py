@@ -32,9 +32,9 @@ from tabs.train_model import tab as train_model
 _STYLE = """
 [data-testid=stMainBlockContainer] {padding-top: 2rem}
 @media (max-width: 640px) {
-  h1 {font-size: 1.8rem !important; padding-bottom: 0.25rem !important}
-  h2 {font-size: 1.35rem !important; padding: 0.2rem 0 !important}
-  h3 {font-size: 1.2rem !important; padding: 0.4rem 0 !important}
+  [data-testid=stMain] h1 {font-size: 1.8rem !important; padding-bottom: 0.25rem !important}
+  [data-testid=stMain] h2 {font-size: 1.35rem !important; padding: 0.2rem 0 !important}
+  [data-testid=stMain] h3 {font-size: 1.2rem !important; padding: 0.4rem 0 !important}
 }
 [data-testid=stBaseButton-primary]:enabled, [data-testid=stBaseButton-primary]:enabled *,
 [data-testid=stMultiSelect] [data-tag] * {color: light-dark(#fff, #10161b) !important}

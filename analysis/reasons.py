@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from model.explanation import Explanation
 
 N_NAMED = 3  # films that a sentence names
+_SIDE = 4  # a quarter of the lines at least
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,9 @@ def score_lines(reasons: Explanation, shown: int = 8) -> list[Line]:
     """The whole graph score: the own part, the largest terms, and the sums of the others.
 
     Args:
-        shown: how many rated films have a line of their own: those of the largest terms, of either
-            sign. The films that count for nothing have none.
+        shown: how many rated films have a line of their own: the largest terms, at least a quarter
+            of them for it and a quarter against it as far as there are so many. The films that
+            count for nothing have none.
 
     Returns:
         In this order: own part if there is one, films by what they add, the others for and against.
@@ -45,6 +47,10 @@ def score_lines(reasons: Explanation, shown: int = 8) -> list[Line]:
     terms = reasons.contributions
     by_size = np.argsort(-np.abs(terms), kind="stable")
     by_size = by_size[terms[by_size] != 0]
+    first = np.zeros(len(by_size), bool)  # those that come first because of their side
+    for side in (terms[by_size] > 0, terms[by_size] < 0):
+        first |= side & (np.cumsum(side) <= shown // _SIDE)
+    by_size = np.concatenate([by_size[first], by_size[~first]])
     alone, others = by_size[:shown], by_size[shown:]
     alone = alone[np.argsort(-terms[alone], kind="stable")]
     lines = [Line("own", reasons.self_term)] if reasons.self_term else []

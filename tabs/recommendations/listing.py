@@ -100,8 +100,8 @@ def sum_of_parts(item: Recommendation) -> str:
 
 
 def stars_text(expected: float, unsure: float) -> str:
-    """`≈ 4.1 ★ ± 0.8`"""
-    return f"≈ {expected:.1f} ★ ± {unsure:.1f}"
+    """`≈ 4.1 ★ ± 0.8`, which no line break divides."""
+    return f"≈\N{NO-BREAK SPACE}{expected:.1f}\N{NO-BREAK SPACE}★ ±\N{NO-BREAK SPACE}{unsure:.1f}"
 
 
 def ordinal(rank: int) -> str:

@@ -22,7 +22,12 @@ _SAID = {
 
 def film_with_stars(data: MovieData, viewer: Viewer, place: int) -> str:
     """`*Heat (1995)* (4.5 ★)` for Markdown."""
-    return f"*{escape(data.labels[viewer.movies[place]])}* ({viewer.stars[place]:g} ★)"
+    return f"*{escape(data.labels[viewer.movies[place]])}* ({stars_given(viewer, place)})"
+
+
+def stars_given(viewer: Viewer, place: int) -> str:
+    """`4.5 ★`, which no line break divides."""
+    return f"{viewer.stars[place]:g}\N{NO-BREAK SPACE}★"
 
 
 def because(data: MovieData, viewer: Viewer, reasons: Explanation) -> str:
@@ -88,7 +93,7 @@ def line_name(data: MovieData, viewer: Viewer, reasons: Explanation, line: Line)
         share = share_of_own(reasons)
         return f"learned about this person as such, by no film{share}"
     if line.kind == "film":
-        film = f"{data.labels[viewer.movies[line.place]]}, {viewer.stars[line.place]:g} ★"
+        film = f"{data.labels[viewer.movies[line.place]]}, {stars_given(viewer, line.place)}"
         said = _SAID.get(
             relation(reasons.weights[line.place], reasons.contributions[line.place]), ""
         )

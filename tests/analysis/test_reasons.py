@@ -85,6 +85,14 @@ def test_the_named_films_and_their_share_by_hand() -> None:
     assert kinds == [("own", -1, 1), ("film", 2, 1), ("film", 1, 1), ("for", -1, 2)]
 
 
+def test_a_quarter_of_the_lines_is_for_either_side() -> None:
+    reasons = _explanation([0.9, 0.8, 0.7, 0.6, 0.5, -0.3, 0.4, -0.1, -0.2])
+    films = [line.place for line in score_lines(reasons, 4) if line.kind == "film"]
+    assert films == [0, 1, 2, 5]
+    films = [line.place for line in score_lines(reasons, 8) if line.kind == "film"]
+    assert films == [0, 1, 2, 3, 4, 6, 8, 5]
+
+
 @pytest.mark.parametrize(
     ("weight", "contribution", "expected"),
     [

@@ -28,18 +28,23 @@ _KNOWN = (
 def sections(page: Page) -> Iterator[str]:
     """Open one after the other: the sections of the four tabs."""
     for tab in TABS:
-        open_tab(page, tab)
-        group = page.get_by_role("radiogroup", name=_SECTIONS)
-        if not group.count():
-            yield tab
-            continue
-        for radio in group.first.get_by_role("radio").all():
-            if not radio.is_checked():
-                shown = page.evaluate(_SHOWN)
-                radio.check(force=True)
-                page.wait_for_function(f"shown => ({_SHOWN})() !== shown", arg=shown)
-                settle(page)
-            yield f"{tab} / {radio.evaluate(_LABEL)}"
+        yield from sections_of(page, tab)
+
+
+def sections_of(page: Page, tab: str) -> Iterator[str]:
+    """Open one after the other: the sections of a tab."""
+    open_tab(page, tab)
+    group = page.get_by_role("radiogroup", name=_SECTIONS)
+    if not group.count():
+        yield tab
+        return
+    for radio in group.first.get_by_role("radio").all():
+        if not radio.is_checked():
+            shown = page.evaluate(_SHOWN)
+            radio.check(force=True)
+            page.wait_for_function(f"shown => ({_SHOWN})() !== shown", arg=shown)
+            settle(page)
+        yield f"{tab} / {radio.evaluate(_LABEL)}"
 
 
 _SHOWN = "() => document.querySelector('[role=tabpanel]:has(h2)').innerText"

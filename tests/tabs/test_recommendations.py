@@ -172,7 +172,7 @@ def test_cards_show_the_predicted_stars(visit: Open, data: MovieData, model: Tra
         np.array(movies),
     )
     for star, spread in zip(expected, unsure, strict=True):
-        assert f"≈ {star:.1f} ★ ± {spread:.1f}" in texts(app)
+        assert f"≈ {star:.1f} ★ ± {spread:.1f}" in texts(app).replace("\xa0", " ")
 
 
 def test_negative_parts_have_a_minus_between_them() -> None:
