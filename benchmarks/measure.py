@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import costs, load, pages, ranking
+from benchmarks import costs, faithfulness, load, pages, ranking
 
 JOBS: dict[str, Callable[..., Any]] = {
     "rank": ranking.rank,
@@ -22,6 +22,7 @@ JOBS: dict[str, Callable[..., Any]] = {
     "hybrid": ranking.hybrid,
     "growth": costs.growth,
     "latency": costs.latency,
+    "faithfulness": faithfulness.measure,
     "load": load.measure,
     "pages": pages.measure,
 }

@@ -71,6 +71,7 @@ MEASURES: dict[str, Callable[[], Results]] = {
     "growth": lambda: {"growth": [measured("growth", str(scale)) for scale in SCALES]},
     "ablation": lambda: {"ablation": measured("ablation")},
     "quality": _quality,
+    "faithfulness": lambda: {"faithfulness": measured("faithfulness")},
     "load": lambda: {"load": measured("load")},
     "pages": lambda: {"pages": measured("pages")},
 }

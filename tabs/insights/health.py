@@ -26,6 +26,7 @@ from charts.insights import group_chart, lorenz_chart, norm_chart, similarity_ch
 from data_preparation import MovieData
 from model.trained import TrainedModel
 from settings import training_allowed
+from tabs.insights import faithfulness
 from tabs.insights.shared import Figure, make_figure, show
 from tabs.shared import no_model_yet
 
@@ -104,6 +105,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
             st.info("Fewer than three films have ratings, so there are no pairs to compare.")
         else:
             show(health.cosines)
+    faithfulness.render(data, model)
     st.subheader("Which users does it serve badly?")
     measurable = _with_held_out_ratings(data, model)
     if measurable is not None:
