@@ -22,7 +22,8 @@ CHAPTERS = (
     "Glossary",
 )
 PLAIN, FORMULAS = LEVELS = ("Plain words", "Formulas")
-SECTIONS = ("Map of films", "Tags", "Tag suggestions", "Model health", "Data at a glance")
+DUEL = "Model duel"
+SECTIONS = ("Map of films", "Tags", "Tag suggestions", "Model health", DUEL, "Data at a glance")
 _SEVERAL = ("genres", "without")  # parameters that may have more than one value
 
 
