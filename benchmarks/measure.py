@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import costs, liking, load, pages, ranking
+from benchmarks import costs, faithfulness, liking, load, pages, ranking
 
 JOBS: dict[str, Callable[..., Any]] = {
     "quality": ranking.quality,
@@ -27,6 +27,7 @@ JOBS: dict[str, Callable[..., Any]] = {
     "flips": liking.flips,
     "growth": costs.growth,
     "latency": costs.latency,
+    "faithfulness": faithfulness.measure,
     "load": load.measure,
     "pages": pages.measure,
 }

@@ -9,6 +9,8 @@ from math import log
 from pathlib import Path
 from typing import Any
 
+from benchmarks import faithfulness
+
 Results = dict[str, Any]
 Rows = Sequence[Sequence[str]]
 
@@ -407,6 +409,7 @@ TABLES: dict[str, tuple[str, str, Callable[[Any], str]]] = {
         "list.",
         _latency_table,
     ),
+    "faithfulness": (faithfulness.TITLE, faithfulness.NOTE, faithfulness.as_table),
     "load": (
         "Many visitors at once",
         "Real WebSocket sessions on one server with the model 'fast' that its first visit "

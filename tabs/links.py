@@ -24,7 +24,8 @@ CHAPTERS = (
     "Glossary",
 )
 PLAIN, FORMULAS = LEVELS = ("Plain words", "Formulas")
-SECTIONS = ("Map of films", "Tags", "Tag suggestions", "Model health", "Data at a glance")
+DUEL = "Model duel"
+SECTIONS = ("Map of films", "Tags", "Tag suggestions", "Model health", DUEL, "Data at a glance")
 
 Check = Callable[[Sequence[str]], tuple[list[str], str]]
 """Called with the values of a parameter; those that a widget can take, and what is wrong or ""."""

@@ -29,6 +29,7 @@ from model.profiles import DEFAULT_PROFILE
 from model.runs import OURS
 from model.trained import TrainedModel
 from settings import training_allowed
+from tabs.insights import faithfulness
 from tabs.insights.shared import Figure, make_figure, show_figure
 from tabs.shared import no_model_yet
 
@@ -109,6 +110,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
             show_figure(health.cosines)
     st.subheader("How well does it rank?")
     st.markdown(_tested(model))
+    faithfulness.render(data, model)
     st.subheader("Which users does it serve badly?")
     measurable = _with_held_out_ratings(data, model)
     if measurable is not None:

@@ -8,8 +8,9 @@ import streamlit as st
 from analysis.tag_evaluation import saw_tags
 from data_preparation import MovieData
 from model.trained import TrainedModel
+from tabs import duel
 from tabs.insights import health, movie_map, overview, suggestions, tags
-from tabs.links import SECTIONS
+from tabs.links import DUEL, SECTIONS
 from tabs.shared import count
 
 
@@ -33,6 +34,8 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
         suggestions.render(data, model)
     elif section == SECTIONS[3]:
         health.render(data, model)
+    elif section == DUEL:
+        duel.render(data, model)
     else:
         overview.render(data)
 

@@ -153,7 +153,10 @@ def usable(found: TrainedModel) -> None:
             assert 0 <= value <= 1 and f"{value:.4f}"
     for trial in found.trials:
         trial.changed.encode()
-        assert f"{trial.value or 0:g} {trial.score:.4f} {trial.seconds:.0f}" and trial.better in (0, 1)
+        assert f"{trial.value or 0:g} {trial.score:.4f} {trial.seconds:.0f}" and trial.better in (
+            0,
+            1,
+        )
     assert 0 <= found.mean_stars <= 5
     assert all(f"{low:.4f}{high:.4f}" for low, high in found.test_intervals.values())
     assert np.isfinite(found.user_factors).all()

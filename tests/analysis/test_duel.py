@@ -1,0 +1,140 @@
+"""The duel's lists are the ones that are measured, and its marks are what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from analysis.duel import (
+    EASE,
+    ITEM_KNN,
+    NAMES,
+    OURS,
+    POPULARITY,
+    Rivals,
+    fit_rivals,
+    in_words,
+    memory_bytes,
+    user_duel,
+    viewer_duel,
+)
+from data_preparation import MovieData
+from model.baselines import ease, item_knn, popularity
+from model.evaluation import evaluate
+from model.splits import Split
+from model.trained import TrainedModel, measured_scorer
+from model.viewers import fold_in
+from tests.conftest import assert_one_sentence
+
+PLENTY = 2**40
+
+
+@pytest.fixture(scope="module")
+def rivals(planted_data: MovieData, split: Split) -> Rivals:
+    return fit_rivals(planted_data, split, PLENTY)
+
+
+@pytest.mark.parametrize("which", ["model", "hybrid"])
+def test_every_list_of_a_user_is_the_one_that_the_test_measures(
+    which: str,
+    planted_data: MovieData,
+    split: Split,
+    rivals: Rivals,
+    request: pytest.FixtureRequest,
+) -> None:
+    model: TrainedModel = request.getfixturevalue(which)
+    scorers = {
+        OURS: measured_scorer(planted_data, model, split),
+        EASE: ease(split.train),
+        ITEM_KNN: item_knn(split.train),
+        POPULARITY: popularity(split.train),
+    }
+    reports = {name: evaluate(scorer, split, "test") for name, scorer in scorers.items()}
+    for place, user in enumerate(reports[OURS].per_user.index):
+        duel = user_duel(model, scorers[OURS], rivals, int(user), 10)
+        assert tuple(listing.name for listing in duel.listings) == NAMES
+        for listing in duel.listings:
+            report = reports[listing.name]
+            assert list(listing.movies) == report.top[place, :10].tolist(), listing.name
+            assert [p.held_out for p in listing.places] == report.stars[place, :10].tolist()
+            recall = listing.found / duel.held_out
+            assert recall == pytest.approx(report.per_user["Recall@10"].iloc[place])
+    for listing in duel.listings:
+        assert listing.test["NDCG@20"] == pytest.approx(reports[listing.name].mean()["NDCG@20"])
+        low, high = listing.intervals["NDCG@20"]
+        assert low <= listing.test["NDCG@20"] <= high
+
+
+def test_marks_count_the_lists_and_give_our_rank(
+    planted_data: MovieData, split: Split, rivals: Rivals, hybrid: TrainedModel
+) -> None:
+    ours = measured_scorer(planted_data, hybrid, split)
+    duel = user_duel(hybrid, ours, rivals, 4, 5)
+    every = [movie for listing in duel.listings for movie in listing.movies]
+    whole = user_duel(hybrid, ours, rivals, 4, planted_data.n_movies).listings[0].movies
+    for listing in duel.listings:
+        for place in listing.places:
+            assert place.lists == every.count(place.movie)
+            assert whole[place.ours - 1] == place.movie
+    assert [place.ours for place in duel.listings[0].places] == [1, 2, 3, 4, 5]
+    assert duel.in_all == sum(every.count(movie) == 4 for movie in set(every))
+
+
+def test_a_visitor_gets_the_lists_of_models_of_all_ratings(
+    planted_data: MovieData, rivals: Rivals, hybrid: TrainedModel
+) -> None:
+    """Someone with the ratings of a user has the lists of the baselines fitted to everything."""
+    user = 6
+    stars = dict(
+        zip(
+            planted_data.rated_by(user).tolist(),
+            planted_data.stars_of(user).tolist(),
+            strict=True,
+        )
+    )
+    viewer = fold_in(planted_data, hybrid, stars)
+    duel = viewer_duel(planted_data, hybrid, viewer, rivals, 8)
+    known = planted_data.ratings[[user]].toarray()[0] > 0
+    makers: dict[str, Callable] = {EASE: ease, ITEM_KNN: item_knn, POPULARITY: popularity}
+    for name, make in makers.items():
+        scores = make(planted_data.ratings)(np.array([user]))[0].astype(float)
+        scores[known | (planted_data.movie_degree == 0)] = -np.inf
+        listing = duel.listing(name)
+        assert listing is not None and not set(listing.movies) & set(stars)
+        found = scores[list(listing.movies)]
+        np.testing.assert_allclose(found, np.sort(scores)[::-1][:8], atol=1e-4)
+    assert duel.held_out == 0 and all(listing.found == 0 for listing in duel.listings)
+
+
+def test_what_needs_too_much_memory_is_left_out_with_a_sentence(
+    planted_data: MovieData, split: Split
+) -> None:
+    needed = memory_bytes(planted_data)
+    assert needed[POPULARITY] < min(needed[EASE], needed[ITEM_KNN])
+    few = fit_rivals(planted_data, split, needed[POPULARITY])
+    assert [rival.name for rival in few.fitted] == [POPULARITY]
+    assert len(few.left_out) == 2
+    for sentence in few.left_out:
+        assert_one_sentence(sentence)
+
+
+def test_without_a_measured_model_the_others_still_compare(
+    planted_data: MovieData, rivals: Rivals, hybrid: TrainedModel
+) -> None:
+    duel = user_duel(hybrid, None, rivals, 3, 5)
+    assert [listing.name for listing in duel.listings] == list(NAMES[1:])
+    assert all(place.ours is None for listing in duel.listings for place in listing.places)
+
+
+def test_progress_is_reported_and_grows(planted_data: MovieData, split: Split) -> None:
+    steps: list[tuple[str, float]] = []
+    fit_rivals(planted_data, split, PLENTY, lambda what, share: steps.append((what, share)))
+    shares = [share for _, share in steps]
+    assert shares == sorted(shares) and shares[0] == 0 and shares[-1] < 1
+    assert {what.split(":")[0] for what, _ in steps} == set(NAMES[1:])
+
+
+def test_sizes_in_words() -> None:
+    assert [in_words(n) for n in (10, 95_400_000, 84e9)] == ["1 MB", "95 MB", "84.0 GB"]
