@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from analysis.layers import lesson_network
 from analysis.what_if import own_level, what_if, with_rating
 from data_preparation import MovieData
 from model.config import TrainingConfig
@@ -138,3 +139,17 @@ def test_scores_of_an_unchanged_user_agree_with_the_page(
     back = what_if(more, model, 2, movie, None)
     np.testing.assert_allclose(back.scores.graph, scores.graph, atol=1e-3)
     np.testing.assert_allclose(back.scores.tags, scores.tags, atol=1e-6)
+
+
+def test_on_the_real_data_no_film_comes_back_because_it_was_left_out(real_data: MovieData) -> None:
+    split = PROTOCOLS["random_80_10_10"](real_data)
+    fitted = train(real_data, split, TrainingConfig(dim=64))
+    network = lesson_network(real_data, fitted)
+    assert np.isfinite(network.e0).all() and not network.e0[: real_data.n_users].any()
+    for user in range(0, real_data.n_users, 20):
+        scores = score_all(real_data, fitted, user_viewer(real_data, fitted, user))
+        movie = int(real_data.rated_by(user)[0])
+        result = what_if(real_data, fitted, user, movie, None)
+        # The same films compete as before.
+        np.testing.assert_array_equal(result.scores.candidates, scores.candidates)
+        assert not result.scores.candidates[movie]
