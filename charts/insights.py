@@ -9,7 +9,7 @@ import pandas as pd
 from charts.basics import BLUE, GREY, ORANGE, PURPLE, VERMILLION
 from model.runs import OURS, POPULARITY
 
-_WIDE_LABELS = alt.Axis(labelLimit=220, labelOverlap=False)
+_WIDE_LABELS = alt.Axis(labelLimit=120, labelOverlap=False)
 _STATUS_COLOURS = {
     "kept": BLUE,
     "on one film": GREY,
@@ -92,13 +92,13 @@ def co_occurrence_chart(table: pd.DataFrame) -> alt.Chart:
                 "second:N",
                 sort=order,
                 title=None,
-                axis=alt.Axis(labelAngle=-60, labelLimit=110, labelOverlap=False),
+                axis=alt.Axis(labelAngle=-60, labelLimit=90, labelOverlap=False),
             ),
             y=alt.Y(
                 "first:N",
                 sort=order,
                 title=None,
-                axis=alt.Axis(labelLimit=110, labelOverlap=False),
+                axis=alt.Axis(labelLimit=90, labelOverlap=False),
             ),
             opacity=alt.Opacity(
                 "films:Q",

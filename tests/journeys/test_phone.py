@@ -29,30 +29,31 @@ _CHARTS = """() => {
     let [first, last] = [width, -1];
     for (let i = 0; i < pixels.length; i += 4) {
       const [r, g, b, a] = pixels.slice(i, i + 4);
-      if (a < 64 || Math.max(r, g, b) - Math.min(r, g, b) < 60) continue;
+      if (a < 64 || Math.max(r, g, b) - Math.min(r, g, b) < 24) continue;  // grey: text, axes
       const column = (i / 4) % width;
       first = Math.min(first, column);
       last = Math.max(last, column);
     }
     return (last - first) * rect(canvas).width / width;
   };
-  const lost = (svg, chart) => {  // texts that lie outside of the drawing or the screen
+  const lost = (svg) => {  // texts that lie outside of the drawing or the screen, but for leading
     const box = rect(svg);
     return [...svg.querySelectorAll('.role-axis-title text, .role-legend text, .role-title text')]
       .filter(text => {
         const {left, right, top, bottom} = rect(text);
-        return text.textContent && (left < Math.max(box.left, 0) - 1 || top < box.top - 1
-          || right > Math.min(box.right, innerWidth) + 1 || bottom > box.bottom + 1);
+        return text.textContent && (left < Math.max(box.left, 0) - 4 || top < box.top - 4
+          || right > Math.min(box.right, innerWidth) + 4 || bottom > box.bottom + 4);
       }).map(text => text.textContent);
   };
   const vega = [...document.querySelectorAll('[data-testid=stVegaLiteChart]')].filter(visible);
   const charts = vega.map(chart => {
     const svg = chart.querySelector('svg.marks');
     const canvas = chart.querySelector('canvas');
-    const name = chart.querySelector('[aria-label]')?.ariaLabel ?? 'chart';
+    const name = chart.getAttribute('aria-label') ?? chart.querySelector('[aria-label]')?.ariaLabel
+      ?? chart.innerText.slice(0, 60);
     if (!svg) return {name, width: coloured(canvas), lost: []};
     const plot = svg.querySelector('.role-frame.root > g > path.background');
-    return {name, width: rect(plot).width, lost: lost(svg, chart)};
+    return {name, width: rect(plot).width, lost: lost(svg)};
   });
   const bars = [...document.querySelectorAll('.bars:not(.short)')].filter(visible).map(figure => ({
     name: figure.ariaLabel, lost: [],
@@ -78,7 +79,7 @@ def test_no_chart_loses_its_plot_its_legend_or_a_title_on_a_phone(
     app: Server, visiting: Visit, tab: str
 ) -> None:
     seen, wrong = 0, []
-    with visiting(app) as page:
+    with visiting(app, f"tab={tab}") as page:
         page.set_viewport_size(_PHONE)
         for name in sections_of(page, tab):
             for scheme in ("dark", "light"):
