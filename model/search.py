@@ -56,7 +56,7 @@ class Trial:
         score: the mean of validation NDCG@20 of the profile "watch" on all held-out films and of
             "like" on the liked ones (without stars: of the first).
         better: it became the best so far.
-        seconds: since the search began.
+        seconds: of the processor since the search began, pauses left out.
     """
 
     changed: str
@@ -107,7 +107,7 @@ class _Search:
     ) -> None:
         self.split, self.content = split, content
         self.on_trial, self.before_fit = on_trial, before_fit
-        # The processor's time, so that other work on the machine and pauses cost none of it.
+        # The processor's time, so that other work on the machine costs none of it.
         self.begun, self.budget, self.reserve = time.thread_time(), config.search_seconds, 0.0
         self.trials: list[Trial] = []
         self.starred = split.train.nnz > 0 and float(np.ptp(split.train.data)) > 0
@@ -163,7 +163,9 @@ class _Search:
     def _try(self, config: TrainingConfig, what: str) -> bool:
         """Measure a configuration; whether it is the best so far."""
         if self.before_fit:
+            asked = time.thread_time()
             self.before_fit()
+            self.begun += time.thread_time() - asked  # a pause costs none of the budget
         found = self._spectrum(config)
         gains = self._measure(found, config)
         better = bool(gains.mean() > self.gains.mean())

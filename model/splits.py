@@ -145,20 +145,21 @@ class Window:
 
     Attributes:
         split: test are the ratings within [begin, end) by people and of films that have some
-            before; validation is the last tenth of what came before.
+            before; validation is the same of the last tenth of the time before.
+        before: everything rated before the window, csr [n_users, n_movies].
         validation_begin, begin, end: Unix seconds.
     """
 
     split: Split
+    before: sparse.csr_array
     validation_begin: int
     begin: int
     end: int
 
     def final(self) -> Split:
-        """Validation added to train: everything before the window, to fit to in the end."""
-        train = self.split.known("test")
-        nothing = sparse.csr_array(train.shape, dtype=train.dtype)
-        return Split(self.split.protocol, train, nothing, self.split.test)
+        """With everything before the window as train, to fit to in the end."""
+        nothing = sparse.csr_array(self.before.shape, dtype=self.before.dtype)
+        return Split(self.split.protocol, self.before, nothing, self.split.test)
 
     def later_tags(self, tag_times: NDArray[np.int64], fitting: bool = True) -> NDArray[np.bool_]:
         """The tags that may not be seen, bool [n_tag_rows]: those given from the window on, and
@@ -180,14 +181,12 @@ def rolling_windows(data: TimedRatings, n: int = 6, first: float = 0.4) -> list[
         if not before.any():
             continue
         middle = int(np.quantile(times[before], 0.9))
-        early = chosen(data.ratings, times < middle)
-        parts = [
-            early,
-            chosen(data.ratings, before & (times >= middle)),
-            _of_known(chosen(data.ratings, within), chosen(data.ratings, before)),
-        ]
-        if parts[2].nnz:
-            windows.append(Window(Split("rolling_windows", *parts), middle, begin, end))
+        all_before, early = chosen(data.ratings, before), chosen(data.ratings, times < middle)
+        validation = _of_known(chosen(data.ratings, before & (times >= middle)), early)
+        test = _of_known(chosen(data.ratings, within), all_before)
+        if test.nnz and validation.nnz:
+            split = Split("rolling_windows", early, validation, test)
+            windows.append(Window(split, all_before, middle, begin, end))
     return windows
 
 

@@ -198,7 +198,7 @@ def test_a_pause_costs_none_of_the_budget(
 ) -> None:
     now = 0
 
-    def monotonic() -> int:  # a clock on which everything takes a moment and a pause an hour
+    def thread_time() -> int:  # a clock on which everything takes a moment and a pause an hour
         nonlocal now
         now += 1
         return now
@@ -207,7 +207,7 @@ def test_a_pause_costs_none_of_the_budget(
         nonlocal now
         now += 3600
 
-    monkeypatch.setattr(search_module, "time", SimpleNamespace(monotonic=monotonic))
+    monkeypatch.setattr(search_module, "time", SimpleNamespace(thread_time=thread_time))
     paused, not_paused = (
         len(search(split, {}, searching(search_seconds=50.0), before_fit=before).trials)
         for before in (pause, lambda: None)

@@ -137,7 +137,9 @@ def test_windows_follow_each_other_and_know_only_what_came_before(planted_data: 
         assert max(times(split.validation)) < one.begin <= min(times(split.test))
         assert max(times(split.test)) < one.end
         assert following is None or one.end == following.begin
-        before = split.known("test")
+        before = one.before
+        assert max(times(before)) < one.begin
+        assert before.nnz >= split.known("test").nnz
         users, films = split.test.nonzero()
         assert (np.diff(before.indptr)[users] > 0).all()
         assert (np.bincount(before.indices, minlength=48)[films] > 0).all()
