@@ -51,7 +51,7 @@ def _film(data: MovieData, listing: Listing, place: Place, rank: int, n: int) ->
     kind, shared = in_lists(place.lists, n)
     notes = [shared]
     if listing.name != OURS and place.ours is not None:
-        notes.append(f"{OURS}: {place.ours:,}{_move(place.ours, rank)}")
+        notes.append(f"{OURS}: {place.ours:,}{_move(place.ours, rank, len(listing.places))}")
     if place.held_out:
         notes.append(f"<i>✓ held out, {place.held_out:g} ★</i>")
     return (
@@ -69,8 +69,10 @@ def in_lists(lists: int, n: int) -> tuple[str, str]:
     return "alone", "only here"
 
 
-def _move(ours: int, rank: int) -> str:
-    """Places higher or lower than with LightGCN."""
+def _move(ours: int, rank: int, length: int) -> str:
+    """Places higher or lower than in LightGCN's list, where the film is in both."""
+    if ours > length:
+        return ""
     if ours == rank:
         return " ="
     return f" ▲{ours - rank:,}" if ours > rank else f" ▼{rank - ours:,}"

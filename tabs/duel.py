@@ -43,12 +43,13 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
     preparation = _prepared(data, model)
     if preparation is None:
         return
-    who = st.segmented_control(
-        "For whom", WHO, default=WHO[0], required=True, key="who", bind="query-params"
-    )
-    k = st.segmented_control(
-        "Films in each list", _LENGTHS, default=10, required=True, key="duel_k"
-    )
+    with st.container(horizontal=True):
+        who = st.segmented_control(
+            "For whom", WHO, default=WHO[0], required=True, key="who", bind="query-params"
+        )
+        k = st.segmented_control(
+            "Films in each list", _LENGTHS, default=10, required=True, key="duel_k"
+        )
     duel = (
         _visitor(data, model, preparation, k)
         if who == WHO[1]
@@ -59,10 +60,10 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
     st.markdown(agreement(duel))
     st.html(duel_lists(data, duel))
     st.caption(
-        "Blue: in several lists, the stronger the more; orange: in this one alone. ▲ and ▼ are "
-        f"places higher or lower than with {OURS}, whose rank stands before them. {OURS} ranks by "
-        "its graph score here, without the weight of tags and genres. EASE and ItemKNN know which "
-        "films were rated, not with how many stars."
+        "Blue: in several lists, the stronger the more; orange: in this one alone. ▲ and ▼: so "
+        f"many places higher or lower than in {OURS}’s list; without them, the rank that {OURS} "
+        f"gives a film further down. {OURS} ranks by its graph score here, without the weight of "
+        "tags and genres. EASE and ItemKNN know which films were rated, not with how many stars."
     )
 
 
@@ -161,7 +162,10 @@ def _say_left_out(sentences: tuple[str, ...]) -> None:
 def agreement(duel: Duel) -> str:
     """What the lists have in common, in the numbers of the lists, as Markdown."""
     n = len(duel.listings)
-    parts = [f"**{count(duel.in_all, 'film')}** in all {n} lists"] if n > 1 else []
+    parts = []
+    if n > 1:
+        is_or_are = "is" if duel.in_all == 1 else "are"
+        parts.append(f"**{count(duel.in_all, 'film')}** {is_or_are} in all {n} lists")
     ours = duel.listing(OURS)
     if ours and n > 1:
         mine = frozenset(ours.movies)
@@ -174,8 +178,14 @@ def agreement(duel: Duel) -> str:
         parts.append(f"{OURS} shares {_joined(shared)}, and has **{alone}** to itself")
     text = "; ".join(parts) + "." if parts else ""
     if duel.held_out:
-        found = _joined([f"{each.name} {each.found}" for each in duel.listings])
-        text += f" Of {count(duel.held_out, 'held-out film')}, {found} found."
+        first, *others = duel.listings
+        found = _joined(
+            [
+                f"{first.name} found {first.found}",
+                *(f"{each.name} {each.found}" for each in others),
+            ]
+        )
+        text += f" Of {count(duel.held_out, 'held-out film')}, {found}."
     return text.strip()
 
 
