@@ -29,6 +29,7 @@ def search_film(
     *,
     key: str,
     shown: int = 6,
+    label: str = "Find a film",
 ) -> None:
     """Search while typing; without a text the most rated films are offered.
 
@@ -37,9 +38,10 @@ def search_film(
         click: called with the inner id of a film that was clicked, before the page runs again.
         key: of this search in the session.
         shown: at most so many films.
+        label: of the box; no two of a page may have the same.
     """
     text = st.text_input(
-        "Find a film",
+        label,
         key=f"{key}_text",
         type="search",
         live=True,

@@ -27,7 +27,7 @@ from serving import state
 from settings import DEMO_DIR
 from sources import download
 from tabs.links import TABS
-from tabs.recommendations import tab as recommendations
+from tabs.recommendations import cards
 from tabs.shared import escape
 from tests.conftest import REPOSITORY, write_dataset
 
@@ -478,7 +478,7 @@ def test_posters_come_from_tmdb_when_there_is_a_key(
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Tmdb)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setattr(posters, "API_URL", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setattr(recommendations, "POSTER_CACHE", tmp_path)
+    monkeypatch.setattr(cards, "POSTER_CACHE", tmp_path)
     monkeypatch.setenv("TMDB_API_KEY", "eyJhbGciOiJIUzI1NiJ9.payload.signature")
     try:
         app = open_tab("Recommendations")

@@ -24,6 +24,11 @@ _TAGS_SHOWN = 12
 _DECIMALS = 4  # of graph scores and tag similarities
 _REFUSED = "refit_refused"
 
+_COMPUTED_AGAIN = {
+    "hybrid": "the person's own level, every weight and the tags",
+    "paper": "every weight and the tags; what was learned about a person as such stays",
+}
+
 Case = tuple[str, tuple[int, ...]]
 """What is taken out, in words for Markdown, and which rated films (inner ids)."""
 
@@ -145,7 +150,7 @@ def _rank_table(listing: Listing, movie: int, cases: Sequence[Case], instant: li
     st.markdown("\n".join(rows))
     about = (
         "**Rank without it**: the rating is taken out of the profile, and all that depends on it "
-        "is computed again: the person's own level, every weight and the tags. It is the rank by "
+        f"is computed again: {_COMPUTED_AGAIN[listing.model.config.model]}. It is the rank by "
         "score among the films that pass the filters."
     )
     if fitted:

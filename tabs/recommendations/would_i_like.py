@@ -29,7 +29,7 @@ def would_i_like(listing: Listing) -> None:
     def is_chosen(movie: int) -> bool:
         return st.session_state.get(state) == movie
 
-    search_film(data, is_chosen, click, key="asked_film")
+    search_film(data, is_chosen, click, key="asked_film", label="Film to ask about")
     movie = st.session_state.get(state)
     if movie is not None:
         _answer(listing, movie)
