@@ -157,7 +157,8 @@ class Pool:
     def add(self, name: str, report: RankingReport, fitted: Fitted | None = None) -> None:
         self.reports.setdefault(name, []).append(report)
         if fitted is not None:
-            self.costs.setdefault(name, []).append(fitted)
+            costs = replace(fitted, scorers={})  # whose tables are large
+            self.costs.setdefault(name, []).append(costs)
 
     def per_user(self, name: str) -> pd.DataFrame:
         return pd.concat([report.per_user for report in self.reports[name]]).groupby(level=0).mean()
