@@ -9,6 +9,7 @@ from analysis.faithfulness import CHOICES
 from charts.basics import BLUE, GREY, ORANGE, PURPLE, SKY
 
 _COLOURS = alt.Scale(domain=list(CHOICES), range=[BLUE, ORANGE, PURPLE, SKY])
+_ORDER = alt.Scale(domain=list(CHOICES))
 # In two columns, or a phone would cut it off.
 _LEGEND = alt.Legend(orient="top", title=None, columns=2, symbolType="square", labelLimit=150)
 _ROW = 19  # pixels for each choice
@@ -25,7 +26,8 @@ def kept_chart(table: pd.DataFrame) -> alt.LayerChart:
             axis=alt.Axis(format="%", tickCount=5),
         )
     )
-    return _with_whiskers(base, bars, "kept")
+    in_the_middle = base.encode(yOffset=alt.YOffset("choice:N", scale=_ORDER, bandPosition=0.5))
+    return _with_whiskers(in_the_middle, bars, "kept")
 
 
 def rank_chart(table: pd.DataFrame) -> alt.LayerChart:
@@ -45,7 +47,7 @@ def rank_chart(table: pd.DataFrame) -> alt.LayerChart:
 def _base(table: pd.DataFrame) -> alt.Chart:
     return alt.Chart(table).encode(
         y=alt.Y("removed:O", title="ratings taken out", axis=alt.Axis(labelAngle=0)),
-        yOffset=alt.YOffset("choice:N", scale=alt.Scale(domain=list(CHOICES))),
+        yOffset=alt.YOffset("choice:N", scale=_ORDER),
         color=alt.Color("choice:N", scale=_COLOURS, legend=_LEGEND),
         tooltip=[
             alt.Tooltip("choice:N", title="without"),

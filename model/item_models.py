@@ -98,5 +98,5 @@ def item_knn_bytes(n_users: int, n_movies: int, n_ratings: int) -> int:
 def ease_bytes(n_users: int, n_movies: int, n_ratings: int) -> int:
     """Memory of `ease_model` at its peak: users × films, or films², whichever it takes."""
     if n_users < n_movies:
-        return _DOUBLE * (3 * n_users * n_movies + 2 * n_users**2)
+        return _DOUBLE * (4 * n_users * n_movies + 2 * n_users**2)
     return _DOUBLE * 3 * n_movies**2

@@ -135,8 +135,8 @@ def memory_limit() -> int:
 
 
 def estimated_bytes(data: MovieData) -> int:
-    """What fitting takes at its peak: the largest of the baselines that are not left out."""
-    return max(size for size in memory_bytes(data).values() if size <= memory_limit())
+    """What fitting takes at most: all that is not left out, one on top of the other."""
+    return sum(size for size in memory_bytes(data).values() if size <= memory_limit())
 
 
 _board = DuelBoard()

@@ -78,8 +78,8 @@ def _prepared(data: MovieData, model: TrainedModel) -> DuelPreparation | None:
         return found
     needed = estimated_bytes(data)
     cost = (
-        f"The other models are fitted once for these data, in the background; at the peak that "
-        f"takes about {in_words(needed)} of memory, an estimate."
+        "The other models are fitted once for these data, in the background; that takes at most "
+        f"about {in_words(needed)} of memory, an estimate."
     )
     if found and found.status == "failed":
         st.warning(escape(found.problem or "The other models could not be fitted."))

@@ -78,8 +78,8 @@ def verdict(table: pd.DataFrame, found: pd.DataFrame) -> str:
         "some ratings were taken out of the profile and the first film of the list was ranked "
         f"again, without training anything anew. Without the {_TOLD} reasons that speak loudest "
         f"for it, **{with_reasons['kept']:.0%}** stay first (median rank after: "
-        f"{with_reasons['median']:,.0f}); without {_TOLD} rated films at random, "
-        f"**{at_random['kept']:.0%}** (median {at_random['median']:,.0f}). {says}"
+        f"{with_reasons['median']:,.1f}); without {_TOLD} rated films at random, "
+        f"**{at_random['kept']:.0%}** (median {at_random['median']:,.1f}). {says}"
     )
 
 
@@ -89,9 +89,10 @@ def _kept(found: pd.DataFrame) -> Figure:
     return make_figure(
         kept_chart(found),
         "First places kept without some ratings",
-        f"Without {_list(REMOVED)} of the reasons named, {shares} of the films stay first. Thin "
-        "lines are 95 % bootstrap intervals over users; films at random are the mean of five "
-        "draws for each user.",
+        f"Without {_list(REMOVED)} of the reasons named, {shares} of the films stay first. The "
+        "lowest films are those that contribute least to it, or speak against it; films at random "
+        "are the mean of five draws for each user. Thin lines are 95 % bootstrap intervals over "
+        "users.",
         found,
     )
 
