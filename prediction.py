@@ -33,6 +33,7 @@ from data_preparation import MovieData, UnknownIdError, load_movie_data
 from model.checkpoints import CheckpointError, load_checkpoint
 from model.explanation import explain
 from model.profiles import DEFAULT_PROFILE, PROFILES
+from model.rounding import rounded_parts
 from model.trained import TrainedModel
 from model.viewers import Viewer, tag_profile, user_viewer
 from settings import TRAINING_COMMAND, checkpoint_path
@@ -379,8 +380,9 @@ def main(arguments: list[str] | None = None) -> int:
     elif not chosen:
         print("Every film is rated already, so there is nothing to recommend.")
     for place, item in enumerate(chosen, 1):
-        parts = f"{item.graph_part:.3f} graph + {item.tag_part:.3f} tags"
-        print(f"{place:>3}. {data.labels[item.movie]}: {item.score:.3f} = {parts}")
+        graph, tags = rounded_parts([item.graph_part, item.tag_part], 3).tolist()
+        parts = f"{graph + tags:.3f} = {graph:.3f} graph + {tags:.3f} tags"
+        print(f"{place:>3}. {data.labels[item.movie]}: {parts}")
         print(f"     {_reasons(data, model, viewer, item.movie)}")
     return 0
 

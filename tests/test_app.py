@@ -155,7 +155,13 @@ def test_training_from_the_tab_saves_a_checkpoint_that_the_app_uses(
     assert load_checkpoint(data, checkpoint).config.dim == 8
     assert "embedding size 8" in texts(app)
     metrics = app.dataframe[0].value
-    assert list(metrics.columns) == ["LightGCN", "95 % interval", "popularity", "EASE"]
+    assert list(metrics.columns) == [
+        "LightGCN, like",
+        "95 % interval",
+        "LightGCN, watch",
+        "popularity",
+        "EASE",
+    ]
 
 
 def test_the_first_visit_trains_a_model_by_itself(checkpoint: Path) -> None:
