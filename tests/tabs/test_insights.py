@@ -507,7 +507,7 @@ def test_health_states_coverage_gini_and_the_models_own_metric(
     assert values["Films in anybody's top 10"] == f"{(rated > 0).mean():.1%}"
     assert values["Gini of the recommendations"] == f"{gini(rated):.3f}"
     assert f"mean NDCG@20 **{model.test_metrics['NDCG@20']:.4f}**" in texts(app)
-    assert len(app.get("vega_lite_chart")) == 5
+    assert len(app.get("vega_lite_chart")) == 7
 
 
 def test_a_refitted_model_is_measured_by_training_once_more_on_request(
@@ -516,7 +516,7 @@ def test_a_refitted_model_is_measured_by_training_once_more_on_request(
     refitted = dataclasses.replace(model, refitted=True)
     app = open_section(HEALTH, data, refitted)
     assert "they cannot measure it" in texts(app)
-    assert len(app.get("vega_lite_chart")) == 3
+    assert len(app.get("vega_lite_chart")) == 5
     app.button(key="measure_users").click().run()
     assert not app.exception
     assert f"mean NDCG@20 **{model.test_metrics['NDCG@20']:.4f}**" in texts(app)
