@@ -22,6 +22,7 @@ from prediction import (
     recommend,
 )
 from serving.csv_export import to_csv
+from tabs.duel import duel_button
 from tabs.links import AIMS, MAX_K, MAX_MIN_RATINGS, WHO, year_range
 from tabs.recommendations.cards import show_cards
 from tabs.recommendations.listing import Listing
@@ -46,6 +47,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
         "For whom", WHO, default=WHO[0], required=True, key="who", bind="query-params"
     )
     me = who == WHO[1]
+    duel_button()
     viewer = _viewer(data, model, me)
     listing, recommendations = _choose(data, model, viewer)
     if me and not len(viewer.movies):

@@ -528,7 +528,7 @@ def test_health_states_coverage_gini_and_the_models_own_metric(
     if model.is_hybrid:
         watch = model.watch_metrics["NDCG@20"]
         assert f"with the profile “watch”: NDCG@20 **{watch:.4f}**" in texts(app)
-    assert len(app.get("vega_lite_chart")) == 5
+    assert len(app.get("vega_lite_chart")) == 7
 
 
 def test_a_refitted_model_is_measured_by_training_once_more_on_request(
@@ -538,7 +538,7 @@ def test_a_refitted_model_is_measured_by_training_once_more_on_request(
     app = open_section(HEALTH, data, refitted)
     assert "they cannot measure its users" in texts(app)
     assert "before it was fitted to all ratings" in texts(app)
-    assert len(app.get("vega_lite_chart")) == 3
+    assert len(app.get("vega_lite_chart")) == 5
     app.button(key="measure_users").click().run()
     assert not app.exception
     assert f"mean NDCG@20 **{model.test_metrics['NDCG@20']:.4f}**" in texts(app)
