@@ -47,7 +47,6 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
         "For whom", WHO, default=WHO[0], required=True, key="who", bind="query-params"
     )
     me = who == WHO[1]
-    duel_button()
     viewer = _viewer(data, model, me)
     listing, recommendations = _choose(data, model, viewer)
     if me and not len(viewer.movies):
@@ -66,6 +65,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
             _say_why_empty(listing)
         if recommendations:
             _breakdown(data, recommendations)
+        duel_button()
         would_i_like(listing)
     show_watchlist(data)
     _rated(data, viewer)
