@@ -74,7 +74,7 @@ def test_the_example_of_secrets_holds_no_secret_and_the_name_that_is_read() -> N
     text = SECRETS_EXAMPLE.read_text(encoding="utf-8")
     assert tomllib.loads(text) == {"TMDB_API_KEY": ""} == {TMDB_VARIABLE: ""}
     assert tmdb_token({"TMDB_API_KEY": "a token"}) == "a token"
-    reader = REPOSITORY / "tabs" / "recommendations" / "tab.py"
+    reader = REPOSITORY / "tabs" / "recommendations" / "cards.py"
     assert "secrets.get(TMDB_VARIABLE)" in reader.read_text(encoding="utf-8")
     assert not posters.PosterService("", DEMO_DIR, "", "").enabled
     ignored = (REPOSITORY / ".gitignore").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from tests.server import Server
 
 pytestmark = pytest.mark.browser
 
-_IN_USE = re.compile(r"Now in use: embedding size 64, K = (\d)")
+_IN_USE = re.compile(r"Now in use: the hybrid graph, embedding size \d+, K = (\d)")
 
 
 def test_train_leave_come_back_and_use_the_new_model(own_app: Server, visiting: Visit) -> None:
@@ -22,21 +22,21 @@ def test_train_leave_come_back_and_use_the_new_model(own_app: Server, visiting: 
         before = cards.inner_text()
 
         open_tab(page, "Train Model")
-        expect(page.get_by_text(_IN_USE)).to_contain_text("K = 2")
+        expect(page.get_by_text(_IN_USE)).to_contain_text("K = 1")
         page.get_by_text("fast", exact=True).click()
         expect(page).to_have_url(re.compile("preset=fast"))
         settle(page)  # the sliders of the preset before are gone
         layers = page.get_by_role("slider", name="Layers K")
-        expect(layers).to_have_value("2")
+        expect(layers).to_have_value("1")
         layers.press("ArrowRight")
-        expect(page).to_have_url(re.compile("layers=3"))
+        expect(page).to_have_url(re.compile("layers=2"))
         settle(page)
         # Long enough that it cannot end before somebody pauses it.
         page.get_by_role("slider", name="Epochs at most").press("End")
         page.get_by_text("Advanced settings").click()
         page.get_by_label("Patience", exact=True).fill("2000")
         page.get_by_label("Patience", exact=True).press("Enter")
-        expect(page).to_have_url(re.compile(r"(?=.*layers=3\b)(?=.*epochs=300\b)"))
+        expect(page).to_have_url(re.compile(r"(?=.*layers=2\b)(?=.*epochs=300\b)"))
         settle(page)
         page.get_by_role("button", name="Train", exact=True).click()
 
@@ -52,7 +52,7 @@ def test_train_leave_come_back_and_use_the_new_model(own_app: Server, visiting: 
         expect(page.get_by_text(re.compile(r"^Epoch [1-9]\d* of 300"))).to_be_visible()
         keep_picture(page, "training")
         page.get_by_role("button", name="Stop and keep the best").click()
-        expect(page.get_by_text(_IN_USE)).to_contain_text("K = 3", timeout=TRAINING_TIMEOUT)
+        expect(page.get_by_text(_IN_USE)).to_contain_text("K = 2", timeout=TRAINING_TIMEOUT)
         expect(page.get_by_role("button", name="Train", exact=True)).to_be_enabled()
         settle(page)
         keep_picture(page, "trained")
