@@ -10,6 +10,7 @@ from scipy import linalg, sparse
 from sklearn.utils.extmath import randomized_svd
 
 from model.evaluation import Scorer, evaluate
+from model.item_models import NEIGHBOURS, item_knn_model
 from model.splits import Split
 
 EASE_GRID = (50.0, 100.0, 200.0, 300.0, 500.0, 1000.0)
@@ -22,24 +23,13 @@ def popularity(train: sparse.csr_array) -> Scorer:
     return lambda users: np.broadcast_to(counts, (len(users), len(counts)))
 
 
-def item_knn(train: sparse.csr_array, neighbours: int = 30) -> Scorer:
+def item_knn(train: sparse.csr_array, neighbours: int = NEIGHBOURS) -> Scorer:
     """Item-based neighbours: x_u S, S the cosines of film columns (Sarwar et al. 2001).
 
     Only the strongest `neighbours` similarities of each film are kept.
     """
-    rated = train.astype(bool).astype(np.float32)
-    norms = np.sqrt(rated.sum(axis=0))  # [n_movies]
-    columns = rated.tocsc()
-    kept = []
-    for begin in range(0, rated.shape[1], 1024):
-        block = (columns[:, begin : begin + 1024].T @ rated).toarray()  # shared viewers
-        block /= norms[begin : begin + 1024, None] * norms + 1e-9
-        block[np.arange(len(block)), np.arange(begin, begin + len(block))] = 0
-        if neighbours < block.shape[1]:
-            block[block < -np.partition(-block, neighbours, axis=1)[:, [neighbours]]] = 0
-        kept.append(sparse.csr_array(block))
-    similarity = sparse.vstack(kept, format="csr").T.tocsr()  # [n_movies, n_movies]
-    return lambda users: (rated[users] @ similarity).toarray()
+    scores = item_knn_model(train, neighbours)
+    return lambda users: scores(train[users])
 
 
 def ease(train: sparse.csr_array, l2: float = 200.0) -> Scorer:

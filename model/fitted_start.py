@@ -91,7 +91,7 @@ def spectrum(
         table = (back @ edges).toarray()  # YᵀY  [n_movies, n_movies]
         values, vectors = _not_negligible(*_of_table(table, wanted, seed, near, rounds))
     else:
-        there, here = _sparse_tensor(edges), _sparse_tensor(back)
+        there, here = to_torch(edges), to_torch(back)
 
         def apply(block: Floats) -> Floats:  # G without building it
             return (here @ (there @ torch.from_numpy(block))).numpy()
@@ -119,7 +119,8 @@ def _of_table(
     return _subspace(table.__matmul__, len(table), wanted, seed, start, rounds)
 
 
-def _sparse_tensor(matrix: sparse.csr_array) -> torch.Tensor:
+def to_torch(matrix: sparse.csr_array) -> torch.Tensor:
+    """SciPy CSR → torch sparse CSR float32 with int32 indices (4 times as fast as COO)."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support", UserWarning)
         return torch.sparse_csr_tensor(

@@ -24,7 +24,6 @@ products.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -37,24 +36,11 @@ from torch import Tensor
 from data_preparation import normalised_adjacency
 from model.config import TrainingConfig
 from model.evaluation import Scorer
-from model.fitted_start import Spectrum, first_eigenvalue
+from model.fitted_start import Spectrum, first_eigenvalue, to_torch
 from model.hybrid_graph import SEEN, TASTE, HybridGraph, overall_mean
 from model.profiles import profile_weights
 
 _MAX_SELF_VOTE = 0.95  # a film that is all of a node's edges would else divide by zero
-
-
-def to_torch(matrix: sparse.csr_array) -> Tensor:
-    """SciPy CSR → torch sparse CSR float32 with int32 indices (4 times as fast as COO)."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sparse CSR tensor support", UserWarning)
-        return torch.sparse_csr_tensor(
-            torch.tensor(matrix.indptr, dtype=torch.int32),
-            torch.tensor(matrix.indices, dtype=torch.int32),
-            torch.tensor(matrix.data, dtype=torch.float32),
-            size=matrix.shape,
-            check_invariants=True,
-        )
 
 
 def with_values(matrix: Tensor, values: Tensor) -> Tensor:
