@@ -14,9 +14,10 @@ import pytest
 from data_preparation import MovieData, load_movie_data
 from model.checkpoints import save_checkpoint
 from model.splits import DEFAULT_PROTOCOL, PROTOCOLS
+from model.store import stamp
 from model.trained import TrainedModel
 from serving import state
-from serving.state import ServerState, remedy, stamp
+from serving.state import ServerState, remedy
 from serving.training_job import TrainingJob
 from settings import DEMO_DIR
 from sources import download
@@ -157,15 +158,15 @@ def test_a_newer_file_is_followed(
     assert server.model(planted_data).model is not first
 
 
-@pytest.mark.parametrize("content", [b"not a checkpoint", b""])
+@pytest.mark.parametrize(("content", "word"), [(b"not a checkpoint", "damaged"), (b"", "arriving")])
 def test_a_file_that_cannot_be_used_is_told_and_left_alone(
-    server: ServerState, planted_data: MovieData, path: Path, content: bytes
+    server: ServerState, planted_data: MovieData, path: Path, content: bytes, word: str
 ) -> None:
     path.write_bytes(content)
     found = server.model(planted_data)
-    assert found.model is None and "damaged" in str(found.problem)
+    assert found.model is None and word in str(found.problem)
     lack = server.why_no_model(planted_data)
-    assert (lack.state, lack.reason) == ("refused", found.problem)
+    assert (lack.state, lack.reason) == ("refused", str(found.problem))
     assert path.read_bytes() == content
 
 
@@ -194,12 +195,22 @@ def test_a_refusal_holds_until_the_file_changes(
     assert len(loads) == 4
 
 
-def test_a_model_of_other_data_is_refused(
-    server: ServerState, toy_data: MovieData, model: TrainedModel, path: Path
+def test_a_model_of_other_data_stays_while_these_data_get_their_own(
+    server: ServerState,
+    toy_data: MovieData,
+    planted_data: MovieData,
+    model: TrainedModel,
+    path: Path,
 ) -> None:
     save_checkpoint(model, path)
-    assert server.model(toy_data).model is None
-    assert "other data" in server.why_no_model(toy_data).reason
+    before = path.read_bytes()
+    assert "other data" in str(server.model(toy_data).problem)
+    assert server.why_no_model(toy_data).state == "absent"
+    server.board.start(toy_data, "temporal_leave_one_out", config(epochs=1), path)
+    join_training()
+    found = server.model(toy_data)
+    assert found.model is not None and found.problem is None
+    assert path.read_bytes() == before and server.model(planted_data).model.key == model.key
 
 
 def test_a_model_that_could_not_be_saved_serves_from_memory(
@@ -264,4 +275,5 @@ def test_what_was_trained_here_serves_where_its_file_was_damaged_since(
     server.board.job = job
     path.write_bytes(b"damaged")
     found = server.model(planted_data)
-    assert found.model is job.model and "damaged" in str(found.problem)
+    assert found.model.key == job.model.key and "damaged" in str(found.problem)
+    assert found.path.parent == job.store.folder(planted_data.fingerprint)
