@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 import scipy
@@ -108,13 +108,33 @@ def save_checkpoint(model: TrainedModel, path: Path) -> None:
         "saved_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     content |= {"version": CHECKPOINT_VERSION, "digest": _digest(content)}
+    faults: list[OSError] = []
     try:
         with replacing(path) as file:
-            torch.save(content, file)
+            torch.save(content, cast(BinaryIO, _Noting(file, faults)))
     except (OSError, RuntimeError) as error:
-        full = isinstance(error, OSError) and has_no_room(error)
+        fault = faults[0] if faults else error
+        full = isinstance(fault, OSError) and has_no_room(fault)
         kind = NoRoomError if full else CheckpointError
-        raise kind(f"The model cannot be saved to {path}: {error}.", "unsaved") from None
+        raise kind(f"The model cannot be saved to {path}: {fault}.", "unsaved") from None
+
+
+class _Noting:
+    """A file for torch, which reports whatever goes wrong in writing as a fault of its own."""
+
+    def __init__(self, file: BinaryIO, faults: list[OSError]) -> None:
+        self._file, self._faults = file, faults
+
+    def write(self, content: bytes) -> int:
+        try:
+            return self._file.write(content)
+        except OSError as error:
+            self._faults.append(error)
+            raise
+
+    def flush(self) -> None:
+        """Called by torch, too."""
+        self._file.flush()
 
 
 def library_versions() -> dict[str, str]:

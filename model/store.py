@@ -22,6 +22,7 @@ import filecmp
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ MAX_UNNAMED = 10  # kept models of one data set that nobody named
 MAX_NAMED = 10  # … and that somebody did
 MAX_BYTES = 4 * 2**30  # of all kept models of a place; those with a name and in use stay
 MAX_TITLE = 40  # characters
+_FRESH_SECONDS = 60.0  # so long a new model is safe from the bounds
 _IN_USE = "in_use"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
@@ -185,7 +187,7 @@ class ModelStore:
             CheckpointError: that is no name of one.
         """
         if not _NAME.fullmatch(name) or name == _IN_USE:
-            raise CheckpointError(f"“{name[:40]}” is not the name of a kept model.")
+            raise CheckpointError("That is not the name of a kept model.")
         return self.folder(fingerprint) / f"{name}.pth"
 
     def promoted(self, fingerprint: str) -> Path:
@@ -235,7 +237,8 @@ class ModelStore:
         Returns:
             The names of the kept models that had to give way: the oldest that have no title and are
             not in use, where there are more than `MAX_UNNAMED` of these data, or more than
-            `MAX_BYTES` in all, or where the disk is full.
+            `MAX_BYTES` in all, or where the disk is full. Never one of the last minute, which
+            another program may be about to promote.
 
         Raises:
             CheckpointError: it cannot be saved.
@@ -258,7 +261,7 @@ class ModelStore:
                     raise
                 gone.append(victim)
         with suppress(OSError), self._alone():
-            gone += self._prune(path)
+            gone += self._prune(path.parent)
         return tuple(gone)
 
     def promote(self, data: MovieData, name: str, when: When = "always") -> tuple[Comparison, bool]:
@@ -306,6 +309,8 @@ class ModelStore:
             )
         try:
             with self._alone():
+                if not path.exists():
+                    raise CheckpointError("This model is not kept any more.")
                 others = [kept.title for kept in self.kept(fingerprint) if kept.name != name]
                 if title and title in others:
                     raise CheckpointError(f"Another model is called “{title}” already.")
@@ -313,8 +318,6 @@ class ModelStore:
                     raise CheckpointError(
                         f"{MAX_NAMED} models have a name already; take it from one of them first."
                     )
-                if not path.exists():
-                    raise CheckpointError("This model is not kept any more.")
                 if not title:
                     _title_file(path).unlink(missing_ok=True)
                     return
@@ -346,12 +349,12 @@ class ModelStore:
 
     def _take_place(self, data: MovieData, source: Path, slot_fits: bool) -> None:
         """Put a kept model into the slot, if that is for these data, and note it as promoted."""
-        before = stamp(self.slot)
+        before = _content_stamp(self.slot)
         if slot_fits:
             self._keep_what_is_there(self.slot, data.fingerprint)
 
             def unchanged() -> None:
-                if stamp(self.slot) != before:
+                if _content_stamp(self.slot) != before:
                     raise CheckpointError(
                         f"{self.slot.name} changed in this moment, so it is left alone; try again."
                     )
@@ -398,12 +401,19 @@ class ModelStore:
         except OSError:
             return None
 
-    def _prune(self, spared: Path) -> list[str]:
-        """Remove what is beyond the bounds, the oldest first; the names."""
-        gone = []
-        removable = [path for path in self._removable() if path != spared]
-        mine = [path for path in removable if path.parent == spared.parent]
-        for path in mine[: max(len(mine) - (MAX_UNNAMED - 1), 0)]:
+    def _prune(self, folder: Path) -> list[str]:
+        """Remove what is beyond the bounds, the oldest first; the names.
+
+        Args:
+            folder: of the data whose models are counted.
+        """
+        gone, removable = [], self._removable()
+        unnamed = [path for path in _newest_first(folder) if not _title(path)]
+        surplus = sum(not _same_file(path, folder / f"{_IN_USE}.pth") for path in unnamed)
+        for path in [path for path in removable if path.parent == folder]:
+            if surplus <= MAX_UNNAMED:
+                break
+            surplus -= 1
             removable.remove(path)
             gone.append(_remove(path))
         total = sum(_size(path) for path in models_folder(self.slot).glob("*/*.pth"))
@@ -415,8 +425,9 @@ class ModelStore:
         return gone
 
     def _removable(self) -> list[Path]:
-        """The kept models of all data that nobody named and that are not in use, oldest first."""
-        found = []
+        """The kept models of all data that nobody named, that are not in use, and that are older
+        than a minute; the oldest first."""
+        found, fresh = [], (time.time() - _FRESH_SECONDS) * 1e9
         for folder in models_folder(self.slot).iterdir():
             kept = _newest_first(folder)
             promoted = folder / f"{_IN_USE}.pth"
@@ -424,7 +435,7 @@ class ModelStore:
             if not serving and not promoted.exists():
                 serving = kept[:1]
             found += [path for path in kept if path not in serving and not _title(path)]
-        return sorted(found, key=_age)
+        return sorted((path for path in found if _age(path)[0] < fresh), key=_age)
 
 
 def _newest_first(folder: Path) -> list[Path]:
@@ -445,6 +456,12 @@ def _age(path: Path) -> tuple[int, str]:
     """Sorts files by time."""
     mark = stamp(path)
     return mark[1] if mark else 0, path.name
+
+
+def _content_stamp(path: Path) -> tuple[int, int] | None:
+    """`stamp` without what another name of the file changes."""
+    mark = stamp(path)
+    return mark and mark[:2]
 
 
 def _size(path: Path) -> int:

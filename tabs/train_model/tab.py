@@ -24,8 +24,7 @@ from tabs.train_model.runs import show_runs
 from tabs.train_model.trying import name_tried
 
 _INTERVAL = "95 % interval"
-MODEL_NAMES = {"hybrid": "The hybrid graph", "paper": "The LightGCN paper's model"}
-IN_USE_TITLE = "The model in use"
+MODEL_NAMES = {"hybrid": "the hybrid graph", "paper": "the LightGCN paper's model"}
 
 
 def render(data: MovieData, model: TrainedModel | None, server: ServerState) -> None:
@@ -60,7 +59,7 @@ def render(data: MovieData, model: TrainedModel | None, server: ServerState) -> 
             _outcome(board.job, data, model)
         if model:
             tried = name_tried(data, server) is not None
-            _describe(data, model, runs, choice.k, "The model you try" if tried else IN_USE_TITLE)
+            _describe(data, model, runs, choice.k, tried)
         show_models(data, server)
     show_runs(data, history, choice.k)
 
@@ -75,7 +74,7 @@ def _only_look(
         icon=":material/lock:",
     )
     if model:
-        _describe(data, model, history.runs, DEFAULT_K, IN_USE_TITLE)
+        _describe(data, model, history.runs, DEFAULT_K)
     show_models(data, server, changeable=False)
     show_runs(data, history, DEFAULT_K, reusable=False)
 
@@ -113,17 +112,17 @@ def _outcome(job: TrainingJob, data: MovieData, model: TrainedModel | None) -> N
 
 
 def _describe(
-    data: MovieData, model: TrainedModel, runs: tuple[Run, ...], k: int, title: str
+    data: MovieData, model: TrainedModel, runs: tuple[Run, ...], k: int, tried: bool = False
 ) -> None:
     """The model that the visitor sees: what it is, its test metrics beside others, its curves."""
     config = model.config
-    st.subheader(title)
+    st.subheader("The model you try" if tried else "The model in use")
     searched = f" after a search over {len(model.trials)} settings" if model.trials else ""
     how = f"fitted in closed form{searched}" if config.fitted else "learned from a random start"
     kept = f" Kept {kept_epoch(model)}, chosen on validation. {model.stop_reason}"
     st.success(
-        f"{MODEL_NAMES[config.model]}, embedding size {model.dim:,}, "
-        f"K = {config.layers}, {how}.{kept if config.epochs else ''}",
+        f"Now {'tried' if tried else 'in use'}: {MODEL_NAMES[config.model]}, embedding size "
+        f"{model.dim:,}, K = {config.layers}, {how}.{kept if config.epochs else ''}",
         icon=":material/check_circle:",
     )
     run = _run_of(model, runs)
