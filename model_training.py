@@ -18,6 +18,7 @@ import math
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -32,7 +33,7 @@ from torch import Tensor
 from data_preparation import MovieData, load_movie_data
 from model.baselines import ease, popularity
 from model.bpr import Learner, StopTraining
-from model.checkpoints import CheckpointError, library_versions
+from model.checkpoints import CheckpointError, library_versions, save_checkpoint
 from model.config import PRESETS, SETTINGS, TrainingConfig, searches
 from model.evaluation import evaluate
 from model.hybrid_graph import content_edges, overall_mean, visible_content
@@ -417,6 +418,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (DataError, CheckpointError, ValueError) as error:
         _say(error, sys.stderr)
         return 1
+    except KeyboardInterrupt:  # before there is anything to save
+        return 128 + signal.SIGINT
     with _signals_stop(run) as caught:
         measured_run(run, _show_epoch(run.config.epochs), _stop_if(caught), on_trial=_show_trial)
     _say("", sys.stderr)
@@ -424,6 +427,8 @@ def main(arguments: list[str] | None = None) -> int:
         _say(run.problem, sys.stderr)
     if run.model:
         _report(run.model, run)
+        if not run.saved:
+            _save_elsewhere(run.model, run)
     if caught:
         return 128 + caught[0]
     return 0 if run.model and run.saved else 1
@@ -514,6 +519,17 @@ def _report(model: TrainedModel, run: RunInProgress) -> None:
         _say(f"Saved to {run.store.path(model.fingerprint, run.id)}")
         _say(_what_serves(run))
     _say(f"The run is in {runs_folder(run.checkpoint)}")
+
+
+def _save_elsewhere(model: TrainedModel, run: RunInProgress) -> None:
+    """The last resort for what would end with this program."""
+    path = Path(tempfile.gettempdir()) / f"{run.id}.pth"
+    try:
+        save_checkpoint(model, path)
+    except CheckpointError as error:
+        _say(error, sys.stderr)
+    else:
+        _say(f"It is saved to {path} instead; move it to {run.checkpoint} to use it.", sys.stderr)
 
 
 def _what_serves(run: RunInProgress) -> str:

@@ -163,7 +163,6 @@ def test_training_from_the_tab_makes_a_model_that_a_click_puts_in_use(
         "LightGCN, like",
         "95 % interval",
         "LightGCN, watch",
-        "model in use",
         "popularity",
         "EASE",
     ]
