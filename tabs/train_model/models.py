@@ -11,7 +11,7 @@ from model.store import MAX_BYTES, MAX_NAMED, MAX_TITLE, MAX_UNNAMED, KeptModel
 from serving.state import ServerState
 from serving.training_job import JobRefusedError
 from tabs.shared import escape
-from tabs.train_model.controls import PROTOCOL_NAMES
+from tabs.train_model.controls import PROTOCOL_NAMES, shown_as
 from tabs.train_model.trying import begin_trying, promote_button
 
 
@@ -28,8 +28,8 @@ def show_models(data: MovieData, server: ServerState, changeable: bool = True) -
     _table(models)
     st.caption(
         f"Every training adds one. Kept are the one in use, up to {MAX_NAMED} that have a name, "
-        f"and the newest {MAX_UNNAMED} without one; of all data together "
-        f"{MAX_BYTES / 2**30:.0f} GiB. Beyond that the oldest without a name goes."
+        f"and the newest {MAX_UNNAMED} without one, at most {MAX_BYTES / 2**30:.0f} GiB over all "
+        "data. Beyond that the oldest without a name goes first."
     )
     if changeable:
         _change(data, server, {kept.name: kept for kept in models})
@@ -44,7 +44,7 @@ def _table(models: tuple[KeptModel, ...]) -> None:
             "NDCG@20 on validation": f"{kept.header.validation:.4f}",
             "held out": PROTOCOL_NAMES[kept.header.protocol],
             "model": kept.header.config.model,
-            "embedding size": kept.header.config.dim,
+            "embedding size": shown_as("dim")(kept.header.config.dim),
             "layers": kept.header.config.layers,
             "epochs": kept.header.config.epochs,
             "refitted": "yes" if kept.header.refitted else "no",

@@ -55,10 +55,10 @@ def render(data: MovieData, model: TrainedModel | None, server: ServerState) -> 
         watch(data, board, choice.k)
     else:
         runs = _with_last(history.runs, board.job)
+        tried = name_tried(data, server) is not None
         if board.job:
-            _outcome(board.job, data, model)
+            _outcome(board.job, data, model, tried)
         if model:
-            tried = name_tried(data, server) is not None
             _describe(data, model, runs, choice.k, tried)
         show_models(data, server)
     show_runs(data, history, choice.k)
@@ -97,8 +97,8 @@ def _with_last(runs: tuple[Run, ...], job: TrainingJob | None) -> tuple[Run, ...
     return (job.as_run(), *runs)
 
 
-def _outcome(job: TrainingJob, data: MovieData, model: TrainedModel | None) -> None:
-    """What came of the last run."""
+def _outcome(job: TrainingJob, data: MovieData, model: TrainedModel | None, tried: bool) -> None:
+    """What came of the last run, as far as it does not stand above the tabs."""
     if job.status == "failed":
         told = model is None and job.data.fingerprint == data.fingerprint  # above the tabs
         if not told:
@@ -106,7 +106,7 @@ def _outcome(job: TrainingJob, data: MovieData, model: TrainedModel | None) -> N
     elif job.problem:
         unsaved = "" if job.saved else " The new model is in memory until the app is restarted."
         st.warning(escape(f"{job.problem}{unsaved}"))
-    if job.compared and job.data.fingerprint == data.fingerprint:
+    if job.compared and job.data.fingerprint == data.fingerprint and not tried:
         now = " It is in use now." if job.promoted else ""
         st.caption(escape(f"The last training here: {job.compared.sentence}{now}"))
 
