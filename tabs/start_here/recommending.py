@@ -57,9 +57,9 @@ def recommendation(story: Story) -> None:
         key=f"followed_{story.user}",
     )
     item = best[rank]
-    _dot_product(story, item)
+    _dot_product(story, viewer, item)
     _blend(item, scores)
-    reasons = explain(story.data, story.trained, viewer, item.movie)
+    reasons = explain(story.served, story.trained, viewer, item.movie)
     _reasons_for(story, item, reasons)
     if story.trained.is_hybrid:
         _weights(story, viewer, reasons)
@@ -77,9 +77,8 @@ def _open_recommendations() -> None:
     st.session_state["tab"] = "Recommendations"
 
 
-def _dot_product(story: Story, item: Recommendation) -> None:
-    model = story.trained
-    user, film = model.user_factors[story.user], model.movie_factors[item.movie]
+def _dot_product(story: Story, viewer: Viewer, item: Recommendation) -> None:
+    user, film = viewer.factor, story.trained.movie_factors[item.movie]
     terms = user.astype(float) * film
     largest = np.argsort(-np.abs(terms), kind="stable")[:3]
     lines = [rf"{in_sum(user[n], 3)} \cdot {in_sum(film[n], 3)} \quad [{n}]" for n in largest]

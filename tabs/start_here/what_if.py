@@ -34,6 +34,14 @@ def what_if(story: Story) -> None:
             r"$\mu_u$ and every $x_{uj}$ are computed anew, so $f_u = \sum_j x_{uj} m_j$ is exact; "
             r"**held fixed** are $m_j$ and $v_i$, which were fitted with the rating as it was.",
         )
+    elif story.followed.visitor:
+        story.say(
+            "Take one rating away, or add one: the messages of your films are added up again with "
+            "their new weights. **Held fixed:** everything else in the graph, since nobody has "
+            "learned from your ratings.",
+            r"$n$ changes by one, and with it every weight $1/\sqrt{n\,(d_i + 1)}$ of your films; "
+            r"**held fixed** are all $E^{(k)}$, so your vector is folded in anew.",
+        )
     else:
         story.say(
             "Take one rating away, or add one, and watch the messages travel again through the "

@@ -198,7 +198,7 @@ def _fifth_stop(story: Story) -> _Stop:
     viewer, _, best = computed.served(story)
     if not best:
         return "This user rated every film.", ""
-    reasons = explain(story.data, story.trained, viewer, best[0].movie)
+    reasons = explain(story.served, story.trained, viewer, best[0].movie)
     place = int(reasons.contributions.argmax())
     term, whole = reasons.contributions[place], reasons.graph_score
     picture = bars(
