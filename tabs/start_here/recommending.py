@@ -37,8 +37,8 @@ def recommendation(story: Story) -> None:
     st.subheader("From embeddings to a recommendation")
     story.say(
         "A film's score says how well its embedding points the same way as the person's: multiply "
-        "number by number and add up. A little comes from shared tags and genres. The films with "
-        "the highest sum are the recommendations.",
+        f"number by number and add up. At most {DEFAULT_TAG_WEIGHT:.0%} of the scale comes from "
+        "shared tags and genres. The films with the highest sum are the recommendations.",
         r"$s_{ui} = (1 - w)\,\frac{f_u \cdot f_i}{\max_j f_u \cdot f_j} + w\,"
         r"\frac{\cos(t_u, t_i)}{\max_j \cos(t_u, t_j)}$, the maxima over the films $j$ that can be "
         "listed, "
@@ -148,7 +148,7 @@ def _reasons_for(story: Story, item: Recommendation, reasons: Explanation) -> No
     speaking = [i for i in order[:3] if reasons.contributions[i] > 0]
     films = ", ".join(f"*{story.film(reasons.rated[i])}*" for i in speaking)
     st.markdown(
-        f"**4 · Because {story.name} rated …** The person's list is a sum over rated films, so the "
+        f"**4 · Because {story.whom} rated …** The person's list is a sum over rated films, so the "
         f"score splits into one term per film. What speaks most for "
         f"*{story.film(item.movie)}*: {films or 'no single film'}."
     )
@@ -179,7 +179,7 @@ def _weights(story: Story, viewer: Viewer, reasons: Explanation) -> None:
     level = own_level(story.trained, viewer)
     delta = strength(story.trained.config, viewer.profile)
     story.say(
-        f"**5 · Stars count.** {story.name}'s own level is **{level:.2f} ★**. A film at this "
+        f"**5 · Stars count.** {story.possessive} own level is **{level:.2f} ★**. A film at this "
         f"level weighs 1, and {delta:.2g} more or less for each star above or below; one "
         f"{CLEARLY_BELOW:g} stars or more below it counts for nothing. A term is this weight "
         "times how alike the two films are to the model:",

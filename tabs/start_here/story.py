@@ -43,6 +43,20 @@ class Story:
         return self.data.user_name(self.user)
 
     @property
+    def whom(self) -> str:
+        """The name within a sentence."""
+        return "you" if self.followed.visitor else self.name
+
+    @property
+    def possessive(self) -> str:
+        """At the beginning of a sentence."""
+        return "Your" if self.followed.visitor else f"{self.name}'s"
+
+    def verb(self, other: str, you: str) -> str:
+        """The form of a verb after the name."""
+        return you if self.followed.visitor else other
+
+    @property
     def trained(self) -> TrainedModel:
         """The model, once `needs_model` has found it there."""
         assert self.model, "this part of the story waits for a model"

@@ -661,6 +661,31 @@ def test_another_user_tells_another_story(open_chapter: Open, data: MovieData) -
         assert f"The final embedding of User {raw}" in texts(app)
 
 
+# --- plain words ----------------------------------------------------------------------------------
+
+_OF_FORMULAS = re.compile(r"[ÊσηδμΣ∑∂‖∈ᵀ⁽⁾₀₁₂ᵢᵤ]|\\(?:frac|sum|hat|sigma|eta|mu)|_[uij]\b|\^{")
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_plain_words_hold_no_symbols_of_the_formulas(
+    open_chapter: Open, data: MovieData, chapter: str
+) -> None:
+    app = open_chapter(chapter, level=LEVELS[0])
+    app.session_state["lab"] = False
+    for key in ("all_edges", "all_weights", "edge_table", "senders", "weights_moved"):
+        app.session_state[key] = True
+    for radio in app.radio:
+        radio.set_value(radio.options[-1])
+    app.run()
+    healthy(app)
+    headers = [str(c) for t in [*app.dataframe, *app.table] for c in t.value.columns]
+    index = [str(c) for t in app.table for c in t.value.index]
+    labels = [w.label for kind in ("selectbox", "slider", "select_slider", "radio", "button")
+              for w in app.get(kind)]  # fmt: skip
+    shown = "\n".join([texts(app), *headers, *index, *labels])
+    assert not _OF_FORMULAS.findall(shown), _OF_FORMULAS.findall(shown)
+
+
 # --- whom the story follows -----------------------------------------------------------------------
 
 MINE = {3: 4.5, 40: 1.0, 77: 5.0, 120: 3.5}
