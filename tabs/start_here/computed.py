@@ -41,9 +41,12 @@ def scored(story: Story) -> Scores:
     return _scored(story, story.key(), story.user)
 
 
-def shares_through(story: Story, movie: int) -> dict[str, float]:
-    """The graph score of the served model by kind of node (`model.explanation.through`)."""
-    return _shares_through(story, story.key(), story.user, movie)
+def parts_through(story: Story, movie: int) -> dict[str, NDArray[np.float64]]:
+    """What each rated film adds to the graph score, by kind of node (`explanation.through`).
+
+    Each float64 [n_rated], in the order of the viewer's films.
+    """
+    return _parts_through(story, story.key(), story.user, movie)
 
 
 def smoothing(story: Story) -> list[Smoothing]:
@@ -91,10 +94,12 @@ def _graph(_story: Story, key: str) -> HybridGraph:
 
 
 @st.cache_data(max_entries=100, show_spinner="Following the paths …")
-def _shares_through(_story: Story, key: str, user: int, movie: int) -> dict[str, float]:
+def _parts_through(
+    _story: Story, key: str, user: int, movie: int
+) -> dict[str, NDArray[np.float64]]:
     viewer = served(_story)[0]
     parts = through(_graph(_story, _story.trained.key), _story.trained, viewer, np.array([movie]))
-    return {kind: float(part.sum()) for kind, part in parts.items()}
+    return {kind: part[:, 0] for kind, part in parts.items()}
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)  # each may hold a whole model

@@ -10,15 +10,18 @@ from numpy.typing import NDArray
 from analysis.what_if import own_level
 from charts.basics import BLUE, VERMILLION
 from charts.html import Bar, Strip, bars, strips
+from charts.paths import Box, paths
 from model.explanation import REST, Explanation, explain
 from model.hybrid_graph import SEEN, TASTE
 from model.profiles import CLEARLY_BELOW, strength
 from model.viewers import Viewer
 from prediction import DEFAULT_TAG_WEIGHT, Recommendation, Scores
+from tabs.shared import count
 from tabs.start_here import computed
 from tabs.start_here.story import Story, in_sum, needs_model
 
 _TERMS = 6
+_PATHS = 5  # films with a box of their own
 _SHOWN = 64  # numbers of a vector that are drawn
 _KINDS = {  # of nodes, in words
     SEEN: "people who rated both",
@@ -28,7 +31,7 @@ _KINDS = {  # of nodes, in words
     "year": "years",
     "genre_decade": "genres within a decade",
     "series": "titles that begin alike",
-    REST: "not told apart",
+    REST: "all else",
 }
 
 
@@ -63,7 +66,7 @@ def recommendation(story: Story) -> None:
     _reasons_for(story, item, reasons)
     if story.trained.is_hybrid:
         _weights(story, viewer, reasons)
-        _paths(story, item)
+        _paths(story, viewer, item)
     opened = st.button(
         "Open the Recommendations tab: Why? on every card",
         icon=":material/arrow_forward:",
@@ -211,25 +214,54 @@ def _weights(story: Story, viewer: Viewer, reasons: Explanation) -> None:
         st.caption(f"{nothing:,} of the {len(viewer.weights):,} rated films {verb} for nothing.")
 
 
-def _paths(story: Story, item: Recommendation) -> None:
-    """The score of the hybrid by what the paths from the rated films first go through."""
-    shares = computed.shares_through(story, item.movie)
-    kinds = {kind: value for kind, value in shares.items() if kind != REST}
+def _paths(story: Story, viewer: Viewer, item: Recommendation) -> None:
+    """The score of the hybrid along the paths: film by film, and by what they go through."""
+    parts = computed.parts_through(story, item.movie)  # by kind, [n_rated]
+    kinds = [kind for kind in parts if kind != REST and parts[kind].any()]
     if not kinds:
         return
-    if abs(shares[REST]) >= 5e-5:
-        kinds[REST] = shares[REST]
-    st.markdown("**6 · Along which paths?** The same score by what a rated film's paths begin at:")
+    if abs(parts[REST].sum()) >= 5e-5:
+        kinds.append(REST)
+    kinds.sort(key=lambda kind: -parts[kind].sum())
+    shares = np.stack([parts[kind] for kind in kinds], axis=1)  # [n_rated, n_kinds]
+    totals = shares.sum(axis=1)
+    shown = _that_lead(totals)
+    boxes = [
+        Box(story.data.labels[viewer.movies[j]], f"{viewer.stars[j]:g} ★ · {totals[j]:+.4f}")
+        for j in shown
+    ]
+    rows, more = shares[shown], len(totals) - len(shown)
+    if more:
+        rest = np.delete(shares, shown, axis=0).sum(axis=0)
+        rows = np.vstack([rows, rest])
+        boxes.append(Box(count(more, "more film"), f"{rest.sum():+.4f}"))
+    st.markdown(
+        "**6 · Along which paths?** A path leads from a rated film to what it shares with others, "
+        "and from there, over other films, to this one. The thicker a line, the more it carries:"
+    )
     st.html(
-        bars(
+        paths(
+            boxes,
             [
-                Bar(_KINDS[kind], value, f"{value:.4f}", BLUE if value >= 0 else VERMILLION)
-                for kind, value in sorted(kinds.items(), key=lambda pair: -pair[1])
+                Box(_KINDS[kind], f"{value:+.4f}")
+                for kind, value in zip(kinds, shares.sum(axis=0), strict=True)
             ],
-            "The graph score by the kind of node that the paths begin at",
+            Box(story.data.labels[item.movie], f"{item.graph_score:.4f}"),
+            rows,
         )
     )
-    st.caption(
-        "A bar to the left speaks against the film: along such paths the rated films lead away "
-        f"from it. The bars add up to {item.graph_score:.4f}."
+    against = " Orange lines speak against the film: they lead away from it." * bool(
+        (rows < 0).any()
     )
+    st.caption(
+        f"Each column adds up to the graph score {item.graph_score:.4f}, exact to rounding."
+        f"{against}"
+    )
+
+
+def _that_lead(totals: NDArray[np.floating]) -> list[int]:
+    """The rated films that carry most, and the one that carries most against, if one does."""
+    order = np.argsort(-totals, kind="stable").tolist()
+    against = [order[-1]] if totals[order[-1]] < 0 else []
+    leading = [j for j in order if j not in against][: _PATHS - len(against)]
+    return leading + against

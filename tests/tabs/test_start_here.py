@@ -569,14 +569,13 @@ def test_the_recommendation_is_dot_product_and_blend(
     assert ("learned about this user" in reasons) != model.is_hybrid
 
 
-def test_the_terms_of_a_hybrid_are_weights_times_likeness_and_split_by_path(
+def test_the_terms_of_a_hybrid_are_weights_times_likeness(
     open_chapter: Open, data: MovieData, model: TrainedModel
 ) -> None:
     if not model.is_hybrid:
         pytest.skip("the films of the paper's model have no weights")
     app = open_chapter("Recommendation")
     user = worked_user(app, data)
-    score = float(table(app, "÷ best").loc["graph", "score"])
     shown, by_name = table(app, "× alike"), {data.labels[m]: m for m in range(data.n_movies)}
     weights = dict(
         zip(data.rated_by(user).tolist(), profile(model, data.stars_of(user)), strict=True)
@@ -587,9 +586,6 @@ def test_the_terms_of_a_hybrid_are_weights_times_likeness_and_split_by_path(
         assert float(row["weight"]) == pytest.approx(weights[movie], abs=6e-4)
         product = float(row["weight"]) * float(row["× alike"])
         assert float(row["= term"]) == pytest.approx(product, abs=2e-3)
-    paths = bars_of(app, "The graph score by the kind of node")
-    assert {"people who rated both", "genres", "tags", "years"} <= set(paths)
-    assert sum(map(number, paths.values())) == pytest.approx(score, abs=1e-3)
 
 
 def test_the_recommendation_leads_to_its_tab(open_chapter: Open) -> None:
@@ -659,6 +655,29 @@ def test_another_user_tells_another_story(open_chapter: Open, data: MovieData) -
         app.selectbox(key="user").set_value(int(raw)).run()
         healthy(app)
         assert f"The final embedding of User {raw}" in texts(app)
+
+
+def test_the_paths_carry_the_whole_graph_score(
+    open_chapter: Open, data: MovieData, model: TrainedModel
+) -> None:
+    """Rated films, kinds of nodes and the film itself: each column adds up to the same score."""
+    app = open_chapter("Recommendation")
+    picture = re.search(r"<figure class='paths'.*?</figure>", pictures(app))
+    if not model.is_hybrid:
+        assert picture is None  # its graph has one kind of edge
+        return
+    assert picture
+    boxes = re.findall(r"<div style='left:(\d+)%[^>]*><b>(.*?)</b><small>(.*?)</small>", picture[0])
+    columns: dict[str, list[float]] = {}
+    for left, _, note in boxes:
+        columns.setdefault(left, []).append(float(note.split("· ")[-1]))
+    rated, kinds, (score,) = columns.values()
+    for column in (rated, kinds):
+        assert sum(column) == pytest.approx(score, abs=5e-5 * (len(column) + 1))
+    titles = [unescape(name) for _, name, _ in boxes]
+    mine = {data.labels[i] for i in data.rated_by(worked_user(app, data))}
+    assert set(titles[: len(rated) - 1]) <= mine and titles[-1] not in mine
+    assert {"people who rated both", "genres", "tags", "years"} <= set(titles)
 
 
 # --- plain words ----------------------------------------------------------------------------------
