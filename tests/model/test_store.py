@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from data_preparation import MovieData
+from data_preparation import MovieData, load_movie_data
 from model import checkpoints, store
 from model.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from model.splits import Split, temporal_leave_one_out
@@ -21,7 +21,7 @@ from model.store import KeptModel, ModelStore, compare, validation_score
 from model.trained import TrainedModel
 from model_training import train
 from sources import atomic
-from tests.conftest import assert_one_sentence, snapshot
+from tests.conftest import REPOSITORY, assert_one_sentence, snapshot, write_dataset
 from tests.small_training import config
 
 
@@ -35,9 +35,6 @@ def place(tmp_path: Path) -> ModelStore:
 @pytest.fixture(scope="module")
 def toy_model(tmp_path_factory: pytest.TempPathFactory) -> tuple[MovieData, TrainedModel]:
     """Other data, and a model of them."""
-    from data_preparation import load_movie_data
-    from tests.conftest import write_dataset
-
     data = load_movie_data(write_dataset(tmp_path_factory.mktemp("toy")))
     return data, train(data, temporal_leave_one_out(data), config(epochs=1, dim=3))
 
@@ -356,6 +353,16 @@ def test_the_size_is_bounded_over_all_data(
     monkeypatch.setattr(store, "MAX_BYTES", int(1.5 * size))
     assert place.keep(model, "a1") == ("b0", "a0")
     assert titles(place, other_data) == ["b1"]  # in use, though the oldest
+
+
+def test_the_bounds_are_those_of_the_readme_and_the_guide() -> None:
+    readme, guide = (
+        " ".join((REPOSITORY / name).read_text().split())
+        for name in ("README.md", "docs/hosting.md")
+    )
+    for text in (readme, guide):
+        assert f"{store.MAX_NAMED} with a name and the {store.MAX_UNNAMED} newest without" in text
+        assert f"{store.MAX_BYTES / 2**30:.0f} GiB" in text
 
 
 def test_a_model_of_the_last_minute_never_gives_way(
