@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from data_preparation import MovieData
+from model.checkpoints import PASSING
 from model.trained import TrainedModel
 from serving.state import ServerState, server_state
 from settings import (
@@ -142,7 +143,8 @@ def current_model(data: MovieData, server: ServerState) -> TrainedModel | None:
     """
     found = server.model(data, st.spinner)
     follow_new_models(data, server)
-    if found.problem:
+    lasting = found.problem and found.problem.fault not in PASSING
+    if found.problem and not (lasting and found.path):  # which the tab Train Model tells
         instead = " The last one that could be used serves meanwhile." if found.model else ""
         st.warning(
             escape(f"The model is not used: {found.problem}{instead}"), icon=":material/warning:"

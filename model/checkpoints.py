@@ -116,7 +116,13 @@ def save_checkpoint(model: TrainedModel, path: Path) -> None:
         fault = faults[0] if faults else error
         full = isinstance(fault, OSError) and has_no_room(fault)
         kind = NoRoomError if full else CheckpointError
-        raise kind(f"The model cannot be saved to {path}: {fault}.", "unsaved") from None
+        raise kind(unsaved(path, fault), "unsaved") from None
+
+
+def unsaved(path: Path, fault: Exception) -> str:
+    """Why a model is not saved, a sentence; visitors see it, so it names no folder."""
+    reason = fault.strerror if isinstance(fault, OSError) and fault.strerror else fault
+    return f"The model cannot be saved as {path.name} ({reason})."
 
 
 class _Noting:

@@ -122,7 +122,8 @@ def save_run(run: Run, folder: Path) -> None:
         with replacing(folder / f"{run.id}.json") as file:
             file.write(json.dumps(content, allow_nan=False).encode())
     except OSError as error:
-        raise RunError(f"The run cannot be written to the history ({error}).") from None
+        reason = error.strerror or error
+        raise RunError(f"The run cannot be written to the history ({reason}).") from None
 
 
 def load_runs(folder: Path) -> RunHistory:

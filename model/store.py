@@ -39,6 +39,7 @@ from model.checkpoints import (
     load_checkpoint,
     read_header,
     save_checkpoint,
+    unsaved,
 )
 from model.runs import new_run_id
 from model.trained import TrainedModel
@@ -249,9 +250,7 @@ class ModelStore:
             path.parent.parent.mkdir(exist_ok=True)
             path.parent.mkdir(exist_ok=True)
         except OSError as error:
-            raise CheckpointError(
-                f"The model cannot be saved to {path}: {error}.", "unsaved"
-            ) from None
+            raise CheckpointError(unsaved(path, error), "unsaved") from None
         while True:
             try:
                 save_checkpoint(model, path)

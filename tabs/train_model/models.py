@@ -25,6 +25,8 @@ def show_models(data: MovieData, server: ServerState, changeable: bool = True) -
     if not models:
         return
     st.subheader("Kept models")
+    if problem := server.model(data).problem:
+        st.caption(escape(f"{problem} That file stays as it is; one of these is in use instead."))
     _table(models)
     st.caption(
         f"Every training adds one. Kept are the one in use, up to {MAX_NAMED} that have a name, "
@@ -49,6 +51,7 @@ def _table(models: tuple[KeptModel, ...]) -> None:
             "epochs": kept.header.config.epochs,
             "refitted": "yes" if kept.header.refitted else "no",
             "MiB": f"{kept.size / 2**20:,.1f}",
+            "file": kept.name,
         }
         for kept in models
     ]

@@ -2,7 +2,7 @@
 
 A process forks a child that saves, promotes or restores again and again, kills it, and looks at
 what is left; forking spares every child the seconds in which the libraries load. More kills than
-in the suite: `LIGHTGCN_TEST_KILLS=100 python -m pytest tests/model/test_kills.py`.
+in the suite: set LIGHTGCN_TEST_KILLS=100.
 """
 
 from __future__ import annotations
