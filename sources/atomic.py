@@ -4,11 +4,35 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+# Windows lets nobody replace a file that another program has open; a virus scanner lets go soon.
+_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds between tries
+_HELD_OPEN = (5, 32, 33)  # Windows' errors: access denied, sharing violation, lock violation
+
+
+def put_in_place(source: Path, target: Path) -> None:
+    """`os.replace`, tried a few times where Windows refuses because the target is open elsewhere.
+
+    Raises:
+        PermissionError: it is open for longer; `strerror` says so.
+        OSError: as `os.replace`.
+    """
+    for pause in (*_PAUSES, None):
+        try:
+            return os.replace(source, target)
+        except PermissionError as error:
+            if getattr(error, "winerror", None) not in _HELD_OPEN:
+                raise
+            if pause is None:
+                said = f"{target.name} is open in another program; close it there and try again"
+                raise PermissionError(error.errno, said) from None
+        time.sleep(pause)
 
 
 @contextmanager
@@ -27,7 +51,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(new, path)
+        put_in_place(new, path)
     except BaseException:  # Ctrl-C as well
         with suppress(OSError):  # the first fault is the one to report
             new.unlink(missing_ok=True)
@@ -60,12 +84,12 @@ def move_all(names: Iterable[str], source: Path, target: Path) -> None:
     try:
         for name in names:
             if (target / name).exists():
-                os.replace(target / name, replaced / name)
+                put_in_place(target / name, replaced / name)
             begun.append(name)
-            os.replace(source / name, target / name)
+            put_in_place(source / name, target / name)
     except BaseException:
         for name in begun:
             (target / name).unlink(missing_ok=True)
             if (replaced / name).exists():
-                os.replace(replaced / name, target / name)
+                put_in_place(replaced / name, target / name)
         raise
