@@ -34,6 +34,7 @@ from model.splits import DEFAULT_PROTOCOL, PROTOCOLS, Split
 from model.trained import EpochRecord, TrainedModel, assemble, kept_epoch
 from settings import checkpoint_path, runs_folder
 from sources.download import obtain_data
+from sources.files import printable, reason
 from sources.movielens_files import DataError
 
 log = logging.getLogger(__name__)
@@ -244,7 +245,7 @@ class RunInProgress:
         return Run(
             id=self.id,
             started=self.started.isoformat(timespec="seconds"),
-            data_name=self.data.directory.name,
+            data_name=printable(self.data.directory.name),
             fingerprint=self.data.fingerprint,
             protocol=self.protocol,
             config=model.config if model else self.config,
@@ -289,7 +290,7 @@ def measured_run(
         run.problem = str(error)
     except Exception as error:  # whatever it was, the page must learn that the run is over
         log.exception("training failed")
-        run.problem = f"The training failed: {error}."
+        run.problem = f"The training failed: {reason(error)}."
     try:
         save_run(run.as_run(), runs_folder(run.checkpoint))
     except RunError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import random
 import re
 import sqlite3
@@ -288,6 +289,8 @@ class _Cache:
         """The rows of each statement, all in one transaction; trouble is logged: no rows."""
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
+            if os.path.exists(self._file) and not os.path.isfile(self._file):
+                raise OSError("it is no file")  # and SQLite would wait for a pipe
             # A connection per call suits any thread; half a second is what a page can spare.
             with closing(sqlite3.connect(self._file, timeout=0.5)) as db, db:
                 db.execute("PRAGMA synchronous = OFF")  # a power cut may cost a cache, no more

@@ -16,6 +16,7 @@ from model.evaluation import Scorer
 from model.splits import PROTOCOLS
 from model.trained import TrainedModel, measured_scorer
 from settings import training_allowed
+from sources.files import reason
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ class DuelBoard:
             preparation.problem = str(error)
         except Exception as error:  # whatever it was, the page must learn that it is over
             log.exception("fitting the baselines failed")
-            preparation.problem = f"The other models could not be fitted: {error}."
+            preparation.problem = f"The other models could not be fitted: {reason(error)}."
         finally:
             preparation.status = end  # last: who sees it may read everything else
 

@@ -23,6 +23,7 @@ from model.trained import TrainedModel
 from serving.training_job import JobBoard, JobRefusedError, TrainingJob, board_of
 from settings import DEMO_DIR, checkpoint_path, training_allowed
 from sources import download
+from sources.files import reason, regular_files
 from sources.movielens_files import DataError
 
 _HELD = 2  # data sets and models at a time: those in use, and those that a change replaces
@@ -154,7 +155,7 @@ class ServerState:
         Raises:
             DataError: as `load_movie_data`.
         """
-        key = (folder, tuple(stamp(file) for file in sorted(folder.glob("*.csv"))))
+        key = (folder, tuple(stamp(file) for file in regular_files(folder, ".csv")))
         return self._data.get(
             key, lambda: load_movie_data(folder), waiting("Reading the ratings …")
         )
@@ -211,7 +212,7 @@ class ServerState:
         except (FileNotFoundError, NotADirectoryError):
             return None, None
         except OSError as error:
-            return None, f"{path.name} cannot be looked at ({error.strerror or error})."
+            return None, f"{path.name} cannot be looked at ({reason(error)})."
         key = (data.fingerprint, path, stamp(path))
         refused = self._refusals.get(key)
         if refused and time.monotonic() < refused[0]:

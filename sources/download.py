@@ -27,6 +27,7 @@ from settings import (
     usual_data,
 )
 from sources.atomic import move_all
+from sources.files import note, reason
 from sources.movielens_files import DataError
 
 MOVIELENS_URL = "https://files.grouplens.org/datasets/movielens/ml-latest-small.zip"
@@ -54,9 +55,10 @@ def find_local_data(
     chosen = chosen_data(environ)
     if chosen:
         if not _has_data(chosen):
+            note(f"{MOVIELENS_VARIABLE} is {chosen}")
             raise DataError(
-                f"{MOVIELENS_VARIABLE} is {chosen}, but ratings.csv and "
-                "movies.csv are not both there; correct it or unset it."
+                f"{MOVIELENS_VARIABLE} names a folder where ratings.csv and movies.csv are not "
+                "both to be found; correct it or unset it."
             )
         return chosen
     return next((folder for folder in usual_data(project) if _has_data(folder)), None)
@@ -105,14 +107,15 @@ def download_movielens(
         raise DataError(_network_sentence(error)) from None
     except OSError as error:
         raise DataError(
-            f"The MovieLens files cannot be written to {target} ({error.strerror or error}); "
+            f"The MovieLens files cannot be written to {target.name} ({reason(error)}); "
             f"free some space or set {MOVIELENS_VARIABLE} to a folder that has them."
         ) from None
     return target
 
 
 def _has_data(folder: Path) -> bool:
-    return (folder / "ratings.csv").is_file() and (folder / "movies.csv").is_file()
+    # And not Path.is_file, which raises where it may not look.
+    return all(os.path.isfile(folder / name) for name in ("ratings.csv", "movies.csv"))
 
 
 def _fetch(url: str, archive: Path, progress: Progress | None) -> None:
