@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -493,6 +494,22 @@ def test_posters_come_from_tmdb_when_there_is_a_key(
         assert posters.TMDB_NOTICE in "".join(element.proto.body for element in app.get("html"))
     finally:
         server.shutdown()
+
+
+def test_a_page_without_posters_says_why(
+    open_tab: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and never listens
+        monkeypatch.setattr(posters, "API_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}")
+        monkeypatch.setattr(posters, "RETRIES", 0)
+        monkeypatch.setattr(cards, "POSTER_CACHE", tmp_path)
+        monkeypatch.setenv("TMDB_API_KEY", "0" * 32)
+        app = open_tab("Recommendations")
+        healthy(app)
+        assert "No new posters for now, because TMDB cannot be reached from this" in texts(app)
+    monkeypatch.setenv("TMDB_API_KEY", "no key")
+    assert "Posters are off, because the TMDB token is neither" in texts(app.run())
 
 
 def test_unusable_data_give_one_sentence_and_no_traceback(
