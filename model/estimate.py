@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -131,11 +130,3 @@ def estimate(data: MovieData, config: TrainingConfig, runs: Sequence[Run]) -> Es
 
 def _starts_alike(one: TrainingConfig, other: TrainingConfig) -> bool:
     return one.fitted == other.fitted
-
-
-def physical_memory() -> int | None:
-    """Bytes of RAM of this machine, where the system tells."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # Windows, for one
-        return None

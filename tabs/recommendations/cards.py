@@ -62,7 +62,7 @@ def _facts(data: MovieData, movie: int) -> str:
 
 
 def _poster_images(data: MovieData, movies: Sequence[int]) -> list[str | None]:
-    """Image URLs, None for default.png; says why there are none, gives TMDB's notice if it is on."""
+    """Image URLs, None for default.png; says why there are none, and TMDB's notice if it is on."""
     service = _poster_service(_tmdb_token())
     rows = data.movies.iloc[list(movies)]
     films = [
