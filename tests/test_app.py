@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 from data_preparation import MovieData, load_movie_data
 from lookup import posters
 from lookup.ratings_import import MAX_BYTES
+from model import memory
 from model.checkpoints import load_checkpoint, save_checkpoint
 from model.config import PRESETS, TrainingConfig
 from model.splits import temporal_leave_one_out
@@ -510,6 +511,28 @@ def test_a_page_without_posters_says_why(
         assert "No new posters for now, because TMDB cannot be reached from this" in texts(app)
     monkeypatch.setenv("TMDB_API_KEY", "no key")
     assert "Posters are off, because the TMDB token is neither" in texts(app.run())
+
+
+@pytest.mark.parametrize(
+    ("section", "what"),
+    [
+        ("Tag suggestions", "This measurement is left out"),
+        ("Tags", "The prediction of tags is left out"),
+        ("Model duel", "EASE is left out"),
+    ],
+)
+def test_what_does_not_fit_into_the_memory_is_left_out_with_a_sentence(
+    open_tab: Open, monkeypatch: pytest.MonkeyPatch, section: str, what: str
+) -> None:
+    monkeypatch.setattr(memory, "machine_memory", lambda: 1_000_000)
+    app = open_tab("Insights", section=section)
+    for thread in threading.enumerate():
+        if thread.name == "duel":
+            thread.join(timeout=60)
+    if section == "Model duel":
+        app = open_tab("Insights", section=section)
+    healthy(app)
+    assert what in texts(app)
 
 
 def test_unusable_data_give_one_sentence_and_no_traceback(

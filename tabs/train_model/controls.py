@@ -141,7 +141,9 @@ def show_estimate(data: MovieData, choice: Choice, runs: Sequence[Run]) -> bool:
         f"{cost.memory / 2**20:,.0f} MiB of memory.",
         help=f"Scaled from {origin}. Time per epoch ∝ steps × embedding size × (2 · layers · "
         "edges + nodes + rows of a batch). Memory of a fit: the table of all pairs of nodes where "
-        "there are few, and some tables of films × embedding size, in 4-byte numbers.",
+        "or films where there are few, and some tables of films × embedding size, in 4-byte "
+        "numbers; or of EASE, which is measured beside it where it fits into a fourth of the "
+        "memory, if that takes more.",
     )
     available = machine_memory()
     if available and cost.memory > available:
