@@ -17,5 +17,5 @@ def to_csv(table: pd.DataFrame) -> bytes:
     """
     safe = table.rename(columns=lambda name: defused(str(name)))
     for column in safe.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in safe.dtypes]]:
-        safe[column] = safe[column].astype(str).map(defused)
+        safe[column] = safe[column].astype(str).map(defused, na_action="ignore")
     return safe.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC).encode("utf-8-sig", "replace")

@@ -100,7 +100,9 @@ def _read_table(path: Path, columns: dict[str, str]) -> pd.DataFrame:
     except csv.Error:
         raise DataError(_parser_sentence(path.name, "")) from None
     except UnicodeDecodeError:
-        raise DataError(f"{path.name} is not UTF-8 text; restore the original file.") from None
+        raise DataError(
+            f"{path.name} is not UTF-8 text; save it as UTF-8 or restore the original file."
+        ) from None
     except OSError as error:
         raise DataError(f"{path.name} cannot be read: {reason(error)}.") from None
 

@@ -62,6 +62,12 @@ def test_the_import_reads_our_own_export_as_it_was(
     assert found.rows["title"].tolist() == [f"{title} (1999)" for title in titles]
 
 
+def test_what_is_missing_stays_empty() -> None:
+    table = pd.DataFrame({"epoch": [None, "=1"], "kept": [None, None], "film": ["a", None]})
+    rows = list(csv.reader(io.StringIO(to_csv(table).decode("utf-8-sig"))))
+    assert rows[1:] == [["", "", "a"], ["'=1", "", ""]]
+
+
 def test_the_table_itself_is_left_alone() -> None:
     table = pd.DataFrame({"film": ["=1+1"]})
     to_csv(table)
