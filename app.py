@@ -28,6 +28,7 @@ from tabs.start_here import tab as start_here
 from tabs.steps import arrive, asked, leave
 from tabs.train_model import tab as train_model
 from tabs.train_model.trying import model_tried
+from tabs.upload_limits import limit_uploads
 
 # Streamlit leaves six empty lines above the title; a phone has no room for a large one; and white
 # on the dark theme's primary colour cannot be read.
@@ -57,6 +58,7 @@ def freeze_libraries() -> None:
 
 def main() -> None:
     freeze_libraries()
+    limit_uploads()
     # A file of ours as the icon: an icon by name would come from another server.
     st.set_page_config("LightGCN Movies", DEFAULT_POSTER, layout="wide")
     st.html(f"<style>{_STYLE}</style>")

@@ -62,7 +62,7 @@ def _facts(data: MovieData, movie: int) -> str:
 
 
 def _poster_images(data: MovieData, movies: Sequence[int]) -> list[str | None]:
-    """Image URLs, None for default.png; with TMDB's notice when posters are on."""
+    """Image URLs, None for default.png; says why there are none, and TMDB's notice if it is on."""
     service = _poster_service(_tmdb_token())
     rows = data.movies.iloc[list(movies)]
     films = [
@@ -70,9 +70,9 @@ def _poster_images(data: MovieData, movies: Sequence[int]) -> list[str | None]:
         for row in rows.rename(columns={"name": "name_"}).itertuples()
     ]
     images = service.urls(films)
-    if service.notice:
-        st.warning(service.notice)
-    elif service.enabled:
+    if service.notice and not all(images):
+        st.caption(f":material/hide_image: {service.notice}")
+    if service.enabled:
         st.html(
             f'<p style="opacity:.7;font-size:.8rem"><img src="{posters.TMDB_LOGO_URL}" '
             f'alt="TMDB" style="height:.7rem"> {posters.TMDB_NOTICE}</p>'

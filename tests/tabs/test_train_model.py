@@ -181,7 +181,7 @@ def test_the_cost_is_estimated_and_grows_with_the_settings(path: Path) -> None:
 def test_settings_that_no_memory_can_hold_are_refused_before_the_start(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tabs.train_model.controls.physical_memory", lambda: 2**20)
+    monkeypatch.setattr("tabs.train_model.controls.machine_memory", lambda: 2**20)
     app = healthy(open_tab())
     assert app.button(key="train").disabled
     assert "Lower the embedding size" in app.error[0].value
