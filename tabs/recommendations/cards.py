@@ -13,9 +13,10 @@ from lookup.posters import Film, PosterService
 from prediction import Recommendation
 from settings import DEFAULT_POSTER, POSTER_CACHE, TMDB_VARIABLE, tmdb_token
 from tabs.recommendations.listing import Listing, stars_text, sum_of_parts
-from tabs.recommendations.my_ratings import toggle_watchlist, watchlist
+from tabs.recommendations.my_ratings import toggle_watchlist
 from tabs.recommendations.why import why_dialog
 from tabs.shared import escape
+from tabs.visitor import shortlist
 
 _CARD_PIXELS = 168
 
@@ -43,7 +44,7 @@ def show_cards(
             st.markdown(f"{stars_text(*predicted)}  \n{sum_of_parts(item)}")
             if st.button("Why?", key=f"why_{item.movie}", width="stretch"):
                 why_dialog(listing, item.movie)
-            listed = item.movie in watchlist(data)
+            listed = item.movie in shortlist(data)
             st.button(
                 "✓ Watchlist" if listed else "+ Watchlist",
                 key=f"watch_{item.movie}",

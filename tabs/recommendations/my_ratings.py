@@ -1,4 +1,4 @@
-"""A visitor's own ratings and watchlist: kept in the session, for each dataset apart."""
+"""A visitor's own ratings and watchlist; `tabs/visitor.py` keeps them in the browser."""
 
 from __future__ import annotations
 
@@ -10,22 +10,19 @@ from prediction import Recommendation
 from serving.csv_export import to_csv
 from sources.movielens_files import MAX_STARS, MIN_STARS
 from tabs.film_search import search_film
+from tabs.recommendations.copies import WHERE_KEPT, offer_copies, offer_linked_films
 from tabs.recommendations.upload import upload_ratings
 from tabs.shared import count, kept, my_stars
+from tabs.visitor import rated_on, shortlist, storage_notes, today
 
 _STARS = [half / 2 for half in range(int(MIN_STARS * 2), int(MAX_STARS * 2) + 1)]
 _LIKED = 4.5
 _OFFERED = 10  # films to click at once
 
 
-def watchlist(data: MovieData) -> dict[int, bool]:
-    """Inner ids of the films to watch, oldest first."""
-    return kept("watchlist", data)
-
-
 def toggle_watchlist(data: MovieData, movie: int) -> None:
-    if watchlist(data).pop(movie, None) is None:
-        watchlist(data)[movie] = True
+    if shortlist(data).pop(movie, None) is None:
+        shortlist(data)[movie] = today()
 
 
 def rank_changes(recommendations: list[Recommendation], stars: dict[int, float]) -> dict[int, str]:
@@ -51,12 +48,18 @@ def _move(before: int | None, now: int) -> str:
 
 
 def edit_my_ratings(data: MovieData) -> None:
-    """Search and rate, upload a file; change and remove what is there."""
-    rate, upload = st.tabs(["Rate films", "Upload my ratings"])
+    """Search and rate, upload a file, keep a copy; change and remove what is there."""
+    offer_linked_films(data)
+    rate, upload, copy = st.tabs(["Rate films", "Upload my ratings", "Keep or move them"])
     with rate:
         _rate(data)
     with upload:
         upload_ratings(data)
+    with copy:
+        offer_copies(data)
+    st.caption(WHERE_KEPT)
+    for note in storage_notes(data):
+        st.warning(note, icon=":material/save:")
     _table(data)
 
 
@@ -119,33 +122,39 @@ def _table(data: MovieData) -> None:
             alt="My ratings; stars can be changed, rows deleted",
         )
         if st.button("Remove all my ratings"):
-            removed = kept("removed_stars", data)
-            removed.clear()
-            removed.update(stars)
-            stars.clear()
+            for name, mine in _ratings_and_dates(data).items():
+                removed = kept(f"removed_{name}", data)
+                removed.clear()
+                removed.update(mine)
+                mine.clear()
             st.rerun()
 
 
 def _undo_removal(data: MovieData) -> None:
     """After *Remove all*: bring the ratings back; those given since then stay as they are."""
-    removed, stars = kept("removed_stars", data), my_stars(data)
+    removed = kept("removed_my_stars", data)
     if not removed:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(f"{count(len(removed), 'rating')} removed.", width="content")
         if st.button("Undo", icon=":material/undo:", key="undo_removal"):
-            newer = dict(stars)
-            stars.clear()
-            stars.update(removed | newer)
-            removed.clear()
+            for name, mine in _ratings_and_dates(data).items():
+                before, since = kept(f"removed_{name}", data), dict(mine)
+                mine.clear()
+                mine.update(before | since)
+                before.clear()
             st.rerun()
 
 
+def _ratings_and_dates(data: MovieData) -> dict[str, dict]:
+    return {"my_stars": my_stars(data), "rated_on": rated_on(data)}
+
+
 def show_watchlist(data: MovieData) -> None:
-    movies = list(watchlist(data))
+    movies = list(shortlist(data))
     st.subheader("My watchlist")
     if not movies:
-        st.caption("Empty. Press **+ Watchlist** under a film to keep it here for this session.")
+        st.caption("Empty. Press **+ Watchlist** under a film to keep it here, in this browser.")
         return
     table = data.movies.iloc[movies][["movie_id", "name", "year"]]
     st.dataframe(table, hide_index=True, alt="Films on the watchlist")
@@ -154,5 +163,5 @@ def show_watchlist(data: MovieData) -> None:
         "Download as CSV", to_csv(table), "watchlist.csv", "text/csv", on_click="ignore"
     )
     if clear.button("Clear the watchlist"):
-        watchlist(data).clear()
+        shortlist(data).clear()
         st.rerun()
