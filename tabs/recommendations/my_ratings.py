@@ -10,10 +10,10 @@ from prediction import Recommendation
 from serving.csv_export import to_csv
 from sources.movielens_files import MAX_STARS, MIN_STARS
 from tabs.film_search import search_film
-from tabs.recommendations.copies import WHERE_KEPT, offer_copies, offer_linked_films
+from tabs.recommendations.copies import WHERE_KEPT, offer_copies
 from tabs.recommendations.upload import upload_ratings
 from tabs.shared import count, kept, my_stars
-from tabs.visitor import rated_on, shortlist, storage_notes, today
+from tabs.visitor import rated_on, shortlist, today
 
 _STARS = [half / 2 for half in range(int(MIN_STARS * 2), int(MAX_STARS * 2) + 1)]
 _LIKED = 4.5
@@ -49,7 +49,6 @@ def _move(before: int | None, now: int) -> str:
 
 def edit_my_ratings(data: MovieData) -> None:
     """Search and rate, upload a file, keep a copy; change and remove what is there."""
-    offer_linked_films(data)
     rate, upload, copy = st.tabs(["Rate films", "Upload my ratings", "Keep or move them"])
     with rate:
         _rate(data)
@@ -58,8 +57,6 @@ def edit_my_ratings(data: MovieData) -> None:
     with copy:
         offer_copies(data)
     st.caption(WHERE_KEPT)
-    for note in storage_notes(data):
-        st.warning(note, icon=":material/save:")
     _table(data)
 
 
@@ -82,6 +79,7 @@ def _rate(data: MovieData) -> None:
             del mine[movie]
         else:
             mine[movie] = stars
+            rated_on(data)[movie] = today()
         st.session_state["my_ratings_changed"] = True
 
     with which:
@@ -103,6 +101,7 @@ def _table(data: MovieData) -> None:
         for row, cells in edits["edited_rows"].items():
             if cells.get("stars") in _STARS:
                 stars[movies[row]] = cells["stars"]
+                rated_on(data)[movies[row]] = today()
         for row in edits["deleted_rows"]:
             stars.pop(movies[row], None)
 

@@ -25,6 +25,7 @@ from serving.csv_export import to_csv
 from tabs.duel import duel_button
 from tabs.links import AIMS, MAX_K, MAX_MIN_RATINGS, WHO, year_range
 from tabs.recommendations.cards import show_cards
+from tabs.recommendations.copies import show_arrivals
 from tabs.recommendations.listing import Listing
 from tabs.recommendations.my_ratings import edit_my_ratings, rank_changes, show_watchlist
 from tabs.recommendations.words import percent
@@ -52,7 +53,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
     if me and not len(viewer.movies):
         st.info(
             "Rate a film or two, or upload your ratings, and your own recommendations appear here. "
-            "Nothing is retrained and nothing leaves this session.",
+            "Nothing is retrained.",
             icon=":material/star:",
         )
     else:
@@ -102,6 +103,7 @@ def _say_why_empty(listing: Listing) -> None:
 def _viewer(data: MovieData, model: TrainedModel, me: bool) -> Viewer:
     """Who is chosen, with the profile that is asked for."""
     if me:
+        show_arrivals(data)
         edit_my_ratings(data)
         return fold_in(data, model, my_stars(data), _profile(model, "you"))
     user = pick_user(data)
