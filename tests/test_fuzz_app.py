@@ -216,12 +216,18 @@ def test_each_section_of_insights_shows_titles_and_tags_as_text(
         assert sound(app) > 0
 
 
-def test_the_cards_reasons_and_watchlist_show_titles_as_text(open_app: Open) -> None:
+def test_the_cards_reasons_and_shortlist_show_titles_as_text(open_app: Open) -> None:
     app = open_app(tab="Recommendations")
     assert sound(app) > 10
     next(button for button in app.button if button.label == "Why?").click()
     assert sound(app.run()) > 10
-    next(button for button in app.button if button.label == "+ Watchlist").click()
+    next(button for button in app.button if button.label == "Shortlist").click()
+    assert sound(app.run()) > 10
+    app = open_app(tab="Recommendations", who="Me")
+    next(button for button in app.button if str(button.key).startswith("my_film_")).click().run()
+    app.menu_button[0].click(4.0).run()
+    assert sound(app) > 10
+    next(button for button in app.button if button.label == "Not for me").click()
     assert sound(app.run()) > 10
 
 

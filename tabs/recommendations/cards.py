@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from data_preparation import MovieData
 from lookup import posters
 from lookup.posters import Film, PosterService
 from prediction import Recommendation
 from settings import DEFAULT_POSTER, POSTER_CACHE, TMDB_VARIABLE, tmdb_token
+from tabs.recommendations.actions import show_actions, undo_button
+from tabs.recommendations.changes import Change
 from tabs.recommendations.listing import Listing, stars_text, sum_of_parts
-from tabs.recommendations.my_ratings import toggle_watchlist, watchlist
 from tabs.recommendations.why import why_dialog
 from tabs.shared import escape
 
@@ -21,18 +23,31 @@ _CARD_PIXELS = 168
 
 
 def show_cards(
-    listing: Listing, recommendations: Sequence[Recommendation], moves: Mapping[int, str]
+    listing: Listing,
+    recommendations: Sequence[Recommendation],
+    change: Change | None = None,
+    *,
+    mine: bool = False,
+    key: str = "",
+    first: int = 1,
 ) -> None:
     """A card for each film, best first.
 
     Args:
-        moves: how a film moved since the last list, a few characters.
+        change: what the visitor's last act did. If it was about a film of the list, it is told
+            where the film stood.
+        mine: whether it is the visitor's own list.
+        key: sets the widgets of these cards apart from others on the page.
+        first: the rank of the first one.
     """
+    moves = change.moves if change else {}
     data, movies = listing.data, [item.movie for item in recommendations]
     images, stars = _poster_images(data, movies), listing.stars(movies)
-    grid = st.container(horizontal=True, gap="small", key="cards")  # wraps from desk to phone
+    grid = st.container(horizontal=True, gap="small", key=f"{key}cards")  # wraps from desk to phone
     each = zip(recommendations, images, stars, strict=True)
-    for rank, (item, image, predicted) in enumerate(each, 1):
+    for rank, (item, image, predicted) in enumerate(each, first):
+        if change and change.place == rank:
+            _tell(grid, data, change)
         name = data.labels[item.movie]
         with grid.container(border=True, width=_CARD_PIXELS, height="stretch"):
             alt = f"Poster of {name}" if image else f"No poster of {name}"
@@ -41,16 +56,18 @@ def show_cards(
             st.markdown(f"**{rank}. {escape(name)}**{move}")
             st.caption(_facts(data, item.movie))
             st.markdown(f"{stars_text(*predicted)}  \n{sum_of_parts(item)}")
-            if st.button("Why?", key=f"why_{item.movie}", width="stretch"):
+            if st.button("Why?", key=f"{key}why_{item.movie}", width="stretch"):
                 why_dialog(listing, item.movie)
-            listed = item.movie in watchlist(data)
-            st.button(
-                "✓ Watchlist" if listed else "+ Watchlist",
-                key=f"watch_{item.movie}",
-                type="tertiary",
-                on_click=toggle_watchlist,
-                args=(data, item.movie),
-            )
+            show_actions(data, item.movie, mine, key)
+    if change and (change.place or 0) >= first + len(recommendations):
+        _tell(grid, data, change)
+
+
+def _tell(grid: DeltaGenerator, data: MovieData, change: Change) -> None:
+    """In the place of the film that left the list: why, and what that did."""
+    with grid.container(border=True, width=_CARD_PIXELS, height="stretch", key="change"):
+        st.markdown(change.sentence)
+        undo_button(data, change)
 
 
 def _facts(data: MovieData, movie: int) -> str:

@@ -1,13 +1,12 @@
-"""A visitor's own ratings and watchlist: kept in the session, for each dataset apart."""
+"""A visitor's own ratings: kept in the session, for each dataset apart."""
 
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from charts.basics import label
 from data_preparation import MovieData
-from prediction import Recommendation
-from serving.csv_export import to_csv
 from sources.movielens_files import MAX_STARS, MIN_STARS
 from tabs.film_search import search_film
 from tabs.recommendations.upload import upload_ratings
@@ -18,46 +17,20 @@ _LIKED = 4.5
 _OFFERED = 10  # films to click at once
 
 
-def watchlist(data: MovieData) -> dict[int, bool]:
-    """Inner ids of the films to watch, oldest first."""
-    return kept("watchlist", data)
+def edit_my_ratings(data: MovieData) -> DeltaGenerator:
+    """Search and rate, upload a file; change and remove what is there.
 
-
-def toggle_watchlist(data: MovieData, movie: int) -> None:
-    if watchlist(data).pop(movie, None) is None:
-        watchlist(data)[movie] = True
-
-
-def rank_changes(recommendations: list[Recommendation], stars: dict[int, float]) -> dict[int, str]:
-    """How each film moved since the ratings last changed: "▲ 3", "▼ 1", "new" or nothing."""
-    ranks = {item.movie: rank for rank, item in enumerate(recommendations, 1)}
-    last = st.session_state.get("my_list")
-    if last is None or not last["ranks"]:
-        moves: dict[int, str] = {}
-    elif last["stars"] == stars:
-        moves = last["moves"]
-    else:
-        moves = {movie: _move(last["ranks"].get(movie), rank) for movie, rank in ranks.items()}
-    st.session_state["my_list"] = {"stars": dict(stars), "ranks": ranks, "moves": moves}
-    return moves
-
-
-def _move(before: int | None, now: int) -> str:
-    if before is None:
-        return "new"
-    if before == now:
-        return ""
-    return f"▲ {before - now}" if now < before else f"▼ {now - before}"
-
-
-def edit_my_ratings(data: MovieData) -> None:
-    """Search and rate, upload a file; change and remove what is there."""
+    Returns:
+        The place below the films to rate, for what a rating did.
+    """
     rate, upload = st.tabs(["Rate films", "Upload my ratings"])
     with rate:
         _rate(data)
+        effect = st.container()
     with upload:
         upload_ratings(data)
     _table(data)
+    return effect
 
 
 @st.fragment  # typing a title need not run the page
@@ -139,20 +112,3 @@ def _undo_removal(data: MovieData) -> None:
             stars.update(removed | newer)
             removed.clear()
             st.rerun()
-
-
-def show_watchlist(data: MovieData) -> None:
-    movies = list(watchlist(data))
-    st.subheader("My watchlist")
-    if not movies:
-        st.caption("Empty. Press **+ Watchlist** under a film to keep it here for this session.")
-        return
-    table = data.movies.iloc[movies][["movie_id", "name", "year"]]
-    st.dataframe(table, hide_index=True, alt="Films on the watchlist")
-    clear, download = st.columns(2)
-    download.download_button(
-        "Download as CSV", to_csv(table), "watchlist.csv", "text/csv", on_click="ignore"
-    )
-    if clear.button("Clear the watchlist"):
-        watchlist(data).clear()
-        st.rerun()

@@ -100,9 +100,8 @@ def test_a_model_that_looks_at_stars_has_two_profiles_and_likes_by_default(
         viewer = user_viewer(data, model, user, profile)  # type: ignore[arg-type]
         expected = recommend(model, score_all(data, model, viewer), 10)
         assert films(app) == [data.labels[item.movie] for item in expected]
-        assert (
-            f"Films that the user will {'watch' if profile == 'watch' else 'rate high'}"
-            in texts(app)
+        assert f"Films that will be {'watched' if profile == 'watch' else 'rated high'}" in texts(
+            app
         )
 
 
