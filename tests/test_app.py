@@ -479,7 +479,11 @@ def test_posters_come_from_tmdb_when_there_is_a_key(
         app = open_tab("Recommendations")
         healthy(app)
         assert set(asked) == {"Bearer eyJhbGciOiJIUzI1NiJ9.payload.signature"}
-        assert posters.TMDB_NOTICE in "".join(element.proto.body for element in app.get("html"))
+        html = "".join(element.proto.body for element in app.get("html"))
+        assert posters.TMDB_NOTICE in html
+        found = html.count(f'src="{posters.IMAGE_URL}/{posters.POSTER_SIZE}/poster.jpg"')
+        assert 0 < found == html.count('alt="Poster of ')  # of the films of that year
+        assert found + html.count('alt="Cover of ') == 10
     finally:
         server.shutdown()
 
