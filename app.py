@@ -26,11 +26,13 @@ from tabs.recommendations import tab as recommendations
 from tabs.shared import escape
 from tabs.start_here import tab as start_here
 from tabs.train_model import tab as train_model
+from tabs.visitor import keep_in_browser
 
 # Streamlit leaves six empty lines above the title; a phone has no room for a large one; and white
 # on the dark theme's primary colour cannot be read.
 _STYLE = """
 [data-testid=stMainBlockContainer] {padding-top: 2rem}
+.st-key-visitor_storage_place {display: none}
 @media (max-width: 640px) {
   [data-testid=stMain] h1 {font-size: 1.8rem !important; padding-bottom: 0.25rem !important}
   [data-testid=stMain] h2 {font-size: 1.35rem !important; padding: 0.2rem 0 !important}
@@ -68,6 +70,7 @@ def main() -> None:
         st.error(escape(str(error)), icon=":material/error:")
         st.stop()
     show_link_problems(data)
+    keep_in_browser(data)
     model = current_model(data, server)
     tabs = st.tabs(TABS, key="tab", bind="query-params")
     renderers = [

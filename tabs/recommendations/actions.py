@@ -1,12 +1,9 @@
 """What a visitor can do with a film on its card: rate it, hide it, put it on the shortlist.
 
-All of it is kept in the session (`tabs.shared.kept`): "my_stars", "rated_on", "not_interested" and
-"shortlist", each by inner movie id.
+`tabs/visitor.py` keeps all of it in the browser.
 """
 
 from __future__ import annotations
-
-from datetime import date
 
 import streamlit as st
 
@@ -15,6 +12,7 @@ from prediction import Recommendation
 from sources.movielens_files import MAX_STARS, MIN_STARS
 from tabs.recommendations.changes import Change, Seen, compare
 from tabs.shared import escape, kept, my_stars
+from tabs.visitor import not_interested, rated_on, shortlist, today
 
 SHORTLIST_HOLDS = 3
 _RATINGS = [half / 2 for half in range(int(MAX_STARS * 2), int(MIN_STARS * 2) - 1, -1)]
@@ -22,16 +20,6 @@ _FULL = f"The shortlist holds {SHORTLIST_HOLDS}: take one off first."
 # The full names, for who hears the page: ten cards have the same short words.
 _RATE_HELP = "Seen it: rate it here. It leaves the list, and the rest is ranked anew."
 _HIDE_HELP = "Not interested: it leaves the list and stays away; you can bring it back."
-
-
-def not_interested(data: MovieData) -> dict[int, str]:
-    """Films that stay away from the visitor's list: inner movie id → day, "2026-01-31"."""
-    return kept("not_interested", data)
-
-
-def shortlist(data: MovieData) -> dict[int, str]:
-    """At most `SHORTLIST_HOLDS` films, oldest first: inner movie id → day."""
-    return kept("shortlist", data)
 
 
 def show_actions(data: MovieData, movie: int, mine: bool, key: str) -> None:
@@ -73,7 +61,7 @@ def show_actions(data: MovieData, movie: int, mine: bool, key: str) -> None:
         help=_HIDE_HELP,
         type="tertiary",
         on_click=not_interested(data).__setitem__,
-        args=(movie, _today()),
+        args=(movie, today()),
     )
 
 
@@ -81,16 +69,12 @@ def toggle_shortlist(data: MovieData, movie: int) -> None:
     """Put a film on the shortlist where there is room, or take it off."""
     films = shortlist(data)
     if films.pop(movie, None) is None and len(films) < SHORTLIST_HOLDS:
-        films[movie] = _today()
+        films[movie] = today()
 
 
 def _rate(data: MovieData, movie: int, stars: float) -> None:
     my_stars(data)[movie] = stars
-    kept("rated_on", data)[movie] = _today()
-
-
-def _today() -> str:
-    return date.today().isoformat()
+    rated_on(data)[movie] = today()
 
 
 # --- what came of it ------------------------------------------------------------------------------
@@ -111,6 +95,11 @@ def last_change(data: MovieData, recommendations: list[Recommendation]) -> Chang
     return memory.get("change")
 
 
+def forget_last_change(data: MovieData) -> None:
+    """The next list is not compared: what it comes from is no act of this visit."""
+    kept("my_list", data).clear()
+
+
 def undo_button(data: MovieData, change: Change) -> None:
     """Take back the last act, which was about one film."""
     st.button("Undo", icon=":material/undo:", key="undo_act", on_click=_undo, args=(data, change))
@@ -125,9 +114,13 @@ def _undo(data: MovieData, change: Change) -> None:
         my_stars(data)[movie] = before.stars[movie]
     else:
         my_stars(data).pop(movie, None)
-        kept("rated_on", data).pop(movie, None)
+        rated_on(data).pop(movie, None)
     if movie not in before.hidden:
         not_interested(data).pop(movie, None)
+
+
+def _bring_back(data: MovieData, movie: int) -> None:
+    not_interested(data).pop(movie, None)
 
 
 def show_hidden(data: MovieData) -> None:
@@ -144,5 +137,6 @@ def show_hidden(data: MovieData) -> None:
                 f"Bring back {escape(data.labels[movie])}",
                 key=f"bring_back_{movie}",
                 icon=":material/undo:",
-                on_click=lambda movie=movie: hidden.pop(movie, None),
+                on_click=_bring_back,
+                args=(data, movie),
             )

@@ -1,4 +1,4 @@
-"""A visitor's own ratings: kept in the session, for each dataset apart."""
+"""A visitor's own ratings; `tabs/visitor.py` keeps them in the browser."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from charts.basics import label
 from data_preparation import MovieData
 from sources.movielens_files import MAX_STARS, MIN_STARS
 from tabs.film_search import search_film
+from tabs.recommendations.copies import WHERE_KEPT, offer_copies
 from tabs.recommendations.upload import upload_ratings
 from tabs.shared import count, kept, my_stars
+from tabs.visitor import rated_on, storage_notes
 
 _STARS = [half / 2 for half in range(int(MIN_STARS * 2), int(MAX_STARS * 2) + 1)]
 _LIKED = 4.5
@@ -18,17 +20,22 @@ _OFFERED = 10  # films to click at once
 
 
 def edit_my_ratings(data: MovieData) -> DeltaGenerator:
-    """Search and rate, upload a file; change and remove what is there.
+    """Search and rate, upload a file, keep a copy; change and remove what is there.
 
     Returns:
         The place below the films to rate, for what a rating did.
     """
-    rate, upload = st.tabs(["Rate films", "Upload my ratings"])
+    rate, upload, copy = st.tabs(["Rate films", "Upload my ratings", "Keep or move them"])
     with rate:
         _rate(data)
         effect = st.container()
     with upload:
         upload_ratings(data)
+    with copy:
+        offer_copies(data)
+    st.caption(WHERE_KEPT)
+    for note in storage_notes(data):
+        st.warning(note, icon=":material/save:")
     _table(data)
     return effect
 
@@ -92,23 +99,29 @@ def _table(data: MovieData) -> None:
             alt="My ratings; stars can be changed, rows deleted",
         )
         if st.button("Remove all my ratings"):
-            removed = kept("removed_stars", data)
-            removed.clear()
-            removed.update(stars)
-            stars.clear()
+            for name, mine in _ratings_and_dates(data).items():
+                removed = kept(f"removed_{name}", data)
+                removed.clear()
+                removed.update(mine)
+                mine.clear()
             st.rerun()
 
 
 def _undo_removal(data: MovieData) -> None:
     """After *Remove all*: bring the ratings back; those given since then stay as they are."""
-    removed, stars = kept("removed_stars", data), my_stars(data)
+    removed = kept("removed_my_stars", data)
     if not removed:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(f"{count(len(removed), 'rating')} removed.", width="content")
         if st.button("Undo", icon=":material/undo:", key="undo_removal"):
-            newer = dict(stars)
-            stars.clear()
-            stars.update(removed | newer)
-            removed.clear()
+            for name, mine in _ratings_and_dates(data).items():
+                before, since = kept(f"removed_{name}", data), dict(mine)
+                mine.clear()
+                mine.update(before | since)
+                before.clear()
             st.rerun()
+
+
+def _ratings_and_dates(data: MovieData) -> dict[str, dict]:
+    return {"my_stars": my_stars(data), "rated_on": rated_on(data)}

@@ -6,11 +6,12 @@ import streamlit as st
 
 from data_preparation import MovieData
 from model.explanation import explain
-from tabs.recommendations.actions import SHORTLIST_HOLDS, shortlist, toggle_shortlist
+from tabs.recommendations.actions import SHORTLIST_HOLDS, toggle_shortlist
 from tabs.recommendations.listing import Listing, stars_text, sum_of_parts
 from tabs.recommendations.why import why_dialog
 from tabs.recommendations.words import because
 from tabs.shared import escape
+from tabs.visitor import shortlist
 
 _LEAST_PIXELS = 260  # of a film; on a phone they stand one below the other
 

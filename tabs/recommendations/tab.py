@@ -27,8 +27,9 @@ from prediction import (
 from serving.csv_export import to_csv
 from tabs.duel import duel_button
 from tabs.links import AIMS, MAX_K, MAX_MIN_RATINGS, WHO, year_range
-from tabs.recommendations.actions import last_change, not_interested, show_hidden
+from tabs.recommendations.actions import forget_last_change, last_change, show_hidden
 from tabs.recommendations.cards import show_cards
+from tabs.recommendations.copies import offer_linked_films
 from tabs.recommendations.listing import Listing
 from tabs.recommendations.my_ratings import edit_my_ratings
 from tabs.recommendations.shortlist import show_shortlist
@@ -36,6 +37,7 @@ from tabs.recommendations.surprise import DRAWN_FROM, show_surprise, surprise_bu
 from tabs.recommendations.words import percent
 from tabs.recommendations.would_i_like import would_i_like
 from tabs.shared import count, my_stars, no_model_yet, pick_user
+from tabs.visitor import came_from_browser, not_interested
 
 AIM_OF = {profile: aim for aim, profile in AIMS.items()}
 _ABOUT: dict[Profile, str] = {
@@ -146,10 +148,14 @@ def _own_ratings(data: MovieData) -> DeltaGenerator | None:
     Returns:
         The place for what a rating did.
     """
-    n = len(my_stars(data))
-    st.session_state.setdefault("own_ratings", not n)  # and then as the visitor leaves it
+    offer_linked_films(data)
+    # Open until there are ratings, and then as the visitor leaves it; another label would reset it.
+    st.session_state.setdefault("own_ratings", not my_stars(data))
+    if came_from_browser(data):
+        st.session_state["own_ratings"] = False
+        forget_last_change(data)
     place = st.expander(
-        f"My {count(n, 'rating')}: rate more, upload, change" if n else "Rate films you know",
+        "My ratings: rate films, upload, change",
         icon=":material/star:",
         key="own_ratings",
         on_change="rerun",
