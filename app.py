@@ -11,8 +11,8 @@ from data_preparation import MovieData
 from model.trained import TrainedModel
 from serving.state import ServerState, server_state, stamp
 from settings import (
-    DEFAULT_POSTER,
     DEMO_DIR,
+    PAGE_ICON,
     TRAINING_COMMAND,
     SettingError,
     checkpoint_path,
@@ -58,7 +58,7 @@ def freeze_libraries() -> None:
 def main() -> None:
     freeze_libraries()
     # A file of ours as the icon: an icon by name would come from another server.
-    st.set_page_config("LightGCN Movies", DEFAULT_POSTER, layout="wide")
+    st.set_page_config("LightGCN Movies", PAGE_ICON, layout="wide")
     st.html(f"<style>{_STYLE}</style>")
     st.title("LightGCN Movies")
     st.caption("A graph neural network that recommends films and shows exactly why.")

@@ -9,6 +9,7 @@ from model.profiles import Profile
 
 MAX_K = 50
 MAX_MIN_RATINGS = 100
+MAX_SEED = 999_999
 WHO = ("A user of the data", "Me")
 AIMS: dict[str, Profile] = {"What I will like": "like", "What I will watch": "watch"}
 TABS = ("Start Here", "Recommendations", "Train Model", "Insights")
@@ -71,6 +72,7 @@ def _checks(data: MovieData) -> dict[str, Check]:
         "novelty": _number(-1.0, 1.0),
         "diversity": _number(0.0, 1.0),
         "years": _years(*year_range(data)),
+        "surprise": _number(0, MAX_SEED),
         "tab": _one_of(TABS),
         "who": _one_of(WHO),
         "profile": _one_of(AIMS),

@@ -58,6 +58,7 @@ class _Memory:
         trouble: why the browser keeps nothing, a key of `_TROUBLES`, or "".
         unread: entries of the browser that cannot be read.
         elsewhere: films of the browser that the data do not have.
+        arrived: whether this run is the first with the browser's ratings.
         link: code of a link that was opened and not yet answered.
         link_done: the one that was answered last.
     """
@@ -69,6 +70,7 @@ class _Memory:
     trouble: str = ""
     unread: int = 0
     elsewhere: int = 0
+    arrived: bool = False
     link: str = ""
     link_done: str = ""
 
@@ -163,6 +165,7 @@ def _take_in(memory: _Memory, told: dict[str, Any], data: MovieData, keys: dict[
             if film in keys and entry.value is not None
         }
         if values != kept(kind, data):
+            memory.arrived |= kind == "my_stars" and not kept(kind, data)
             kept(kind, data).clear()
             kept(kind, data).update(values)
         memory.seen[kind] = values
@@ -186,6 +189,13 @@ def answer_link(data: MovieData) -> None:
     """The link has been taken over or turned down; the address loses it."""
     memory = _memory(data)
     memory.link, memory.link_done = "", memory.link
+
+
+def came_from_browser(data: MovieData) -> bool:
+    """Whether the ratings came from the browser just now, and not by the visitor's hand."""
+    memory = _memory(data)
+    arrived, memory.arrived = memory.arrived, False
+    return arrived
 
 
 def rated_on(data: MovieData) -> dict[int, str]:

@@ -38,7 +38,7 @@ def offer_copies(data: MovieData) -> None:
         st.caption("Rate a film, and you can take your ratings along as a file or as a link.")
         return
     st.caption(
-        "**File**: ratings with their dates, watchlist and what does not interest you; *Upload my "
+        "**File**: ratings with their dates, shortlist and what does not interest you; *Upload my "
         "ratings* reads it back, in any browser."
     )
     st.download_button(
@@ -119,7 +119,7 @@ def _offer(data: MovieData, found: LinkedFilms) -> None:
 
 
 def _contents(found: LinkedFilms) -> str:
-    """`This link holds 12 ratings and 2 films of a watchlist.`"""
+    """`This link holds 12 ratings and 2 films to watch.`"""
     parts = [
         count(len(found.stars), "rating") if found.stars else "",
         f"{count(len(found.shortlist), 'film')} to watch" if found.shortlist else "",

@@ -1,63 +1,41 @@
-"""A visitor's own ratings and watchlist; `tabs/visitor.py` keeps them in the browser."""
+"""A visitor's own ratings; `tabs/visitor.py` keeps them in the browser."""
 
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from charts.basics import label
 from data_preparation import MovieData
-from prediction import Recommendation
-from serving.csv_export import to_csv
 from sources.movielens_files import MAX_STARS, MIN_STARS
 from tabs.film_search import search_film
 from tabs.recommendations.copies import WHERE_KEPT, offer_copies
 from tabs.recommendations.upload import upload_ratings
 from tabs.shared import count, kept, my_stars
-from tabs.visitor import rated_on, shortlist, today
+from tabs.visitor import rated_on, today
 
 _STARS = [half / 2 for half in range(int(MIN_STARS * 2), int(MAX_STARS * 2) + 1)]
 _LIKED = 4.5
 _OFFERED = 10  # films to click at once
 
 
-def toggle_watchlist(data: MovieData, movie: int) -> None:
-    if shortlist(data).pop(movie, None) is None:
-        shortlist(data)[movie] = today()
+def edit_my_ratings(data: MovieData) -> DeltaGenerator:
+    """Search and rate, upload a file, keep a copy; change and remove what is there.
 
-
-def rank_changes(recommendations: list[Recommendation], stars: dict[int, float]) -> dict[int, str]:
-    """How each film moved since the ratings last changed: "▲ 3", "▼ 1", "new" or nothing."""
-    ranks = {item.movie: rank for rank, item in enumerate(recommendations, 1)}
-    last = st.session_state.get("my_list")
-    if last is None or not last["ranks"]:
-        moves: dict[int, str] = {}
-    elif last["stars"] == stars:
-        moves = last["moves"]
-    else:
-        moves = {movie: _move(last["ranks"].get(movie), rank) for movie, rank in ranks.items()}
-    st.session_state["my_list"] = {"stars": dict(stars), "ranks": ranks, "moves": moves}
-    return moves
-
-
-def _move(before: int | None, now: int) -> str:
-    if before is None:
-        return "new"
-    if before == now:
-        return ""
-    return f"▲ {before - now}" if now < before else f"▼ {now - before}"
-
-
-def edit_my_ratings(data: MovieData) -> None:
-    """Search and rate, upload a file, keep a copy; change and remove what is there."""
+    Returns:
+        The place below the films to rate, for what a rating did.
+    """
     rate, upload, copy = st.tabs(["Rate films", "Upload my ratings", "Keep or move them"])
     with rate:
         _rate(data)
+        effect = st.container()
     with upload:
         upload_ratings(data)
     with copy:
         offer_copies(data)
     st.caption(WHERE_KEPT)
     _table(data)
+    return effect
 
 
 @st.fragment  # typing a title need not run the page
@@ -147,20 +125,3 @@ def _undo_removal(data: MovieData) -> None:
 
 def _ratings_and_dates(data: MovieData) -> dict[str, dict]:
     return {"my_stars": my_stars(data), "rated_on": rated_on(data)}
-
-
-def show_watchlist(data: MovieData) -> None:
-    movies = list(shortlist(data))
-    st.subheader("My watchlist")
-    if not movies:
-        st.caption("Empty. Press **+ Watchlist** under a film to keep it here, in this browser.")
-        return
-    table = data.movies.iloc[movies][["movie_id", "name", "year"]]
-    st.dataframe(table, hide_index=True, alt="Films on the watchlist")
-    clear, download = st.columns(2)
-    download.download_button(
-        "Download as CSV", to_csv(table), "watchlist.csv", "text/csv", on_click="ignore"
-    )
-    if clear.button("Clear the watchlist"):
-        shortlist(data).clear()
-        st.rerun()

@@ -71,8 +71,8 @@ def test_a_visitor_rates_films_and_sees_the_list_change(app: Server, visiting: V
         expect(page.locator(".st-key-cards")).to_contain_text(re.compile("▲|▼|new"))
         settle(page)
         assert titles(page).all_inner_texts() != first
-        page.get_by_role("button", name="+ Watchlist").first.click()
-        expect(page.get_by_role("button", name="✓ Watchlist")).to_be_visible()
+        page.get_by_role("button", name="Shortlist", exact=True).first.click()
+        expect(page.get_by_role("button", name="Shortlisted")).to_be_visible()
         keep_picture(page, "my_ratings")
         # The next visitor finds none of it.
         with visiting(app, "tab=Recommendations&who=Me") as other:

@@ -30,14 +30,15 @@ def page() -> None:
 
     from serving.state import server_state
     from tabs.recommendations.copies import show_arrivals
-    from tabs.recommendations.my_ratings import edit_my_ratings, show_watchlist
+    from tabs.recommendations.my_ratings import edit_my_ratings
+    from tabs.recommendations.shortlist import show_shortlist
     from tabs.visitor import keep_in_browser
 
     data = server_state().data(Path(os.environ["MOVIELENS_DIR"]))
     keep_in_browser(data)
     show_arrivals(data)
     edit_my_ratings(data)
-    show_watchlist(data)
+    show_shortlist(data, None)
 
 
 @dataclass
@@ -201,7 +202,8 @@ def test_lists_and_dates_are_kept_oldest_first(browser: Browser, data: MovieData
     again = open_page()
     for kind in ("shortlist", "not_interested"):
         assert list(again.session_state[f"{kind}_{data.fingerprint}"]) == [70, 5, 31]
-    press(again, "Clear the watchlist").run()
+    for movie in (70, 5, 31):
+        press(again, f"take_off_{movie}").run()
     assert browser.stored(data, "shortlist") == {}
     assert len(browser.stored(data, "not_interested")) == 3
 
