@@ -20,6 +20,7 @@ from settings import (
 )
 from sources.download import download_movielens
 from sources.movielens_files import DataError
+from tabs.address import keep_settings_in_address
 from tabs.insights import tab as insights
 from tabs.links import TABS, read_link
 from tabs.recommendations import tab as recommendations
@@ -32,7 +33,7 @@ from tabs.visitor import keep_in_browser
 # on the dark theme's primary colour cannot be read.
 _STYLE = """
 [data-testid=stMainBlockContainer] {padding-top: 2rem}
-.st-key-visitor_storage_place {display: none}
+.st-key-visitor_storage_place, .st-key-address_place {display: none}
 @media (max-width: 640px) {
   [data-testid=stMain] h1 {font-size: 1.8rem !important; padding-bottom: 0.25rem !important}
   [data-testid=stMain] h2 {font-size: 1.35rem !important; padding: 0.2rem 0 !important}
@@ -71,6 +72,7 @@ def main() -> None:
         st.stop()
     show_link_problems(data)
     keep_in_browser(data)
+    keep_settings_in_address()
     model = current_model(data, server)
     tabs = st.tabs(TABS, key="tab", bind="query-params")
     renderers = [

@@ -28,6 +28,16 @@ PLAIN, FORMULAS = LEVELS = ("Plain words", "Formulas")
 DUEL = "Model duel"
 SECTIONS = ("Map of films", "Tags", "Tag suggestions", "Model health", DUEL, "Data at a glance")
 
+# The parameters that widgets of a tab write by themselves; a training's are in its own links.
+PARAMETERS_OF = {
+    "Start Here": ("chapter", "level"),
+    "Recommendations": (
+        *("who", "profile", "k", "tag_weight", "genres", "without", "years"),
+        *("min_ratings", "novelty", "diversity"),
+    ),
+    "Insights": ("section",),
+}
+
 Check = Callable[[Sequence[str]], tuple[list[str], str]]
 """Called with the values of a parameter; those that a widget can take, and what is wrong or ""."""
 
