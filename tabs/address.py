@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from tabs.links import DUEL, PARAMETERS_OF, TABS
+from tabs.links import BOUND, DUEL
 
 _KEY = "address"
 _STATE = "settings_by_tab"
@@ -21,11 +21,11 @@ def keep_settings_in_address() -> None:
     Streamlit takes the parameters of widgets that it does not draw out of the address. When a run
     begins, those of the tab that was open until now are still there.
     """
-    opened = st.query_params.get("tab", TABS[0])
-    section = st.query_params.get("section", "")
+    opened = st.session_state["tab"]
+    duels = opened == "Insights" and st.session_state.get("section") == DUEL
     known: dict[str, list[str]] | None = st.session_state.get(_STATE)
     if known is None:  # the first run: of all tabs
-        shown = [name for names in PARAMETERS_OF.values() for name in names]
+        shown = [name for names in BOUND.values() for name in names]
         known = st.session_state[_STATE] = {}
     else:
         shown = st.session_state[f"{_STATE}_shown"]
@@ -33,7 +33,7 @@ def keep_settings_in_address() -> None:
         known.pop(name, None)
         if name in st.query_params:
             known[name] = st.query_params.get_all(name)
-    now = [*PARAMETERS_OF.get(opened, ()), *(["who"] if section == DUEL else [])]
+    now = [*BOUND.get(opened, ()), *(["who"] if duels else [])]
     st.session_state[f"{_STATE}_shown"] = now
     settings = {name: values for name, values in known.items() if name not in now}
     with st.container(key="address_place"):  # which the style of the page hides

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from analysis.layers import DEPTH
+from analysis.people import YOU
 from data_preparation import MovieData
 from model.profiles import Profile
 
@@ -24,18 +26,19 @@ CHAPTERS = (
     "What if",
     "Glossary",
 )
+BY_NUMBER = "By number"
+FOLLOWED = (YOU, BY_NUMBER)
 PLAIN, FORMULAS = LEVELS = ("Plain words", "Formulas")
 DUEL = "Model duel"
 SECTIONS = ("Map of films", "Tags", "Tag suggestions", "Model health", DUEL, "Data at a glance")
 
-# The parameters that widgets of a tab write by themselves; a training's are in its own links.
-PARAMETERS_OF = {
-    "Start Here": ("chapter", "level"),
+# The parameters that Streamlit writes for widgets of a tab (`bind="query-params"`).
+BOUND = {
+    "Start Here": ("level",),
     "Recommendations": (
         *("who", "profile", "k", "tag_weight", "genres", "without", "years"),
         *("min_ratings", "novelty", "diversity"),
     ),
-    "Insights": ("section",),
 }
 
 Check = Callable[[Sequence[str]], tuple[list[str], str]]
@@ -89,6 +92,8 @@ def _checks(data: MovieData) -> dict[str, Check]:
         "tab": _one_of(TABS),
         "who": _one_of(WHO),
         "profile": _one_of(AIMS),
+        "follow": _one_of(("", *FOLLOWED)),
+        "step": _number(0, DEPTH - 1),
         "chapter": _one_of(CHAPTERS),
         "level": _one_of(LEVELS),
         "section": _one_of(SECTIONS),

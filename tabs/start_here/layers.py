@@ -18,6 +18,7 @@ from charts.smoothing import smoothing_chart
 from tabs.shared import count, draw, escape
 from tabs.start_here import computed
 from tabs.start_here.story import Story, in_sum, needs_model, quiz, say_which_network
+from tabs.steps import arrive, asked, leave
 
 _SHOWN = 4  # dimensions of a message written out as numbers
 _MEAN_SHOWN = 4  # dimensions of the layers and their mean
@@ -75,35 +76,38 @@ def _choose_step(story: Story) -> tuple[Node, int]:
 
 def _step_control(depth: int) -> int:
     """Back, any step, on; the layer that sends."""
-    key = f"step_of_{depth}"
-    now = st.session_state.get(key, 0)
-    _step_button("Back", "skip_previous", key, now - 1, depth)
-    k = st.segmented_control(
+    steps = [str(k) for k in range(depth)]
+    arrive("step", asked("step", steps, "0"))
+    if st.session_state["step"] not in steps:  # left from a deeper model
+        st.session_state["step"] = "0"
+    now = int(st.session_state["step"])
+    _step_button("Back", "skip_previous", now - 1, depth)
+    chosen = st.segmented_control(
         "Step",
-        range(depth),
-        default=0,
+        steps,
         required=True,
-        format_func=lambda k: f"layer {k} → {k + 1}",
-        key=key,
+        format_func=lambda k: f"layer {k} → {int(k) + 1}",
+        key="step",
         persist_state="session",
     )
-    _step_button("Next", "play_arrow", key, now + 1, depth)
-    return k
+    _step_button("Next", "play_arrow", now + 1, depth)
+    leave(step=chosen)
+    return int(chosen or 0)
 
 
-def _step_button(name: str, icon: str, key: str, goal: int, depth: int) -> None:
+def _step_button(name: str, icon: str, goal: int, depth: int) -> None:
     st.button(
         name,
         key=f"step_{name.lower()}",
         icon=f":material/{icon}:",
         disabled=not 0 <= goal < depth,
         on_click=_go_to_step,
-        args=(key, goal),
+        args=(goal,),
     )
 
 
-def _go_to_step(key: str, k: int) -> None:
-    st.session_state[key] = k
+def _go_to_step(k: int) -> None:
+    st.session_state["step"] = str(k)
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +165,7 @@ def _step(story: Story, node: Node, k: int) -> None:
         + (
             " but all of them are zeros in this step, because people start at zero: **films hold "
             "something at layers 0, 2, …, people at layers 1, 3, …** Take another step, or "
-            f"another receiver: {'a film' if node[0] == 'user' else story.name}."
+            f"another receiver: {'a film' if node[0] == 'user' else story.whom}."
             if silent
             else ""
         )
@@ -346,15 +350,15 @@ def _reach_in_numbers(story: Story, found: list[Reach], rated: int) -> None:
     )
     share = found[3].films / rated
     story.say(
-        f"Each layer carries information one hop. After three, {story.name} hears from "
-        f"{share:.1%} of all films"
+        f"Each layer carries information one hop. After three, {story.whom} "
+        f"{story.verb('hears', 'hear')} from {share:.1%} of all films"
         + (
             f", so more layers can reach at most another {1 - share:.1%}; for the rest they mix "
             "what has arrived already."
             if share > 0.9
             else "; more layers reach further."
         ),
-        f"K layers mix the K-hop neighbourhood. From {story.name}, two hops hold "
+        f"K layers mix the K-hop neighbourhood. From {story.whom}, two hops hold "
         f"{found[2].users:,} of {data.n_users:,} users, and three {found[3].films:,} of "
         f"{rated:,} rated films: the receptive field of K = 3.",
     )
