@@ -34,7 +34,9 @@ from tabs.visitor import keep_in_browser
 # on the dark theme's primary colour cannot be read.
 _STYLE = """
 [data-testid=stMainBlockContainer] {padding-top: 2rem}
-.st-key-visitor_storage_place, .st-key-address_place {display: none}
+[data-testid=stLayoutWrapper]:has(> .st-key-visitor_storage_place, > .st-key-address_place) {
+  display: none;
+}
 @media (max-width: 640px) {
   [data-testid=stMain] h1 {font-size: 1.8rem !important; padding-bottom: 0.25rem !important}
   [data-testid=stMain] h2 {font-size: 1.35rem !important; padding: 0.2rem 0 !important}
