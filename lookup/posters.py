@@ -1,4 +1,4 @@
-"""Film → URL of its poster at TMDB; None wherever `default.png` has to do. No Streamlit in here.
+"""Film → URL of its poster at TMDB; None wherever a drawn cover has to do. No Streamlit in here.
 
 Only the JSON look-ups happen here, and only their answers are cached: the browser itself fetches
 the images from TMDB. Whoever shows a poster also shows `TMDB_NOTICE` among the credits, with the
@@ -136,7 +136,7 @@ class PosterService:
         return f"No new posters for now, because {self._down_for}; they are tried again later."
 
     def urls(self, films: Sequence[Film], deadline_seconds: float = 3.0) -> list[str | None]:
-        """An image URL per film, in order; None means `default.png`. Never raises.
+        """An image URL per film, in order; None means a drawn cover. Never raises.
 
         Returns after about `deadline_seconds` at most; a later answer is cached for the next time.
         """

@@ -459,17 +459,6 @@ def test_why_splits_the_score_exactly(open_tab: Open, data: MovieData, model: Tr
     assert f"**{best.graph_score:.4f}** exactly" in texts(app)
 
 
-def test_the_watchlist_keeps_a_film_and_lets_it_go(open_tab: Open, data: MovieData) -> None:
-    app = open_tab("Recommendations")
-    button = next(b for b in app.button if b.label == "+ Watchlist")
-    app = button.click().run()
-    healthy(app)
-    assert [b.label for b in app.button].count("✓ Watchlist") == 1
-    assert "movie_id" in [c for d in app.dataframe for c in d.value.columns]
-    press(app, "✓ Watchlist")
-    assert "Empty. Press" in texts(app)
-
-
 def test_posters_come_from_tmdb_when_there_is_a_key(
     open_tab: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -496,7 +485,11 @@ def test_posters_come_from_tmdb_when_there_is_a_key(
         app = open_tab("Recommendations")
         healthy(app)
         assert set(asked) == {"Bearer eyJhbGciOiJIUzI1NiJ9.payload.signature"}
-        assert posters.TMDB_NOTICE in "".join(element.proto.body for element in app.get("html"))
+        html = "".join(element.proto.body for element in app.get("html"))
+        assert posters.TMDB_NOTICE in html
+        found = html.count(f'src="{posters.IMAGE_URL}/{posters.POSTER_SIZE}/poster.jpg"')
+        assert 0 < found == html.count('alt="Poster of ')  # of the films of that year
+        assert found + html.count('alt="Cover of ') == 10
     finally:
         server.shutdown()
 
