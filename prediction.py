@@ -152,20 +152,30 @@ def score_all(
         raise ValueError(f"The novelty must be from -1 to 1; got {novelty}.")
     graph = model.movie_factors @ viewer.factor  # [n_movies]
     profile = tag_profile(viewer, data.content_features)
-    tags = (data.content_features @ profile.T).toarray().ravel()  # [n_movies]
+    tags = data.content_features @ profile.toarray()[0]  # [n_movies]
     rated = np.zeros(data.n_movies, bool)
     rated[viewer.movies] = True
-    candidates = unseen(data, viewer.movies)
-    if viewer.only_averse:
-        candidates &= often_and_well_rated(data) & ~_near(model, viewer.movies)
+    listed = candidates(data, model, viewer.movies, viewer.only_averse)
     return Scores(
         graph,
         tags,
-        *blend(graph, tags, candidates, tag_weight),
+        *blend(graph, tags, listed, tag_weight),
         (-novelty * popularity_of(data)).astype(np.float32),
         rated,
-        candidates,
+        listed,
     )
+
+
+def candidates(
+    data: MovieData, model: TrainedModel, rated: NDArray[np.integer], only_averse: bool
+) -> NDArray[np.bool_]:
+    """The films that may be listed for someone with these rated movies, bool [n_movies].
+
+    Args:
+        only_averse: none of them speaks in favour of anything (`Viewer.only_averse`).
+    """
+    films = unseen(data, rated)
+    return films & often_and_well_rated(data) & ~_near(model, rated) if only_averse else films
 
 
 def unseen(data: MovieData, rated: NDArray[np.integer]) -> NDArray[np.bool_]:

@@ -70,7 +70,7 @@ def _terms(listing: Listing, reasons: Explanation) -> None:
     st.caption(about_terms(listing.model, reasons))
     paths: dict[str, np.ndarray] = {}
     if listing.model.is_hybrid:
-        paths = through(listing.graph(), listing.model, viewer, np.array([reasons.movie]))
+        paths = through(listing.walks(), listing.model, viewer, np.array([reasons.movie]))
     if len(paths) > 1:  # else only what no kind accounts for
         st.markdown("**Through what the rated films reach this one**")
         st.html(kind_bars(by_kind(paths), _DECIMALS))
