@@ -11,8 +11,10 @@ import streamlit as st
 from charts.spec import finished_spec
 from data_preparation import MovieData
 from model.explanation import Walks
+from model.profiles import DEFAULT_PROFILE, Profile
 from model.trained import TrainedModel, fitted_graph
 from serving.state import server_state
+from tabs.links import AIMS
 
 # Streamlit turns these into links, icons and signs even where they are escaped: an invisible word
 # joiner between their characters stops that.
@@ -53,6 +55,18 @@ def pick_user(data: MovieData) -> int:
     # bind="query-params" would write the whole label into the link.
     st.query_params["user"] = str(raw)
     return data.inner_user(raw)
+
+
+def pick_profile(model: TrainedModel) -> Profile:
+    """What a list is for, the same in every tab; a model that ignores stars has no such choice."""
+    if not model.is_hybrid:
+        return DEFAULT_PROFILE
+    aims = list(AIMS)
+    default = next(aim for aim in aims if AIMS[aim] == DEFAULT_PROFILE)
+    chosen = st.segmented_control(
+        "Find", aims, default=default, required=True, key="profile", bind="query-params"
+    )
+    return AIMS.get(chosen or "", DEFAULT_PROFILE)
 
 
 def _user_from_link(data: MovieData) -> int:

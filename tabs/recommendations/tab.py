@@ -23,15 +23,14 @@ from prediction import (
 )
 from serving.csv_export import to_csv
 from tabs.duel import duel_button
-from tabs.links import AIMS, MAX_K, MAX_MIN_RATINGS, WHO, year_range
+from tabs.links import MAX_K, MAX_MIN_RATINGS, WHO, year_range
 from tabs.recommendations.cards import show_cards
 from tabs.recommendations.listing import Listing
 from tabs.recommendations.my_ratings import edit_my_ratings, rank_changes, show_watchlist
 from tabs.recommendations.words import percent
 from tabs.recommendations.would_i_like import would_i_like
-from tabs.shared import count, my_stars, no_model_yet, pick_user
+from tabs.shared import count, my_stars, no_model_yet, pick_profile, pick_user
 
-AIM_OF = {profile: aim for aim, profile in AIMS.items()}
 _ABOUT: dict[Profile, str] = {
     "like": "Films that {person} will rate high if seen.",
     "watch": "Films that {person} will watch and rate, however high.",
@@ -112,15 +111,7 @@ def _profile(model: TrainedModel, person: str) -> Profile:
     """What the list is for; a model that does not look at the stars has no such choice."""
     if not model.is_hybrid:
         return DEFAULT_PROFILE
-    chosen = st.segmented_control(
-        "Find",
-        list(AIMS),
-        default=AIM_OF[DEFAULT_PROFILE],
-        required=True,
-        key="profile",
-        bind="query-params",
-    )
-    profile = AIMS.get(chosen or "", DEFAULT_PROFILE)
+    profile = pick_profile(model)
     weight = strength(model.config, profile)
     aim = _ABOUT[profile].format(person=person)
     st.caption(
