@@ -26,14 +26,16 @@ def duel_button() -> None:
         key="open_duel",
         help="This person's list beside those of EASE, ItemKNN and popularity.",
         on_click=_open,
-        args=(TABS[3], {"section": DUEL}),
+        args=(TABS[3], "section", DUEL),
     )
 
 
-def _open(tab: str, state: dict[str, str]) -> None:
+def _open(tab: str, name: str, value: str) -> None:
+    """Another tab, with one of its widgets on this value."""
     st.session_state["tab"] = tab
-    for name, value in state.items():
-        st.session_state[name] = value
+    st.session_state[name] = value
+    # Streamlit writes what code sets into the address only for widgets that were there before.
+    st.query_params[name] = value
 
 
 def render(data: MovieData, model: TrainedModel | None) -> None:
@@ -141,7 +143,7 @@ def _visitor(
             "here.",
             icon=":material/star:",
         )
-        st.button("Rate films", on_click=_open, args=(TABS[1], {"who": WHO[1]}))
+        st.button("Rate films", on_click=_open, args=(TABS[1], "who", WHO[1]))
         return None
     st.caption(
         f"**The models that serve**, fitted to all ratings of the data, for your "
