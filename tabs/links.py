@@ -25,6 +25,7 @@ CHAPTERS = (
     "Glossary",
 )
 PLAIN, FORMULAS = LEVELS = ("Plain words", "Formulas")
+WHY = "why"  # raw id of the film whose reasons are opened
 DUEL = "Model duel"
 SECTIONS = ("Map of films", "Tags", "Tag suggestions", "Model health", DUEL, "Data at a glance")
 
@@ -80,6 +81,7 @@ def _checks(data: MovieData) -> dict[str, Check]:
         "level": _one_of(LEVELS),
         "section": _one_of(SECTIONS),
         "user": _one_of(frozenset(map(str, data.user_ids.tolist()))),
+        WHY: _one_of(frozenset(map(str, data.movie_ids.tolist()))),
         "genres": _some_of(data.genre_names),
         "without": _some_of(data.genre_names),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -93,6 +94,11 @@ def sum_of_parts(item: Recommendation) -> str:
         sign = ("−" if part < 0 else "") if not text else (" − " if part < 0 else " + ")
         text += f"{sign}:{colour}[{abs(part):.2f}] {name}"
     return f"**{number(rounded_sum(parts, 2), 2)}** = {text}"
+
+
+def plain_sum_of_parts(item: Recommendation) -> str:
+    """The same without Markdown: `0.66 = 0.60 graph + 0.06 tags`."""
+    return re.sub(r":\w+\[([^\]]*)\]|\*\*", r"\1", sum_of_parts(item))
 
 
 def stars_text(expected: float, unsure: float) -> str:

@@ -27,6 +27,8 @@ from tabs.links import MAX_K, MAX_MIN_RATINGS, WHO, year_range
 from tabs.recommendations.cards import show_cards
 from tabs.recommendations.listing import Listing
 from tabs.recommendations.my_ratings import edit_my_ratings, rank_changes, show_watchlist
+from tabs.recommendations.share import asked_for
+from tabs.recommendations.why import why_dialog
 from tabs.recommendations.words import percent
 from tabs.recommendations.would_i_like import would_i_like
 from tabs.shared import count, my_stars, no_model_yet, pick_profile, pick_user
@@ -66,6 +68,9 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
             _breakdown(data, recommendations)
         duel_button()
         would_i_like(listing)
+        movie = asked_for(listing)
+        if movie is not None:
+            why_dialog(listing, movie)
     show_watchlist(data)
     _rated(data, viewer)
 
