@@ -25,7 +25,7 @@ from prediction import (
     DEFAULT_TAG_WEIGHT,
     blend,
     candidates,
-    popularity_of,
+    novelty_part,
     score_all,
     unseen,
 )
@@ -76,7 +76,8 @@ def ranks_without(
     graph = (viewer.own + weights.astype(np.float32) @ viewer.messages) @ model.movie_factors.T
     final = np.add(*blend(graph, tags, listed, tag_weight))
     if novelty:
-        final = final - novelty * popularity_of(data)
+        parts = [novelty_part(data, *each, novelty) for each in zip(final, listed, strict=True)]
+        final = final + np.stack(parts)
     listed &= unseen(data, viewer.movies)  # what was taken out sets the scale, but is no rival
     if allowed is not None:
         listed &= allowed

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from analysis.people import YOU
 from data_preparation import MovieData
 from model.profiles import Profile
+from sources.movielens_files import MAX_STARS
 
 MAX_K = 50
 MAX_MIN_RATINGS = 100
@@ -69,6 +70,7 @@ def _checks(data: MovieData) -> dict[str, Check]:
     return {
         "k": _number(1, MAX_K),
         "min_ratings": _number(0, MAX_MIN_RATINGS),
+        "min_stars": _number(0.0, MAX_STARS),
         "tag_weight": _number(0.0, 1.0),
         "novelty": _number(-1.0, 1.0),
         "diversity": _number(0.0, 1.0),

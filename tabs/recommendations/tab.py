@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -16,12 +17,14 @@ from model.trained import TrainedModel
 from model.viewers import Viewer, fold_in, user_viewer
 from prediction import (
     DEFAULT_TAG_WEIGHT,
+    FEWEST_RATINGS,
     Recommendation,
     film_filter,
     often_and_well_rated,
     recommend,
 )
 from serving.csv_export import to_csv
+from sources.movielens_files import MAX_STARS
 from tabs.duel import duel_button
 from tabs.links import MAX_K, MAX_MIN_RATINGS, WHO, year_range
 from tabs.recommendations.cards import show_cards
@@ -49,7 +52,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
     )
     me = who == WHO[1]
     viewer = _viewer(data, model, me)
-    listing, recommendations = _choose(data, model, viewer)
+    listing, recommendations, marks = _choose(data, model, viewer)
     if me and not len(viewer.movies):
         st.info(
             "Rate a film or two, or upload your ratings, and your own recommendations appear here. "
@@ -61,7 +64,11 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
             _say_what_competes(listing)
         if recommendations:
             moves = rank_changes(recommendations, my_stars(data)) if me else {}
-            show_cards(listing, recommendations, moves)
+            notes = {
+                movie: " ".join(filter(None, (marks.get(movie), moves.get(movie))))
+                for movie in marks | moves
+            }
+            show_cards(listing, recommendations, notes)
         else:
             _say_why_empty(listing)
         if recommendations:
@@ -95,7 +102,7 @@ def _say_why_empty(listing: Listing) -> None:
     elif not listing.scores.candidates.any():
         text, icon = "Every film that may be listed is rated already.", "done_all"
     else:
-        text = "No film matches: loosen the filters (genres, years, number of ratings)."
+        text = "No film matches: loosen the filters (genres, years, ratings, mean stars)."
         icon = "filter_alt_off"
     st.info(text, icon=f":material/{icon}:")
 
@@ -128,8 +135,8 @@ def _profile(model: TrainedModel, person: str) -> Profile:
 
 def _choose(
     data: MovieData, model: TrainedModel, viewer: Viewer
-) -> tuple[Listing, list[Recommendation]]:
-    """The controls, and the list that they give."""
+) -> tuple[Listing, list[Recommendation], dict[int, str]]:
+    """The controls, the list that they give, and what of it novelty or diversity brought."""
     many, blend = st.columns(2)
     k = many.slider("Number of films (K)", 1, MAX_K, 10, key="k", bind="query-params")
     tag_weight = blend.slider(
@@ -147,11 +154,42 @@ def _choose(
         allowed, novelty, diversity = _filters(data)
     listing = Listing(data, model, viewer, tag_weight, novelty, allowed)
     found = recommend(model, listing.scores, k, allowed, diversity)
+    marks = _brought(listing, found, k, diversity)
     if 0 < len(found) < k:
         few = count(len(found), "film")
         all_there_is = listing.scores.candidates.sum() == len(found)
         st.caption(f"Only {few} {'are left to list' if all_there_is else 'match the filters'}.")
-    return listing, found
+    return listing, found, marks
+
+
+def _brought(
+    listing: Listing, found: Sequence[Recommendation], k: int, diversity: float
+) -> dict[int, str]:
+    """Says what novelty and diversity changed; a mark for each film that they brought."""
+    if not (listing.novelty or diversity):
+        return {}
+    plain = replace(listing, novelty=0.0)
+    before = {item.movie for item in recommend(listing.model, plain.scores, k, listing.allowed)}
+    by_score = {item.movie for item in recommend(listing.model, listing.scores, k, listing.allowed)}
+    novel = "novel" if listing.novelty > 0 else "popular"
+    marks = {
+        item.movie: f"◆ {novel if item.movie in by_score else 'diverse'}"
+        for item in found
+        if item.movie not in before
+    }
+    changed = [
+        f"{count(sum(mark == f'◆ {word}' for mark in marks.values()), 'film')} by {name}"
+        for word, name, used in (
+            (novel, "novelty" if listing.novelty > 0 else "popularity", listing.novelty),
+            ("diverse", "diversity", diversity),
+        )
+        if used
+    ]
+    st.caption(
+        f"Brought into this list and marked ◆: {' and '.join(changed)}. None has fewer than "
+        f"{FEWEST_RATINGS} ratings."
+    )
+    return marks
 
 
 def _filters(data: MovieData) -> tuple[np.ndarray, float, float]:
@@ -182,7 +220,8 @@ def _filters(data: MovieData) -> tuple[np.ndarray, float, float]:
         0.1,
         key="novelty",
         bind="query-params",
-        help="Right of 0, popular films lose score; left of it, they gain.",
+        help="0.3 replaces three of the first ten films: by less popular ones right of 0, by more "
+        "popular ones left of it.",
     )
     diversity = second.slider(
         "Diversity",
@@ -192,9 +231,15 @@ def _filters(data: MovieData) -> tuple[np.ndarray, float, float]:
         0.1,
         key="diversity",
         bind="query-params",
-        help="Maximal marginal relevance: films close to one already listed step back.",
+        help="0.3 replaces three of the first ten films: those close to one above them step back "
+        "(maximal marginal relevance).",
     )
-    allowed = film_filter(data, include, exclude, None if years == whole else years, min_ratings)
+    min_stars = first.slider(
+        "Mean stars at least", 0.0, MAX_STARS, 0.0, 0.1, key="min_stars", bind="query-params"
+    )
+    allowed = film_filter(
+        data, include, exclude, None if years == whole else years, min_ratings, min_stars
+    )
     return allowed, novelty, diversity
 
 

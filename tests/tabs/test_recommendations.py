@@ -382,6 +382,26 @@ def test_when_everything_is_rated_the_page_says_so(
     assert "loosen the filters" not in texts(app)
 
 
+# --- novelty and diversity ------------------------------------------------------------------------
+
+
+def test_what_novelty_and_diversity_brought_is_said_and_marked(
+    visit: Open, data: MovieData, model: TrainedModel
+) -> None:
+    plain = set(films(visit(user="7")))
+    assert "Brought into this list" not in texts(visit(user="7"))
+    for query, word in (
+        ({"novelty": "0.4"}, "novel"),
+        ({"novelty": "-0.4"}, "popular"),
+        ({"diversity": "0.4"}, "diverse"),
+    ):
+        app = visit(user="7", **query)
+        healthy(app)
+        brought = set(films(app)) - plain
+        assert brought and texts(app).count(f"◆ {word}") == len(brought)
+        assert re.search(rf"marked ◆: {len(brought)} films? by", texts(app))
+
+
 # --- to share -------------------------------------------------------------------------------------
 
 
