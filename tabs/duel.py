@@ -34,8 +34,6 @@ def _open(tab: str, name: str, value: str) -> None:
     """Another tab, with one of its widgets on this value."""
     st.session_state["tab"] = tab
     st.session_state[name] = value
-    # Streamlit writes what code sets into the address only for widgets that were there before.
-    st.query_params[name] = value
 
 
 def render(data: MovieData, model: TrainedModel | None) -> None:
