@@ -4,11 +4,16 @@ Scales. The graph score is the dot product f_u·v_i, 0 meaning "no evidence". Th
 the cosine between the viewer's profile and the film's tags and genres (TF-IDF), 0 to 1. To blend
 them, each is divided by its largest value among the viewer's candidates, so the best has 1:
 
-    score = (1 − w) · graph / graph_max + w · tags / tags_max − ν · popularity
+    score = (1 − w) · graph / graph_max + w · tags / tags_max − c · popularity
 
-with w the tag weight (0 to 1), ν the novelty (−1 to 1) and popularity = log(1 + ratings) on a scale
-from 0 to 1. Every part keeps its zero, so each can be split exactly into reasons. Where no
-candidate scores above 0, the largest size takes the place of the largest value.
+with w the tag weight (0 to 1) and popularity = log(1 + ratings) on a scale from 0 to 1. Every part
+keeps its zero, so each can be split exactly into reasons. Where no candidate scores above 0, the
+largest size takes the place of the largest value.
+
+What novelty (−1 to 1) and diversity (0 to 1) do does not depend on how far a person's scores lie
+apart: a novelty of ν takes the least c that replaces the share |ν| of the first ten films, as far
+as so many can be replaced, and diversity takes its weight in the same way. Neither brings a film
+with fewer than `FEWEST_RATINGS` ratings up.
 
 Someone who liked nothing yet (`Viewer.only_averse`) gets the films that are least like what they
 disliked, among those that are rated often and well: in the upper tenth by number of ratings, and
@@ -21,8 +26,9 @@ The command `python prediction.py --user 7 -k 10` prints such a list with its pa
 from __future__ import annotations
 
 import argparse
+import math
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +49,11 @@ from sources.movielens_files import DataError
 DEFAULT_TAG_WEIGHT = 0.1  # chosen on validation: benchmarks/run.py hybrid
 _OFTEN, _QUALITY_SHRINKAGE = 0.9, 10.0  # of `often_and_well_rated`
 _NEAREST_LEFT_OUT = 50  # of each disliked film, for someone who liked nothing yet
-_MMR_POOL = 200  # diversity picks among so many of the best films
+FEWEST_RATINGS = 5  # of a film that novelty or diversity may bring
+_FIRST = 10  # films that both are measured by
+_WEAKEST, _STRONGEST, _HALVINGS = 1e-4, 1e4, 40  # of a popularity's weight
+_BEYOND = 1.001  # a little further than where two films change places: rounding must not decide
+_MMR_POOL = 50  # diversity picks among so many of the best films, or twice the list
 
 
 @dataclass(frozen=True)
@@ -79,6 +89,7 @@ class Scores:
         rated: bool [n_movies], the films that the viewer rated.
         candidates: bool [n_movies], the films that may be listed: not rated (`unseen`), and for
             someone who liked nothing yet only those that are rated often and well.
+        known: bool [n_movies], the films with `FEWEST_RATINGS` or more.
     """
 
     graph: NDArray[np.float32]
@@ -88,6 +99,7 @@ class Scores:
     popularity_part: NDArray[np.float32]
     rated: NDArray[np.bool_]
     candidates: NDArray[np.bool_]
+    known: NDArray[np.bool_]
 
     @property
     def final(self) -> NDArray[np.float32]:
@@ -152,20 +164,80 @@ def score_all(
         raise ValueError(f"The novelty must be from -1 to 1; got {novelty}.")
     graph = model.movie_factors @ viewer.factor  # [n_movies]
     profile = tag_profile(viewer, data.content_features)
-    tags = (data.content_features @ profile.T).toarray().ravel()  # [n_movies]
+    tags = data.content_features @ profile.toarray()[0]  # [n_movies]
     rated = np.zeros(data.n_movies, bool)
     rated[viewer.movies] = True
-    candidates = unseen(data, viewer.movies)
-    if viewer.only_averse:
-        candidates &= often_and_well_rated(data) & ~_near(model, viewer.movies)
+    listed = candidates(data, model, viewer.movies, viewer.only_averse)
+    graph_part, tag_part = blend(graph, tags, listed, tag_weight)
     return Scores(
         graph,
         tags,
-        *blend(graph, tags, candidates, tag_weight),
-        (-novelty * popularity_of(data)).astype(np.float32),
+        graph_part,
+        tag_part,
+        novelty_part(data, graph_part + tag_part, listed, novelty),
         rated,
-        candidates,
+        listed,
+        data.movie_degree >= FEWEST_RATINGS,
     )
+
+
+def novelty_part(
+    data: MovieData,
+    scores: NDArray[np.floating],
+    listed: NDArray[np.bool_],
+    novelty: float,
+) -> NDArray[np.float32]:
+    """−c · popularity on the scale of the module's docstring, float32 [n_movies].
+
+    Where novelty is sought, films with fewer than `FEWEST_RATINGS` count as the most popular ones.
+
+    Args:
+        scores: without this part, [n_movies].
+        listed: bool [n_movies], who competes.
+    """
+    if not novelty or not listed.any():
+        return np.zeros(data.n_movies, np.float32)
+    popularity = popularity_of(data)
+    if novelty > 0:
+        popularity = np.where(data.movie_degree < FEWEST_RATINGS, 1.0, popularity)
+    towards = -np.sign(novelty) * popularity
+    base, gain = scores[listed].astype(np.float64), towards[listed]
+    before = frozenset(_first(base))
+
+    def replaced(weight: float) -> int:
+        return len(before.difference(_first(base + weight * gain)))
+
+    wanted = abs(novelty) * replaced(_STRONGEST)
+    return (_least(replaced, wanted, _WEAKEST, _STRONGEST) * towards).astype(np.float32)
+
+
+def _first(scores: NDArray[np.floating]) -> list[int]:
+    """Places of the first `_FIRST` by score, in no order."""
+    n = min(_FIRST, len(scores))
+    return np.argpartition(-scores, n - 1)[:n].tolist()
+
+
+def _least(replaced: Callable[[float], int], wanted: float, low: float, high: float) -> float:
+    """The least weight from `low` to `high` that replaces so many films, by halving (in logs)."""
+    for _ in range(_HALVINGS):
+        middle = math.sqrt(low * high)
+        if replaced(middle) >= wanted - 1e-9:
+            high = middle
+        else:
+            low = middle
+    return high * _BEYOND
+
+
+def candidates(
+    data: MovieData, model: TrainedModel, rated: NDArray[np.integer], only_averse: bool
+) -> NDArray[np.bool_]:
+    """The films that may be listed for someone with these rated movies, bool [n_movies].
+
+    Args:
+        only_averse: none of them speaks in favour of anything (`Viewer.only_averse`).
+    """
+    films = unseen(data, rated)
+    return films & often_and_well_rated(data) & ~_near(model, rated) if only_averse else films
 
 
 def unseen(data: MovieData, rated: NDArray[np.integer]) -> NDArray[np.bool_]:
@@ -215,8 +287,8 @@ def recommend(
         k: at least 1.
         allowed: bool [n_movies]; only these films may appear. None allows all.
         diversity: 0 to 1; above 0 the films are picked one by one by maximal marginal relevance
-            (Carbonell & Goldstein 1998): (1 − diversity) · score − diversity · highest cosine to a
-            film already picked.
+            (Carbonell & Goldstein 1998): score − weight · highest cosine to a film already picked,
+            with the least weight that replaces this share of the first ten.
 
     Raises:
         ValueError: K is below 1, or the diversity out of range.
@@ -228,7 +300,7 @@ def recommend(
     eligible = scores.candidates if allowed is None else scores.candidates & allowed
     candidates = np.flatnonzero(eligible)
     order = candidates[np.argsort(-scores.final[candidates], kind="stable")]
-    best = _diverse(model, scores.final, order[: max(_MMR_POOL, k)], k, diversity)
+    best = _diverse(model, scores, order, k, diversity) if diversity else order[:k].tolist()
     return [
         Recommendation(
             movie=int(movie),
@@ -243,27 +315,32 @@ def recommend(
 
 
 def _diverse(
-    model: TrainedModel,
-    final: NDArray[np.float32],
-    pool: NDArray[np.int64],
-    k: int,
-    diversity: float,
+    model: TrainedModel, scores: Scores, order: NDArray[np.int64], k: int, diversity: float
 ) -> list[int]:
-    """K films of the pool (best first) by maximal marginal relevance."""
-    if diversity == 0 or not len(pool):
-        return pool[:k].tolist()
-    directions = model.directions[pool]
+    """K films of the order (best first) by maximal marginal relevance, as `recommend` says."""
+    pool = order[: max(_MMR_POOL, 2 * k)]
+    pool = pool[scores.known[pool] | (np.arange(len(pool)) < k)]  # what it brings is known
+    directions, final = model.directions[pool], scores.final[pool]
     cosine = directions @ directions.T  # [pool, pool]
-    closest = np.zeros(len(pool), np.float32)  # highest cosine to a picked film
-    left = np.ones(len(pool), bool)
-    picked: list[int] = []
-    for _ in range(min(k, len(pool))):
-        relevance = (1 - diversity) * final[pool] - diversity * closest
-        choice = int(np.where(left, relevance, -np.inf).argmax())
-        left[choice] = False
-        picked.append(int(pool[choice]))
-        closest = np.maximum(closest, cosine[choice])
-    return picked
+
+    def picked(weight: float, n: int) -> list[int]:
+        closest = np.zeros(len(pool), np.float32)  # highest cosine to a picked film
+        left, picks = final.astype(np.float64), []
+        for _ in range(min(n, len(pool))):
+            choice = int((left - weight * closest).argmax())
+            left[choice] = -np.inf
+            picks.append(choice)
+            closest = np.maximum(closest, cosine[choice])
+        return picks
+
+    before = frozenset(picked(0.0, _FIRST))
+
+    def replaced(weight: float) -> int:
+        return len(before.difference(picked(weight, _FIRST)))
+
+    wanted = diversity * replaced(_STRONGEST)
+    weight = _least(replaced, wanted, _WEAKEST, _STRONGEST)
+    return pool[picked(weight, k)].tolist()
 
 
 def film_filter(
@@ -272,18 +349,22 @@ def film_filter(
     exclude: Collection[str] = (),
     years: tuple[int, int] | None = None,
     min_ratings: int = 0,
+    min_stars: float = 0.0,
 ) -> NDArray[np.bool_]:
     """The films with any included genre, no excluded one, in the years, with enough ratings.
 
     Args:
         include, exclude: genre names; nothing included means every genre.
         years: first and last year; films without a year only pass when None.
+        min_stars: mean stars at least; above 0, films without ratings do not pass.
 
     Returns:
         bool [n_movies].
     """
     genres = data.movies["genres"]
     allowed = data.movie_degree >= min_ratings
+    if min_stars > 0:
+        allowed &= np.nan_to_num(data.mean_stars) >= min_stars
     if include:
         wanted = frozenset(include)
         allowed &= np.array([not wanted.isdisjoint(film) for film in genres])

@@ -24,8 +24,8 @@ from model.viewers import Viewer, tag_profiles, user_viewer, weights_without
 from prediction import (
     DEFAULT_TAG_WEIGHT,
     blend,
-    often_and_well_rated,
-    popularity_of,
+    candidates,
+    novelty_part,
     score_all,
     unseen,
 )
@@ -58,29 +58,33 @@ def ranks_without(
     distinct = list(dict.fromkeys(frozenset(removed) for _, removed in cases))
     left = np.stack([~np.isin(viewer.movies, list(removed)) for removed in distinct])
     weights = weights_without(data, model, viewer, left)
-    factors = viewer.own + weights.astype(np.float32) @ viewer.messages
-    graph = factors @ model.movie_factors.T  # [distinct, movie]
     row, place = np.nonzero(left)
     ratings = sparse.csr_array(
         (viewer.stars[place], (row, viewer.movies[place])), shape=(len(distinct), data.n_movies)
     )
-    tags = tag_profiles(ratings, data.content_features) @ data.content_features.T
-    listed = np.stack([unseen(data, viewer.movies[these]) for these in left])
+    profiles = tag_profiles(ratings, data.content_features).toarray()
+    tags = (data.content_features @ profiles.T).T  # [distinct, n_movies]
     averse = left.any(axis=1) & (weights.max(axis=1, initial=-np.inf, where=left) <= 0)
-    if averse.any():
-        listed[averse] &= often_and_well_rated(data)
-    final = np.add(*blend(graph, tags.toarray().astype(np.float32), listed, tag_weight))
+    listed = np.stack(
+        [
+            candidates(data, model, viewer.movies[these], only_averse=bool(none_liked))
+            for these, none_liked in zip(left, averse, strict=True)
+        ]
+    )
+    rows = {removed: row for row, removed in enumerate(distinct)}
+    asked = [(rows[frozenset(removed)], movie) for movie, removed in cases]
+    graph = (viewer.own + weights.astype(np.float32) @ viewer.messages) @ model.movie_factors.T
+    final = np.add(*blend(graph, tags, listed, tag_weight))
     if novelty:
-        final = final - novelty * popularity_of(data)
+        parts = [novelty_part(data, *each, novelty) for each in zip(final, listed, strict=True)]
+        final = final + np.stack(parts)
     listed &= unseen(data, viewer.movies)  # what was taken out sets the scale, but is no rival
     if allowed is not None:
         listed &= allowed
-    rows = {removed: row for row, removed in enumerate(distinct)}
-    case_rows = [rows[frozenset(removed)] for _, removed in cases]
     return np.array(
         [
             1 + np.count_nonzero((final[row] > final[row, movie]) & listed[row])
-            for row, (movie, _) in zip(case_rows, cases, strict=True)
+            for row, movie in asked
         ]
     )
 

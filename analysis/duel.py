@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from data_preparation import MovieData
+from model.baselines import tuned_ease
 from model.evaluation import RankingReport, Scorer, evaluate, top_k
 from model.item_models import (
     Cost,
@@ -28,6 +30,7 @@ from model.item_models import (
     popularity_model,
 )
 from model.memory import too_large
+from model.profiles import DEFAULT_PROFILE, Profile
 from model.splits import Split
 from model.trained import TrainedModel
 from model.viewers import Viewer
@@ -38,16 +41,27 @@ METRICS = ("NDCG@20", "liked NDCG@20")
 _MEASURED_DEPTH = 20  # of `evaluate`: which of equal scores come first depends on it
 
 
+_Fit = Callable[[sparse.csr_array], ProfileScorer]
+
+
 @dataclass(frozen=True)
 class _Kind:
-    fit: Callable[[sparse.csr_array], ProfileScorer]
+    """A baseline: how it is fitted once its settings are chosen on validation, and its memory."""
+
+    chosen: Callable[[Split], tuple[_Fit, str]]
     cost: Callable[[int, int, int], Cost]
 
 
+def _chosen_ease(split: Split) -> tuple[_Fit, str]:
+    """EASE with the λ of the measured comparison: the best on validation."""
+    l2 = tuned_ease(split)[1]
+    return partial(ease_model, l2=l2), f"λ = {l2:g}, chosen on validation"
+
+
 _RIVALS = {
-    EASE: _Kind(ease_model, ease_cost),
-    ITEM_KNN: _Kind(item_knn_model, item_knn_cost),
-    POPULARITY: _Kind(popularity_model, popularity_cost),
+    EASE: _Kind(_chosen_ease, ease_cost),
+    ITEM_KNN: _Kind(lambda _: (item_knn_model, ""), item_knn_cost),
+    POPULARITY: _Kind(lambda _: (popularity_model, ""), popularity_cost),
 }
 
 
@@ -63,6 +77,7 @@ class Rival:
         serving: fitted to all ratings.
         test: means of `METRICS` on the test part, by name; of `measured`.
         intervals: their 95 % bootstrap intervals.
+        setting: what was chosen on validation, in words; "" where there is no choice.
     """
 
     name: str
@@ -70,6 +85,7 @@ class Rival:
     serving: ProfileScorer
     test: dict[str, float]
     intervals: dict[str, tuple[float, float]]
+    setting: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,19 +123,21 @@ def fit_rivals(
 
         def say(what: str, part: int, name: str = name, place: int = place) -> None:
             if on_step:
-                on_step(f"{name}: {what}", (place + part / 3) / len(_RIVALS))
+                on_step(f"{name}: {what}", (place + part / 4) / len(_RIVALS))
 
         try:
-            say("fitting to the train part", 0)
-            measured = kind.fit(split.train)
-            say("measuring on test", 1)
+            say("choosing its settings on validation", 0)
+            fit, setting = kind.chosen(split)
+            say("fitting to the train part", 1)
+            measured = fit(split.train)
+            say("measuring on test", 2)
             report = evaluate(_scorer(measured, split.train), split, "test")
-            say("fitting to all ratings", 2)
-            serving = kind.fit(data.ratings)
+            say("fitting to all ratings", 3)
+            serving = fit(data.ratings)
         except MemoryError:
             left_out.append(f"{name} is left out: it needs more memory than there is.")
             continue
-        fitted.append(Rival(name, measured, serving, *_test_scores(report)))
+        fitted.append(Rival(name, measured, serving, *_test_scores(report), setting))
     return Rivals(split, tuple(fitted), tuple(left_out))
 
 
@@ -163,6 +181,7 @@ class Listing:
     places: tuple[Place, ...]
     test: dict[str, float]
     intervals: dict[str, tuple[float, float]]
+    setting: str = ""
 
     @property
     def movies(self) -> tuple[int, ...]:
@@ -195,11 +214,18 @@ class Duel:
         return len(frozenset.intersection(*shared)) if shared else 0
 
 
-def user_duel(model: TrainedModel, ours: Scorer | None, rivals: Rivals, user: int, k: int) -> Duel:
+def user_duel(
+    model: TrainedModel,
+    ours: Scorer | None,
+    rivals: Rivals,
+    user: int,
+    k: int,
+    profile: Profile = DEFAULT_PROFILE,
+) -> Duel:
     """The lists that the test measures for an (inner) user of the data.
 
     Args:
-        ours: `model.trained.measured_scorer`, or None where there is none.
+        ours: `model.trained.measured_scorer` with this profile, or None where there is none.
     """
     split = rivals.split
     scores: dict[str, NDArray[np.float32]] = {}
@@ -210,7 +236,8 @@ def user_duel(model: TrainedModel, ours: Scorer | None, rivals: Rivals, user: in
         scores[rival.name] = rival.measured(row)[0]
     held_out = split.test[[user]].toarray()[0]
     known = split.known("test")[[user]].toarray()[0] > 0
-    return _duel(model, rivals, scores, split.rated_movies() & ~known, held_out, k)
+    test = _our_test(model, profile)
+    return _duel(test, rivals, scores, split.rated_movies() & ~known, held_out, k)
 
 
 def viewer_duel(
@@ -224,11 +251,25 @@ def viewer_duel(
     for rival in rivals.fitted:
         scores[rival.name] = rival.serving(row)[0]
     candidates = unseen(data, viewer.movies) & (data.movie_degree > 0)
-    return _duel(model, rivals, scores, candidates, np.zeros(data.n_movies), k)
+    test = _our_test(model, viewer.profile)
+    return _duel(test, rivals, scores, candidates, np.zeros(data.n_movies), k)
+
+
+_Test = tuple[dict[str, float], dict[str, tuple[float, float]]]
+
+
+def _our_test(model: TrainedModel, profile: Profile) -> _Test:
+    """LightGCN's means of `METRICS` on test with the profile, and their intervals where kept."""
+    metrics = model.watch_metrics if profile == "watch" else model.test_metrics
+    kept = {} if profile == "watch" else model.test_intervals
+    return (
+        {name: metrics[name] for name in METRICS if name in metrics},
+        {name: kept[name] for name in METRICS if name in kept},
+    )
 
 
 def _duel(
-    model: TrainedModel,
+    our_test: _Test,
     rivals: Rivals,
     scores: Mapping[str, NDArray[np.float32]],
     candidates: NDArray[np.bool_],
@@ -245,11 +286,8 @@ def _duel(
     }
     every = [movie for movies in lists.values() for movie in movies]
     ranks = _ranks(scores[OURS], candidates, lists[OURS], every) if OURS in scores else {}
-    test = {rival.name: (rival.test, rival.intervals) for rival in rivals.fitted}
-    test[OURS] = (
-        {name: model.test_metrics[name] for name in METRICS if name in model.test_metrics},
-        {name: model.test_intervals[name] for name in METRICS if name in model.test_intervals},
-    )
+    test = {rival.name: (rival.test, rival.intervals, rival.setting) for rival in rivals.fitted}
+    test[OURS] = (*our_test, "")
     listings = [
         Listing(
             name,

@@ -267,6 +267,10 @@ def _latency_table(values: Results) -> str:
     everyone = f"20 films for all {values['users']} users at once"
     rows = [
         ["10 films for one user, every one explained", *pair(values["explained_ms"])],
+        [
+            "the same, with what each reason goes through and the ranks without it",
+            *pair(values["reasoned_ms"]),
+        ],
         ["10 films for a new visitor who rated 10 (folded in)", *pair(values["visitor_ms"])],
         [everyone, f"{values['everyone_ms']:.0f}", ""],
     ]
@@ -404,7 +408,8 @@ TABLES: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     ),
     "latency": (
         "Latency and folding in",
-        "Time in Python without the web page, 'best' with the given settings, one thread. A "
+        "Processor time in Python without the web page, 'best' with the given settings, one "
+        "thread. A "
         "visitor is scored by the same formula as a user of the data, so both get the same "
         "list.",
         _latency_table,

@@ -27,6 +27,7 @@ def _list(data: MovieData, listing: Listing, duel: Duel) -> str:
         f"<small>{escape(metric)} <b>{value:.4f}</b>{_between(listing, metric)}</small>"
         for metric, value in listing.test.items()
     )
+    setting = f"<small>{escape(listing.setting)}</small>" if listing.setting else ""
     found = (
         f"<small>found <b>{listing.found}</b> of {duel.held_out} held out</small>"
         if duel.held_out
@@ -36,10 +37,8 @@ def _list(data: MovieData, listing: Listing, duel: Duel) -> str:
         _film(data, listing, place, rank, len(duel.listings))
         for rank, place in enumerate(listing.places, 1)
     )
-    return (
-        f"<section aria-label='{name}'><header><strong>{name}</strong>{scores}{found}</header>"
-        f"<ol>{films}</ol></section>"
-    )
+    about = f"<strong>{name}</strong>{scores}{found}{setting}"
+    return f"<section aria-label='{name}'><header>{about}</header><ol>{films}</ol></section>"
 
 
 def _between(listing: Listing, metric: str) -> str:

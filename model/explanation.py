@@ -12,10 +12,12 @@ e_j·e_i = Σ_t [Y_tᵀ Y_t V diag(1/(w+λ)) V_iᵀ]_j.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from data_preparation import MovieData
 from model.hybrid_graph import HybridGraph
@@ -57,31 +59,82 @@ class Explanation:
 
 def explain(data: MovieData, model: TrainedModel, viewer: Viewer, movie: int) -> Explanation:
     """Split the scores of an (inner) movie for a viewer."""
-    target = model.movie_factors[movie].astype(np.float64)  # [dim]
-    shared = (
-        tag_profile(viewer, data.content_features).multiply(data.content_features[[movie]]).tocoo()
-    )
-    order = np.argsort(-shared.data, kind="stable")
-    return Explanation(
-        movie=movie,
-        rated=viewer.movies,
-        weights=viewer.weights,
-        contributions=viewer.weights * (viewer.messages.astype(np.float64) @ target),
-        self_term=float(viewer.own.astype(np.float64) @ target),
-        tags=tuple((data.content_names[shared.col[i]], float(shared.data[i])) for i in order),
-    )
+    (reasons,) = explain_all(data, model, viewer, [movie])
+    return reasons
 
+
+def explain_all(
+    data: MovieData, model: TrainedModel, viewer: Viewer, movies: Sequence[int]
+) -> list[Explanation]:
+    """`explain` for each of these films, in one go."""
+    targets = model.movie_factors[movies].astype(np.float64)  # [n_movies, dim]
+    terms = targets @ viewer.messages.T.astype(np.float64) * viewer.weights  # [n_movies, n_rated]
+    own = targets @ viewer.own.astype(np.float64)
+    profile = tag_profile(viewer, data.content_features)
+    shared = sparse.csr_array(data.content_features[movies].multiply(profile))
+    return [
+        Explanation(
+            movie=movie,
+            rated=viewer.movies,
+            weights=viewer.weights,
+            contributions=terms[place],
+            self_term=float(own[place]),
+            tags=_largest_first(shared[[place]], data.content_names),
+        )
+        for place, movie in enumerate(movies)
+    ]
+
+
+def _largest_first(row: sparse.csr_array, names: Sequence[str]) -> tuple[tuple[str, float], ...]:
+    order = np.argsort(-row.data, kind="stable")
+    return tuple((names[row.indices[i]], float(row.data[i])) for i in order)
+
+
+# --- through which kind of node -------------------------------------------------------------------
 
 REST = "rest"  # what no kind of node accounts for
 
 
+@dataclass(frozen=True, eq=False)
+class Walks:
+    """What the walks of a model need of the graph that it was fitted to; made once per model.
+
+    Attributes:
+        rows: which rows of Y belong to each kind of node; empty where walks explain nothing,
+            because BPR or further layers changed what was fitted.
+        edges: Y, csc float64 [n_nodes, n_movies].
+        met: Y E, what the films add up to at each node, float32 [n_nodes, dim]; None where there
+            are more nodes than films, so that it would be larger than E itself.
+    """
+
+    rows: dict[str, slice]
+    edges: sparse.csc_array
+    met: NDArray[np.float32] | None
+
+    @classmethod
+    def of(cls, graph: HybridGraph, model: TrainedModel) -> Walks:
+        """Of the graph that the model was fitted to (`model.trained.fitted_graph`)."""
+        fitted = len(model.values) and model.best_epoch == 0 and model.config.layers == 1
+        few = graph.edges.shape[0] <= graph.edges.shape[1]
+        return cls(
+            rows={kind: graph.rows_of(kind) for kind in graph.kinds} if fitted else {},
+            edges=sparse.csc_array(graph.edges, dtype=np.float64),
+            met=graph.edges @ model.e0 if fitted and few else None,
+        )
+
+    def reached(self, model: TrainedModel, towards: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Y E t for these directions t [dim, n], float64 [n_nodes, n]."""
+        if self.met is not None:
+            return (self.met @ towards).astype(np.float64)
+        return self.edges @ (model.e0 @ towards).astype(np.float64)
+
+
 def through(
-    graph: HybridGraph, model: TrainedModel, viewer: Viewer, movies: NDArray[np.integer]
+    walks: Walks, model: TrainedModel, viewer: Viewer, movies: NDArray[np.integer]
 ) -> dict[str, NDArray[np.float64]]:
     """Each contribution of the rated films to these films, by the kind of its first node.
 
     Args:
-        graph: the one that the model was fitted to (`model.trained.fitted_graph`).
         movies: inner ids of the recommended films, [n_movies].
 
     Returns:
@@ -90,20 +143,17 @@ def through(
         learned for a model with epochs.
     """
     targets = model.movie_factors[movies].astype(np.float64)  # v  [n_movies, dim]
-    whole = viewer.weights[:, None] * (viewer.messages.astype(np.float64) @ targets.T)
+    rest = viewer.weights[:, None] * (viewer.messages.astype(np.float64) @ targets.T)
     parts: dict[str, NDArray[np.float64]] = {}
-    rest = whole.copy()
-    if len(model.values) and model.best_epoch == 0 and model.config.layers == 1:
-        towards = (targets / model.values).T.astype(np.float32)
-        reached = (model.e0 @ towards).astype(np.float64)  # [all films, n_movies]
+    if walks.rows:
+        reached = walks.reached(model, (targets / model.values).T.astype(np.float32))
         lengths = np.linalg.norm(model.e0[viewer.movies], axis=1)
         sent = np.linalg.norm(viewer.messages, axis=1)  # d_j^-b of the length of e_j
         scale = viewer.weights * np.divide(
             sent, lengths, out=np.zeros(len(sent)), where=lengths > 0
         )
-        for kind in graph.kinds:
-            edges = graph.edges[graph.rows_of(kind)].astype(np.float64)
-            walked = edges[:, viewer.movies].T @ (edges @ reached)  # [n_rated, n_movies]
-            parts[kind] = scale[:, None] * walked
-            rest -= parts[kind]
+        first = walks.edges[:, viewer.movies].T.tocsc()  # [n_rated, n_nodes]
+        for kind, rows in walks.rows.items():
+            parts[kind] = scale[:, None] * (first[:, rows] @ reached[rows])
+            rest = rest - parts[kind]
     return parts | {REST: rest}

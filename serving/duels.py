@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from analysis.duel import Rivals, fit_rivals, memory_bytes
@@ -13,6 +13,7 @@ from analysis.model_health import without_held_out
 from data_preparation import MovieData
 from model.evaluation import Scorer
 from model.memory import allowance
+from model.profiles import DEFAULT_PROFILE, PROFILES, Profile
 from model.splits import PROTOCOLS
 from model.trained import TrainedModel, measured_scorer
 from settings import training_allowed
@@ -35,8 +36,8 @@ class DuelPreparation:
         doing, share_done: how far it is.
         problem: why it failed, one sentence.
         rivals: the baselines; not None once finished.
-        ours: the model as it was measured; None where it cannot be had, and `ours_problem` says
-            why.
+        ours: the model as it was measured, by profile; empty where it cannot be had, and
+            `ours_problem` says why.
     """
 
     status: Literal["running", "finished", "failed"] = "running"
@@ -44,7 +45,7 @@ class DuelPreparation:
     share_done: float = 0.0
     problem: str | None = None
     rivals: Rivals | None = None
-    ours: Scorer | None = None
+    ours: dict[Profile, Scorer] = field(default_factory=dict)
     ours_problem: str | None = None
 
 
@@ -97,7 +98,11 @@ class DuelBoard:
                     preparation.ours_problem = _CANNOT_MEASURE
                 else:
                     measured = without_held_out(data, model) if model.refitted else model
-                    preparation.ours = measured_scorer(data, measured, rivals.split)
+                    profiles = PROFILES if model.is_hybrid else (DEFAULT_PROFILE,)
+                    preparation.ours = {
+                        profile: measured_scorer(data, measured, rivals.split, profile)
+                        for profile in profiles
+                    }
                 preparation.rivals = rivals
             end = "finished"
         except ValueError as error:

@@ -8,11 +8,12 @@ from analysis.duel import METRICS, OURS, Duel, user_duel, viewer_duel
 from charts.duel import duel_lists
 from data_preparation import MovieData
 from model.memory import in_words
+from model.profiles import Profile
 from model.trained import TrainedModel
 from model.viewers import fold_in
 from serving.duels import DuelPreparation, duel_board, estimated_bytes
 from tabs.links import DUEL, TABS, WHO
-from tabs.shared import count, escape, my_stars, no_model_yet, pick_user
+from tabs.shared import count, escape, my_stars, no_model_yet, pick_profile, pick_user
 
 _LENGTHS = (5, 10, 20)
 _ASK_FROM = 2**30  # bytes: what takes more is not begun without being asked for
@@ -26,14 +27,14 @@ def duel_button() -> None:
         key="open_duel",
         help="This person's list beside those of EASE, ItemKNN and popularity.",
         on_click=_open,
-        args=(TABS[3], {"section": DUEL}),
+        args=(TABS[3], "section", DUEL),
     )
 
 
-def _open(tab: str, state: dict[str, str]) -> None:
+def _open(tab: str, name: str, value: str) -> None:
+    """Another tab, with one of its widgets on this value."""
     st.session_state["tab"] = tab
-    for name, value in state.items():
-        st.session_state[name] = value
+    st.session_state[name] = value
 
 
 def render(data: MovieData, model: TrainedModel | None) -> None:
@@ -51,20 +52,23 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
         k = st.segmented_control(
             "Films in each list", _LENGTHS, default=10, required=True, key="duel_k"
         )
+        profile = pick_profile(model)
     duel = (
-        _visitor(data, model, preparation, k)
+        _visitor(data, model, preparation, k, profile)
         if who == WHO[1]
-        else _user(data, model, preparation, k)
+        else _user(data, model, preparation, k, profile)
     )
     if duel is None:
         return
     st.markdown(agreement(duel))
     st.html(duel_lists(data, duel))
+    aim = ", for what is chosen under *Find*" if model.is_hybrid else ""
     st.caption(
         "Blue: in several lists, the stronger the more; orange: in this one alone. ▲ and ▼: so "
         f"many places higher or lower than in {OURS}’s list; without them, the rank that {OURS} "
         f"gives a film further down. {OURS} ranks by its graph score here, without the weight of "
-        "tags and genres. EASE and ItemKNN know which films were rated, not with how many stars."
+        f"tags and genres{aim}. EASE and ItemKNN know which films were rated, not with how many "
+        "stars, so they have one list for all aims."
     )
 
 
@@ -111,12 +115,12 @@ def _begin(data: MovieData, model: TrainedModel) -> None:
 
 
 def _user(
-    data: MovieData, model: TrainedModel, preparation: DuelPreparation, k: int
+    data: MovieData, model: TrainedModel, preparation: DuelPreparation, k: int, profile: Profile
 ) -> Duel | None:
     user = pick_user(data)
     rivals = preparation.rivals
     assert rivals is not None
-    duel = user_duel(model, preparation.ours, rivals, user, k)
+    duel = user_duel(model, preparation.ours.get(profile), rivals, user, k, profile)
     hidden = count(duel.held_out, "held-out film")
     st.caption(
         f"**Fitted on train only:** none of these models has seen the {hidden} of user "
@@ -128,7 +132,7 @@ def _user(
 
 
 def _visitor(
-    data: MovieData, model: TrainedModel, preparation: DuelPreparation, k: int
+    data: MovieData, model: TrainedModel, preparation: DuelPreparation, k: int, profile: Profile
 ) -> Duel | None:
     stars, rivals = my_stars(data), preparation.rivals
     assert rivals is not None
@@ -138,14 +142,14 @@ def _visitor(
             "here.",
             icon=":material/star:",
         )
-        st.button("Rate films", on_click=_open, args=(TABS[1], {"who": WHO[1]}))
+        st.button("Rate films", on_click=_open, args=(TABS[1], "who", WHO[1]))
         return None
     st.caption(
         f"**The models that serve**, fitted to all ratings of the data, for your "
         f"{count(len(stars), 'rating')}. " + _scores_in_words(rivals.split.test.nnz)
     )
     _say_left_out(rivals.left_out)
-    return viewer_duel(data, model, fold_in(data, model, stars), rivals, k)
+    return viewer_duel(data, model, fold_in(data, model, stars, profile), rivals, k)
 
 
 def _scores_in_words(held_out: int) -> str:

@@ -8,6 +8,7 @@ from analysis.layers import DEPTH
 from analysis.people import YOU
 from data_preparation import MovieData
 from model.profiles import Profile
+from sources.movielens_files import MAX_STARS
 
 MAX_K = 50
 MAX_MIN_RATINGS = 100
@@ -29,6 +30,7 @@ CHAPTERS = (
 BY_NUMBER = "By number"
 FOLLOWED = (YOU, BY_NUMBER)
 PLAIN, FORMULAS = LEVELS = ("Plain words", "Formulas")
+WHY = "why"  # raw id of the film whose reasons are opened
 DUEL = "Model duel"
 SECTIONS = ("Map of films", "Tags", "Tag suggestions", "Model health", DUEL, "Data at a glance")
 
@@ -84,6 +86,7 @@ def _checks(data: MovieData) -> dict[str, Check]:
     return {
         "k": _number(1, MAX_K),
         "min_ratings": _number(0, MAX_MIN_RATINGS),
+        "min_stars": _number(0.0, MAX_STARS),
         "tag_weight": _number(0.0, 1.0),
         "novelty": _number(-1.0, 1.0),
         "diversity": _number(0.0, 1.0),
@@ -98,6 +101,7 @@ def _checks(data: MovieData) -> dict[str, Check]:
         "level": _one_of(LEVELS),
         "section": _one_of(SECTIONS),
         "user": _one_of(frozenset(map(str, data.user_ids.tolist()))),
+        WHY: _one_of(frozenset(map(str, data.movie_ids.tolist()))),
         "genres": _some_of(data.genre_names),
         "without": _some_of(data.genre_names),
     }

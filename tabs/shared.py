@@ -10,8 +10,12 @@ import streamlit as st
 
 from charts.spec import finished_spec
 from data_preparation import MovieData
+from model.explanation import Walks
+from model.profiles import DEFAULT_PROFILE, Profile
+from model.trained import TrainedModel, fitted_graph
 from serving.state import server_state
 from sources.files import printable
+from tabs.links import AIMS
 from tabs.steps import arrive, leave
 
 # Streamlit turns these into links, icons and signs even where they are escaped: an invisible word
@@ -54,6 +58,18 @@ def pick_user(data: MovieData) -> int:
     return data.inner_user(raw)
 
 
+def pick_profile(model: TrainedModel) -> Profile:
+    """What a list is for, the same in every tab; a model that ignores stars has no such choice."""
+    if not model.is_hybrid:
+        return DEFAULT_PROFILE
+    aims = list(AIMS)
+    default = next(aim for aim in aims if AIMS[aim] == DEFAULT_PROFILE)
+    chosen = st.segmented_control(
+        "Find", aims, default=default, required=True, key="profile", bind="query-params"
+    )
+    return AIMS.get(chosen or "", DEFAULT_PROFILE)
+
+
 def _user_from_link(data: MovieData) -> int:
     """The raw user id that the link names; a typical user otherwise (`read_link` tells)."""
     named = st.query_params.get("user", "")
@@ -83,6 +99,16 @@ def escape(text: str) -> str:
     """Text from files and links, safe inside Markdown: it shows as written, on one line."""
     one_line = " ".join(_BIDI_CONTROLS.sub("", printable(text)).split())
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~$:&=^@])", r"\\\1", _SHORTHAND.sub("\u2060", one_line))
+
+
+def walks_of(data: MovieData, model: TrainedModel) -> Walks:
+    """What *through what?* is answered with; for a hybrid."""
+    return _walks(data, model, model.key)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _walks(_data: MovieData, _model: TrainedModel, key: str) -> Walks:
+    return Walks.of(fitted_graph(_data, _model), _model)
 
 
 def draw(chart: alt.Chart | alt.LayerChart, alt_text: str) -> None:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,12 +19,14 @@ from sklearn.preprocessing import normalize
 import prediction
 from data_preparation import MovieData, load_movie_data
 from model.checkpoints import save_checkpoint
+from model.config import PRESETS
 from model.explanation import explain
 from model.splits import random_80_10_10, temporal_leave_one_out
 from model.trained import TrainedModel
 from model.viewers import fold_in, user_viewer
 from model_training import train
 from prediction import (
+    FEWEST_RATINGS,
     Scores,
     blend,
     film_filter,
@@ -35,6 +38,7 @@ from prediction import (
     suggest_tags,
     tagged_neighbours,
 )
+from settings import DEMO_DIR
 from tests.conftest import (
     REPOSITORY,
     TOY_RATINGS,
@@ -61,7 +65,7 @@ def scores_of(data: MovieData, model: TrainedModel, user: int, **options: float)
 def plain_scores(graph: np.ndarray, rated: np.ndarray) -> Scores:
     """Scores that consist of a graph part only."""
     nothing = np.zeros(len(graph), np.float32)
-    return Scores(graph, nothing, graph, nothing, nothing, rated, ~rated)
+    return Scores(graph, nothing, graph, nothing, nothing, rated, ~rated, ~rated | rated)
 
 
 def test_the_graph_score_is_the_dot_product(toy_data: MovieData, toy_model: TrainedModel) -> None:
@@ -197,37 +201,73 @@ def test_k_below_1_is_refused(toy_data: MovieData, toy_model: TrainedModel) -> N
         recommend(toy_model, scores_of(toy_data, toy_model, 0), 0)
 
 
-def test_novelty_1_subtracts_the_popularity_and_minus_1_adds_it(
-    toy_data: MovieData, toy_model: TrainedModel
+def test_the_popularity_part_is_a_weight_times_the_popularity(
+    planted_data: MovieData, planted_model: TrainedModel
 ) -> None:
-    popularity = np.log(1 + toy_data.movie_degree) / np.log(1 + toy_data.movie_degree.max())
-    for novelty in (-1.0, 0.0, 0.5, 1.0):
-        scores = scores_of(toy_data, toy_model, 0, novelty=novelty)
-        np.testing.assert_allclose(scores.popularity_part, -novelty * popularity, atol=1e-6)
-        item = recommend(toy_model, scores, 1)[0]
-        assert item.score == pytest.approx(float(scores.final[item.movie]))
+    known = planted_data.movie_degree >= FEWEST_RATINGS
+    popularity = np.log1p(planted_data.movie_degree) / np.log1p(planted_data.movie_degree.max())
+    for novelty in (-1.0, -0.3, 0.0, 0.5, 1.0):
+        scores = scores_of(planted_data, planted_model, 0, novelty=novelty)
+        part = scores.popularity_part
+        weight = part[known] / popularity[known]
+        np.testing.assert_allclose(weight, weight[0], rtol=1e-5)
+        assert np.sign(weight[0]) == -np.sign(novelty)
+        for item in recommend(planted_model, scores, 3):
+            assert item.score == pytest.approx(float(scores.final[item.movie]))
     with pytest.raises(ValueError, match="novelty must be from -1 to 1"):
-        scores_of(toy_data, toy_model, 0, novelty=1.5)
+        scores_of(planted_data, planted_model, 0, novelty=1.5)
 
 
-def test_diversity_is_maximal_marginal_relevance(toy_model: TrainedModel) -> None:
-    # An independent greedy reference on the model's own cosines.
-    final = np.array([1.0, 0.95, 0.9, 0.8, 0.5, 0.4, 0.3, 0.2], np.float32)
-    factors = toy_model.movie_factors.astype(float)
+def test_each_fifth_of_novelty_and_of_diversity_replaces_about_as_many_films() -> None:
+    """Of the first ten, over 50 users, within a factor of two; and no film that is hardly known."""
+    data = load_movie_data(DEMO_DIR)
+    model = train(data, random_80_10_10(data), PRESETS["fast"])
+    users = np.random.default_rng(0).choice(data.n_users, 50, replace=False).tolist()
+    settings = (
+        lambda viewer, share: (score_all(data, model, viewer, novelty=share), 0.0),
+        lambda viewer, share: (score_all(data, model, viewer, novelty=-share), 0.0),
+        lambda viewer, share: (score_all(data, model, viewer), share),
+    )
+    for setting in settings:
+        replaced = np.zeros(5)
+        for user in users:
+            viewer = user_viewer(data, model, user)
+            lists = []
+            for fifth in range(6):
+                scores, diversity = setting(viewer, fifth / 5)
+                found = recommend(model, scores, 10, diversity=diversity)
+                lists.append({item.movie for item in found})
+            replaced += [len(b - a) for a, b in pairwise(lists)]
+            assert all(
+                data.movie_degree[m] >= FEWEST_RATINGS for m in set().union(*lists) - lists[0]
+            )
+            assert len(lists[1] - lists[0]) <= 3
+        assert replaced.max() <= 2 * replaced.min(), replaced / 50
+
+
+def test_diversity_is_maximal_marginal_relevance_with_some_weight(
+    planted_data: MovieData, planted_model: TrainedModel
+) -> None:
+    scores = scores_of(planted_data, planted_model, 0)
+    factors = planted_model.movie_factors.astype(float)
     norms = np.linalg.norm(factors, axis=1)
     cosine = factors @ factors.T / np.maximum(np.outer(norms, norms), 1e-12)
-    for diversity in (0.3, 0.7, 1.0):
-        picked: list[int] = []
-        while len(picked) < 4:
-            left = [m for m in range(8) if m not in picked]
-            value = {
-                m: (1 - diversity) * final[m]
-                - diversity * max([0.0, *(cosine[m, p] for p in picked)])
-                for m in left
-            }
-            picked.append(max(left, key=value.get))
-        found = recommend(toy_model, plain_scores(final, np.zeros(8, bool)), 4, None, diversity)
-        assert [r.movie for r in found] == picked
+    left_most = []
+    for diversity in (0.0, 0.3, 0.7, 1.0):
+        picked = [r.movie for r in recommend(planted_model, scores, 4, None, diversity)]
+        low, high = 0.0, np.inf  # weights with which each pick is the best of those left
+        closest = np.zeros(planted_data.n_movies)
+        left = scores.candidates & scores.known
+        for choice in picked:
+            ahead = scores.final[choice] - scores.final[left]
+            closer = closest[choice] - closest[left]  # weight · closer ≤ ahead
+            high = min(high, *(ahead[closer > 1e-6] / closer[closer > 1e-6]), np.inf)
+            low = max(low, *(ahead[closer < -1e-6] / closer[closer < -1e-6]), 0.0)
+            left[choice] = False
+            closest = np.maximum(closest, cosine[choice])
+        assert low <= high * (1 + 1e-3) + 1e-5
+        left_most.append(low)
+    assert left_most == sorted(left_most) and left_most[-1] > 0
 
 
 def test_filters_by_hand(toy_data: MovieData) -> None:
@@ -240,6 +280,9 @@ def test_filters_by_hand(toy_data: MovieData) -> None:
     assert allowed(years=(1995, 1999)) == {10, 20, 35, 90}  # Babylon 5 has no year
     assert allowed(min_ratings=3) == {10, 20}
     assert allowed(include=["No such genre"]) == set()
+    means = toy_data.mean_stars
+    liked = set(toy_data.movie_ids[np.nan_to_num(means) >= 3.5].tolist())
+    assert allowed(min_stars=3.5) == liked and 0 < len(liked) < toy_data.n_movies
 
 
 def test_folding_in_a_users_own_films_gives_nearly_their_own_list(

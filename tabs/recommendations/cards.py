@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape as escape_html
 
 import pandas as pd
@@ -29,6 +29,7 @@ def show_cards(
     listing: Listing,
     recommendations: Sequence[Recommendation],
     change: Change | None = None,
+    marks: Mapping[int, str] | None = None,
     *,
     mine: bool = False,
     key: str = "",
@@ -37,13 +38,16 @@ def show_cards(
     """A card for each film, best first.
 
     Args:
+        marks: what brought a film into the list, a few characters.
         change: what the visitor's last act did. If it was about a film of the list, it is told
             where the film stood.
         mine: whether it is the visitor's own list.
         key: sets the widgets of these cards apart from others on the page.
         first: the rank of the first one.
     """
-    moves = change.moves if change else {}
+    notes = dict(marks or {})
+    for movie, move in (change.moves if change else {}).items():
+        notes[movie] = " ".join(filter(None, (notes.get(movie), move)))
     data, movies = listing.data, [item.movie for item in recommendations]
     films = films_of(data, movies)
     images, stars = _poster_addresses(films), listing.stars(movies)
@@ -54,7 +58,7 @@ def show_cards(
             _tell(grid, data, change)
         with grid.container(border=True, width=_CARD_PIXELS, height="stretch"):
             _cover(data, item.movie, film, image)
-            _facts(data, item, film, rank, moves.get(item.movie, ""), predicted)
+            _facts(data, item, film, rank, notes.get(item.movie, ""), predicted)
             if st.button("Why?", key=f"{key}why_{item.movie}", width="stretch"):
                 why_dialog(listing, item.movie)
             show_actions(data, item.movie, mine, key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,12 +12,13 @@ from numpy.typing import NDArray
 
 from charts.reasons import number, parts_of
 from data_preparation import MovieData
-from model.hybrid_graph import HybridGraph
+from model.explanation import Walks
 from model.rounding import rounded_parts, rounded_sum
 from model.stars import StarModel, fit_stars, predict_stars
-from model.trained import TrainedModel, fitted_graph
+from model.trained import TrainedModel
 from model.viewers import Viewer
 from prediction import Recommendation, Scores, score_all
+from tabs.shared import walks_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,19 +70,14 @@ class Listing:
         expected, unsure = predict_stars(model, viewer.movies, viewer.stars, np.array(movies))
         return list(zip(expected.tolist(), unsure.tolist(), strict=True))
 
-    def graph(self) -> HybridGraph:
-        """What a hybrid was fitted to."""
-        return _fitted_graph(self.data, self.model, self.model.key)
+    def walks(self) -> Walks:
+        """Of the graph that a hybrid was fitted to."""
+        return walks_of(self.data, self.model)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _star_model(_data: MovieData, _model: TrainedModel, key: str) -> StarModel:
     return fit_stars(_data.ratings, _model.movie_factors)
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _fitted_graph(_data: MovieData, _model: TrainedModel, key: str) -> HybridGraph:
-    return fitted_graph(_data, _model)
 
 
 # --- words ----------------------------------------------------------------------------------------
@@ -97,6 +94,11 @@ def sum_of_parts(item: Recommendation) -> str:
         sign = ("−" if part < 0 else "") if not text else (" − " if part < 0 else " + ")
         text += f"{sign}:{colour}[{abs(part):.2f}] {name}"
     return f"**{number(rounded_sum(parts, 2), 2)}** = {text}"
+
+
+def plain_sum_of_parts(item: Recommendation) -> str:
+    """The same without Markdown: `0.66 = 0.60 graph + 0.06 tags`."""
+    return re.sub(r":\w+\[([^\]]*)\]|\*\*", r"\1", sum_of_parts(item))
 
 
 def stars_text(expected: float, unsure: float) -> str:

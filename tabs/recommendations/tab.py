@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -19,27 +19,30 @@ from model.trained import TrainedModel
 from model.viewers import Viewer, fold_in, user_viewer
 from prediction import (
     DEFAULT_TAG_WEIGHT,
+    FEWEST_RATINGS,
     Recommendation,
     film_filter,
     often_and_well_rated,
     recommend,
 )
 from serving.csv_export import to_csv
+from sources.movielens_files import MAX_STARS
 from tabs.duel import duel_button
-from tabs.links import AIMS, MAX_K, MAX_MIN_RATINGS, WHO, year_range
+from tabs.links import MAX_K, MAX_MIN_RATINGS, WHO, year_range
 from tabs.recommendations.actions import forget_last_change, last_change, show_hidden
 from tabs.recommendations.cards import show_cards
 from tabs.recommendations.copies import show_arrivals
 from tabs.recommendations.listing import Listing
 from tabs.recommendations.my_ratings import edit_my_ratings
+from tabs.recommendations.share import asked_for
 from tabs.recommendations.shortlist import show_shortlist
 from tabs.recommendations.surprise import DRAWN_FROM, show_surprise, surprise_button
+from tabs.recommendations.why import why_dialog
 from tabs.recommendations.words import percent
 from tabs.recommendations.would_i_like import would_i_like
-from tabs.shared import count, my_stars, no_model_yet, pick_user
+from tabs.shared import count, my_stars, no_model_yet, pick_profile, pick_user
 from tabs.visitor import came_from_browser, not_interested
 
-AIM_OF = {profile: aim for aim, profile in AIMS.items()}
 _ABOUT: dict[Profile, str] = {
     "like": "Films that will be rated high if seen.",
     "watch": "Films that will be watched and rated, however high.",
@@ -106,12 +109,16 @@ def _show_list(listing: Listing, asked: Settings, me: bool, effect: DeltaGenerat
         show_surprise(listing, best[:DRAWN_FROM], mine=me)
         if change and not change.place and not effect:
             st.markdown(change.sentence)
-        show_cards(listing, recommendations, change, mine=me)
+        marks = _brought(listing, recommendations, asked.k, asked.diversity)
+        show_cards(listing, recommendations, change, marks, mine=me)
         _breakdown(data, recommendations)
     else:
         _say_why_empty(listing)
     duel_button()
     would_i_like(listing)
+    movie = asked_for(listing)
+    if movie is not None:
+        why_dialog(listing, movie)
 
 
 def _say_what_competes(listing: Listing) -> None:
@@ -134,7 +141,7 @@ def _say_why_empty(listing: Listing) -> None:
     elif not listing.scores.candidates.any():
         text, icon = "Every film that may be listed is rated already.", "done_all"
     else:
-        text = "No film matches: loosen the filters (genres, years, number of ratings)."
+        text = "No film matches: loosen the filters (genres, years, ratings, mean stars)."
         icon = "filter_alt_off"
     st.info(text, icon=f":material/{icon}:")
 
@@ -207,21 +214,43 @@ def _profile(model: TrainedModel) -> Profile:
     """What the list is for; a model that does not look at the stars has no such choice."""
     if not model.is_hybrid:
         return DEFAULT_PROFILE
-    chosen = st.segmented_control(
-        "Find",
-        list(AIMS),
-        default=AIM_OF[DEFAULT_PROFILE],
-        required=True,
-        key="profile",
-        bind="query-params",
-    )
-    profile = AIMS.get(chosen or "", DEFAULT_PROFILE)
+    profile = pick_profile(model)
     weight = strength(model.config, profile)
     st.caption(
         f"{_ABOUT[profile]} One star more than a person's own level makes a film count "
         f"{percent(weight)} more; what is rated clearly below that level never counts in favour."
     )
     return profile
+
+
+def _brought(
+    listing: Listing, found: Sequence[Recommendation], k: int, diversity: float
+) -> dict[int, str]:
+    """Says what novelty and diversity changed; a mark for each film that they brought."""
+    if not (listing.novelty or diversity):
+        return {}
+    plain = replace(listing, novelty=0.0)
+    before = {item.movie for item in recommend(listing.model, plain.scores, k, listing.allowed)}
+    by_score = {item.movie for item in recommend(listing.model, listing.scores, k, listing.allowed)}
+    novel = "novel" if listing.novelty > 0 else "popular"
+    marks = {
+        item.movie: f"◆ {novel if item.movie in by_score else 'diverse'}"
+        for item in found
+        if item.movie not in before
+    }
+    changed = [
+        f"{count(sum(mark == f'◆ {word}' for mark in marks.values()), 'film')} by {name}"
+        for word, name, used in (
+            (novel, "novelty" if listing.novelty > 0 else "popularity", listing.novelty),
+            ("diverse", "diversity", diversity),
+        )
+        if used
+    ]
+    st.caption(
+        f"Brought into this list and marked ◆: {' and '.join(changed)}. None has fewer than "
+        f"{FEWEST_RATINGS} ratings."
+    )
+    return marks
 
 
 def _filters(data: MovieData) -> tuple[np.ndarray, float, float]:
@@ -253,7 +282,8 @@ def _filters(data: MovieData) -> tuple[np.ndarray, float, float]:
         0.1,
         key="novelty",
         bind="query-params",
-        help="Right of 0, popular films lose score; left of it, they gain.",
+        help="0.3 replaces three of the first ten films: by less popular ones right of 0, by more "
+        "popular ones left of it.",
     )
     diversity = second.slider(
         "Diversity",
@@ -263,9 +293,15 @@ def _filters(data: MovieData) -> tuple[np.ndarray, float, float]:
         0.1,
         key="diversity",
         bind="query-params",
-        help="Maximal marginal relevance: films close to one already listed step back.",
+        help="0.3 replaces three of the first ten films: those close to one above them step back "
+        "(maximal marginal relevance).",
     )
-    allowed = film_filter(data, include, exclude, None if years == whole else years, min_ratings)
+    min_stars = first.slider(
+        "Mean stars at least", 0.0, MAX_STARS, 0.0, 0.1, key="min_stars", bind="query-params"
+    )
+    allowed = film_filter(
+        data, include, exclude, None if years == whole else years, min_ratings, min_stars
+    )
     return allowed, novelty, diversity
 
 

@@ -19,6 +19,7 @@ from serving.refits import Refit, Report, refit_board
 from serving.training_job import JobRefusedError
 from settings import training_allowed
 from tabs.recommendations.listing import Listing, ordinal, stars_text, sum_of_parts
+from tabs.recommendations.share import share
 from tabs.recommendations.words import about_terms, because, film_with_stars, line_name
 from tabs.shared import count, escape
 
@@ -46,8 +47,8 @@ def why_dialog(listing: Listing, movie: int) -> None:
         f"{sum_of_parts(item)} · {ordinal(listing.rank(movie))} of {int(listing.listed.sum()):,} · "
         f"{stars_text(expected, unsure)}  \n{because(data, listing.viewer, reasons)}"
     )
-    names = ["Rated films", "Without them", "Tags and genres", "Similar films"]
-    films, without, tags, near = st.tabs(names)
+    names = ["Rated films", "Without them", "Tags and genres", "Similar films", "Share"]
+    films, without, tags, near, shared = st.tabs(names)
     with films:
         _terms(listing, reasons)
     with without:
@@ -56,6 +57,8 @@ def why_dialog(listing: Listing, movie: int) -> None:
         _tags(reasons)
     with near:
         _similar(listing, movie)
+    with shared:
+        share(listing, reasons)
 
 
 # --- the whole score ------------------------------------------------------------------------------
@@ -72,7 +75,7 @@ def _terms(listing: Listing, reasons: Explanation) -> None:
     st.caption(about_terms(listing.model, reasons))
     paths: dict[str, np.ndarray] = {}
     if listing.model.is_hybrid:
-        paths = through(listing.graph(), listing.model, viewer, np.array([reasons.movie]))
+        paths = through(listing.walks(), listing.model, viewer, np.array([reasons.movie]))
     if len(paths) > 1:  # else only what no kind accounts for
         st.markdown("**Through what the rated films reach this one**")
         st.html(kind_bars(by_kind(paths), _DECIMALS))

@@ -20,9 +20,10 @@ _SAID = {
 }
 
 
-def film_with_stars(data: MovieData, viewer: Viewer, place: int) -> str:
-    """`*Heat (1995)* (4.5 ★)` for Markdown."""
-    return f"*{escape(data.labels[viewer.movies[place]])}* ({stars_given(viewer, place)})"
+def film_with_stars(data: MovieData, viewer: Viewer, place: int, plain: bool = False) -> str:
+    """`*Heat (1995)* (4.5 ★)` for Markdown; without the asterisks if plain."""
+    name = data.labels[viewer.movies[place]]
+    return f"{name if plain else f'*{escape(name)}*'} ({stars_given(viewer, place)})"
 
 
 def stars_given(viewer: Viewer, place: int) -> str:
@@ -30,8 +31,11 @@ def stars_given(viewer: Viewer, place: int) -> str:
     return f"{viewer.stars[place]:g}\N{NO-BREAK SPACE}★"
 
 
-def because(data: MovieData, viewer: Viewer, reasons: Explanation) -> str:
-    """The films that speak most for this one, with their share; and the tags that they share."""
+def because(data: MovieData, viewer: Viewer, reasons: Explanation, plain: bool = False) -> str:
+    """The films that speak most for this one, with their share; and the tags that they share.
+
+    As Markdown, or as plain text.
+    """
     places = named_places(reasons)
     sentences = []
     if reasons.self_term:
@@ -39,7 +43,7 @@ def because(data: MovieData, viewer: Viewer, reasons: Explanation) -> str:
     if places:
         films = []
         for place in places:
-            name = film_with_stars(data, viewer, place)
+            name = film_with_stars(data, viewer, place, plain)
             if relation(reasons.weights[place], reasons.contributions[place]) == "unlike":
                 name += ", which was disliked and is unlike it"
             films.append(name)
@@ -47,7 +51,7 @@ def because(data: MovieData, viewer: Viewer, reasons: Explanation) -> str:
     else:
         sentences.append("No single rated film speaks for it.")
     if reasons.tags:
-        tags = ", ".join(escape(tag) for tag, _ in reasons.tags[:3])
+        tags = ", ".join(tag if plain else escape(tag) for tag, _ in reasons.tags[:3])
         sentences.append(f"Shared: {tags}.")
     return " ".join(sentences)
 

@@ -14,10 +14,10 @@ from analysis.what_if import WhatIf
 from analysis.what_if import what_if as what_if_rated
 from data_preparation import MovieData, normalised_adjacency
 from model.explanation import through
-from model.hybrid_graph import HybridGraph
-from model.trained import TrainedModel, fitted_graph
+from model.trained import TrainedModel
 from model.viewers import Viewer, fold_in, user_viewer
 from prediction import Recommendation, Scores, recommend, score_all
+from tabs.shared import walks_of
 from tabs.start_here.story import Story
 
 
@@ -88,17 +88,13 @@ def _scored(_story: Story, key: str, user: int) -> Scores:
     return score_all(_story.data, found, user_viewer(_story.data, found, user))
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
-def _graph(_story: Story, key: str) -> HybridGraph:
-    return fitted_graph(_story.served, _story.trained)
-
-
 @st.cache_data(max_entries=100, show_spinner="Following the paths …")
 def _parts_through(
     _story: Story, key: str, user: int, movie: int
 ) -> dict[str, NDArray[np.float64]]:
     viewer = served(_story)[0]
-    parts = through(_graph(_story, _story.trained.key), _story.trained, viewer, np.array([movie]))
+    walks = walks_of(_story.served, _story.trained)
+    parts = through(walks, _story.trained, viewer, np.array([movie]))
     return {kind: part[:, 0] for kind, part in parts.items()}
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -21,8 +23,9 @@ from analysis.duel import (
 )
 from data_preparation import MovieData
 from model import memory
-from model.baselines import ease, item_knn, popularity
+from model.baselines import ease, item_knn, popularity, tuned_ease
 from model.evaluation import evaluate
+from model.profiles import PROFILES, Profile
 from model.splits import Split
 from model.trained import TrainedModel, measured_scorer
 from model.viewers import fold_in
@@ -45,7 +48,7 @@ def test_every_list_of_a_user_is_the_one_that_the_test_measures(
     model: TrainedModel = request.getfixturevalue(which)
     scorers = {
         OURS: measured_scorer(planted_data, model, split),
-        EASE: ease(split.train),
+        EASE: tuned_ease(split)[0],
         ITEM_KNN: item_knn(split.train),
         POPULARITY: popularity(split.train),
     }
@@ -63,6 +66,30 @@ def test_every_list_of_a_user_is_the_one_that_the_test_measures(
         assert listing.test["NDCG@20"] == pytest.approx(reports[listing.name].mean()["NDCG@20"])
         low, high = listing.intervals["NDCG@20"]
         assert low <= listing.test["NDCG@20"] <= high
+
+
+def test_the_settings_of_ease_are_the_ones_of_the_measured_comparison(
+    split: Split, rivals: Rivals
+) -> None:
+    said = {rival.name: rival.setting for rival in rivals.fitted}
+    assert said == {
+        EASE: f"λ = {tuned_ease(split)[1]:g}, chosen on validation",
+        ITEM_KNN: "",
+        POPULARITY: "",
+    }
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_profile_decides_our_list_and_its_figures(
+    planted_data: MovieData, split: Split, rivals: Rivals, hybrid: TrainedModel, profile: Profile
+) -> None:
+    ours = measured_scorer(planted_data, hybrid, split, profile)
+    report = evaluate(ours, split, "test")
+    hybrid = replace(hybrid, watch_metrics={"NDCG@20": 0.125}, test_metrics={"NDCG@20": 0.25})
+    for place, user in enumerate(report.per_user.index[:6]):
+        mine = user_duel(hybrid, ours, rivals, int(user), 10, profile).listings[0]
+        assert list(mine.movies) == report.top[place, :10].tolist()
+        assert mine.test == {"NDCG@20": 0.125 if profile == "watch" else 0.25}
 
 
 def test_marks_count_the_lists_and_give_our_rank(
@@ -95,7 +122,8 @@ def test_a_visitor_gets_the_lists_of_models_of_all_ratings(
     viewer = fold_in(planted_data, hybrid, stars)
     duel = viewer_duel(planted_data, hybrid, viewer, rivals, 8)
     known = planted_data.ratings[[user]].toarray()[0] > 0
-    makers: dict[str, Callable] = {EASE: ease, ITEM_KNN: item_knn, POPULARITY: popularity}
+    tuned = partial(ease, l2=tuned_ease(rivals.split)[1])
+    makers: dict[str, Callable] = {EASE: tuned, ITEM_KNN: item_knn, POPULARITY: popularity}
     for name, make in makers.items():
         scores = make(planted_data.ratings)(np.array([user]))[0].astype(float)
         scores[known | (planted_data.movie_degree == 0)] = -np.inf

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from analysis.reasons import named_places, relation, score_lines, share_of_score
 from data_preparation import MovieData
-from model.explanation import Explanation, explain, through
+from model.explanation import Explanation, Walks, explain, through
 from model.profiles import PROFILES, Profile
 from model.trained import TrainedModel, fitted_graph
 from model.viewers import fold_in, user_viewer
@@ -63,7 +63,9 @@ def test_the_lines_and_the_paths_of_a_visitor_add_up_to_the_score(
     reasons = explain(planted_data, hybrid, viewer, movie)
     score = float(viewer.factor @ hybrid.movie_factors[movie])
     assert sum(line.value for line in score_lines(reasons)) == pytest.approx(score, abs=1e-5)
-    paths = through(fitted_graph(planted_data, hybrid), hybrid, viewer, np.array([movie]))
+    paths = through(
+        Walks.of(fitted_graph(planted_data, hybrid), hybrid), hybrid, viewer, np.array([movie])
+    )
     terms = np.sum([values[:, 0] for values in paths.values()], axis=0)
     np.testing.assert_allclose(terms, reasons.contributions, atol=1e-5)
 

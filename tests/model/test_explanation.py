@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from data_preparation import MovieData, load_movie_data
-from model.explanation import REST, explain, through
+from model.explanation import REST, Walks, explain, through
 from model.profiles import PROFILES
 from model.splits import Split, random_80_10_10, temporal_leave_one_out
 from model.trained import TrainedModel, fitted_graph
@@ -178,7 +178,7 @@ def test_kinds_of_nodes_sum_to_the_contributions_of_a_fit_with_nothing_left(
     graph = fitted_graph(rich_data, model)
     assert len(graph.kinds) == 7  # every kind that there is
     for user in (0, 11, 29):
-        parts = through(graph, model, user_viewer(rich_data, model, user), MOVIES)
+        parts = through(Walks.of(graph, model), model, user_viewer(rich_data, model, user), MOVIES)
         whole = contributions(rich_data, model, user, MOVIES)
         assert list(parts) == [*graph.kinds, REST]
         np.testing.assert_allclose(sum(parts.values()), whole, atol=1e-6)
@@ -199,7 +199,7 @@ def test_a_part_is_what_dense_matrices_say(rich_data: MovieData, rich_split: Spl
     viewer = user_viewer(rich_data, model, user)
     rated = viewer.movies
     sends = viewer.weights * rich_data.movie_degree[rated] ** -0.3
-    parts = through(graph, model, viewer, MOVIES)
+    parts = through(Walks.of(graph, model), model, viewer, MOVIES)
     for kind in graph.kinds:
         rows = edges[graph.rows_of(kind)]
         # Of G (G + λI)⁻¹ the part that first goes through these nodes.
@@ -219,7 +219,12 @@ def test_what_no_kind_accounts_for_is_named_as_the_rest(
     model = train(rich_data, rich_split, hybrid_config(**change))
     if "learning_rate" in change:
         model = refit(rich_data, replace(model, best_epoch=2))
-    parts = through(fitted_graph(rich_data, model), model, user_viewer(rich_data, model, 4), MOVIES)
+    parts = through(
+        Walks.of(fitted_graph(rich_data, model), model),
+        model,
+        user_viewer(rich_data, model, 4),
+        MOVIES,
+    )
     assert list(parts) == [REST]
     np.testing.assert_allclose(parts[REST], contributions(rich_data, model, 4, MOVIES), atol=1e-6)
 
@@ -227,5 +232,5 @@ def test_what_no_kind_accounts_for_is_named_as_the_rest(
 def test_who_rated_nothing_has_no_parts(rich_data: MovieData, rich_split: Split) -> None:
     model = train(rich_data, rich_split, hybrid_config())
     viewer = fold_in(rich_data, model, {})
-    parts = through(fitted_graph(rich_data, model), model, viewer, MOVIES)
+    parts = through(Walks.of(fitted_graph(rich_data, model), model), model, viewer, MOVIES)
     assert all(part.shape == (0, 4) for part in parts.values())

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from analysis.duel import NAMES, OURS, user_duel
 from data_preparation import MovieData
 from model import memory
+from model.profiles import DEFAULT_PROFILE
 from model.trained import TrainedModel
 from serving import duels
 from serving.duels import DuelBoard, duel_board
@@ -66,7 +67,7 @@ def test_a_user_sees_four_lists_with_what_each_found(
     user = int(planted_data.user_ids[4])
     app = open_duel(planted_data, hybrid, user=user)
     shown, words = pieces(app)
-    duel = user_duel(hybrid, ready.ours, ready.rivals, 4, 10)
+    duel = user_duel(hybrid, ready.ours[DEFAULT_PROFILE], ready.rivals, 4, 10)
     assert shown.count("<section") == len(NAMES) and shown.count("<li") == 40
     for listing in duel.listings:
         part = shown.split(f"<strong>{listing.name[:1].upper()}{listing.name[1:]}</strong>")[1]
@@ -171,7 +172,7 @@ def test_the_words_count_what_the_lists_share(
 ) -> None:
     ready = board.prepare(planted_data, hybrid)
     wait()
-    duel = user_duel(hybrid, ready.ours, ready.rivals, 9, 10)
+    duel = user_duel(hybrid, ready.ours[DEFAULT_PROFILE], ready.rivals, 9, 10)
     lists = {listing.name: set(listing.movies) for listing in duel.listings}
     everywhere = set.intersection(*lists.values())
     others = set().union(*(films for name, films in lists.items() if name != OURS))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
 from html import unescape
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
@@ -32,8 +34,10 @@ from serving import refits, state
 from settings import DEMO_DIR
 from tabs.links import AIMS
 from tabs.recommendations.cards import pages_text
-from tabs.recommendations.listing import ordinal, sum_of_parts
+from tabs.recommendations.listing import Listing, ordinal, sum_of_parts
+from tabs.recommendations.share import card_of
 from tabs.recommendations.words import because, percent
+from tabs.shared import escape
 from tests.conftest import REPOSITORY
 from tests.small_training import config, hybrid_config
 from tests.test_app import films, healthy, open_app, texts
@@ -375,3 +379,82 @@ def test_when_everything_is_rated_the_page_says_so(
     healthy(app)
     assert "Every film of the data is rated" in texts(app)
     assert "loosen the filters" not in texts(app)
+
+
+# --- novelty and diversity ------------------------------------------------------------------------
+
+
+def test_what_novelty_and_diversity_brought_is_said_and_marked(
+    visit: Open, data: MovieData, model: TrainedModel
+) -> None:
+    plain = set(films(visit(user="7")))
+    assert "Brought into this list" not in texts(visit(user="7"))
+    for query, word in (
+        ({"novelty": "0.4"}, "novel"),
+        ({"novelty": "-0.4"}, "popular"),
+        ({"diversity": "0.4"}, "diverse"),
+    ):
+        app = visit(user="7", **query)
+        healthy(app)
+        brought = set(films(app)) - plain
+        assert brought and texts(app).count(f"◆ {word}") == len(brought)
+        assert re.search(rf"marked ◆: {len(brought)} films? by", texts(app))
+
+
+# --- to share -------------------------------------------------------------------------------------
+
+
+def test_the_link_of_a_reason_opens_it_again_over_the_same_list(
+    visit: Open, data: MovieData, model: TrainedModel
+) -> None:
+    settings = {"user": "7", "k": "4", "tag_weight": "0.35", "without": "Horror", "novelty": "0.2"}
+    app = visit(**settings)
+    listed = films(app)
+    app.button(key=f"why_{data.labels.index(listed[2])}").click().run()
+    healthy(app)
+    (link,) = [code.value for code in app.code if "why=" in code.value]
+    query = parse_qs(urlsplit(link).query)
+    assert query["why"] == [str(data.movie_ids[data.labels.index(listed[2])])]
+    again = visit(**{name: v if len(v) > 1 else v[0] for name, v in query.items() if name != "tab"})
+    healthy(again)
+    assert films(again) == listed
+    assert "Why this film?" in [dialog.proto.dialog.title for dialog in again.get("dialog")]
+    assert escape(listed[2]) in [heading.value for heading in again.subheader]
+
+
+def test_a_link_to_a_film_that_is_not_there_is_named_in_a_sentence(visit: Open) -> None:
+    for wrong in ("x", "-1", "1.0", "99999999"):
+        app = visit(user="7", why=wrong)
+        healthy(app)
+        assert "The link asks for why" in texts(app)
+        assert not app.get("dialog")
+
+
+def test_the_picture_says_what_the_dialog_says(data: MovieData, model: TrainedModel) -> None:
+    viewer = user_viewer(data, model, data.inner_user(7))
+    listing = Listing(data, model, viewer, 0.1, 0.0, np.ones(data.n_movies, bool))
+    for item in recommend(model, listing.scores, 5):
+        reasons = explain(data, model, viewer, item.movie)
+        card = card_of(listing, reasons, date(2026, 11, 25))
+        assert card.title == data.labels[item.movie]
+        numbers = [Decimal(line.text.split(" · ")[0].replace("−", "-")) for line in card.lines]
+        total = Decimal(card.total.rsplit(" ", 1)[1].replace("−", "-"))
+        assert sum(numbers) == total == round(Decimal(reasons.graph_score), 4)
+        shown, parts = card.verdict.split(" · ")[0].split(" = ")
+        assert Decimal(shown) == sum(Decimal(n) for n in re.findall(r"\d\.\d\d", parts))
+        for place in named_places(reasons):
+            assert data.labels[viewer.movies[place]] in card.sentence
+        assert "*" not in card.sentence and "\\" not in card.sentence
+        assert "user 7" in card.origin and "2026-11-25" in card.origin
+        assert "demo data" in card.origin
+
+
+def test_a_visitors_link_is_said_not_to_carry_the_ratings(visit: Open, data: MovieData) -> None:
+    app = visit(who="Me")
+    app.session_state[f"my_stars_{data.fingerprint}"] = {1: 5.0, 2: 4.0}
+    app.run()
+    why = next(button for button in app.button if button.label == "Why?")
+    why.click().run()
+    healthy(app)
+    assert "cannot carry your own ratings" in texts(app)
+    assert not [code for code in app.code if "why=" in code.value]
