@@ -31,6 +31,7 @@ from tabs.recommendations.actions import forget_last_change, last_change, show_h
 from tabs.recommendations.cards import show_cards
 from tabs.recommendations.copies import offer_linked_films
 from tabs.recommendations.listing import Listing
+from tabs.recommendations.my_list import ask_for_list, tell_of_list
 from tabs.recommendations.my_ratings import edit_my_ratings
 from tabs.recommendations.shortlist import show_shortlist
 from tabs.recommendations.surprise import DRAWN_FROM, show_surprise, surprise_button
@@ -95,6 +96,9 @@ def _show_list(listing: Listing, asked: Settings, me: bool, effect: DeltaGenerat
     change = last_change(data, recommendations) if me else None
     if change and effect:
         effect.markdown(change.sentence)
+        if change.is_new:  # where the visitor looks, however far down the place is
+            st.toast(change.sentence, icon=":material/star:", duration="long")
+    tell_of_list(data, listing.scores.candidates)
     if listing.viewer.only_averse:
         _say_what_competes(listing)
     if 0 < len(recommendations) < asked.k:
@@ -134,7 +138,7 @@ def _say_why_empty(listing: Listing) -> None:
     elif not listing.scores.candidates.any():
         text, icon = "Every film that may be listed is rated already.", "done_all"
     else:
-        text = "No film matches: loosen the filters (genres, years, number of ratings)."
+        text = "No film matches: loosen the filters (genres, years, number of ratings, your list)."
         icon = "filter_alt_off"
     st.info(text, icon=f":material/{icon}:")
 
@@ -200,6 +204,7 @@ def _settings(data: MovieData, model: TrainedModel) -> Settings:
             help="0 ranks by the graph alone, 1 by tags and genres alone. The default was chosen "
             "on held-out validation ratings.",
         )
+        allowed &= ask_for_list(data)
     return Settings(profile, k, tag_weight, allowed, novelty, diversity)
 
 

@@ -72,7 +72,7 @@ class _Upload:
 
 def upload_ratings(data: MovieData) -> None:
     """Choose a file, see what it holds, take over its ratings."""
-    index = _title_index(data, data.fingerprint)
+    index = title_index(data, data.fingerprint)
     ends = f" Films up to {index.last_year} are in the catalogue." if index.last_year else ""
     st.caption(
         "Your ratings from IMDb, Letterboxd, MovieLens, TMDB, Trakt or a CSV of your own."
@@ -94,7 +94,8 @@ def upload_ratings(data: MovieData) -> None:
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _title_index(_data: MovieData, fingerprint: str) -> TitleIndex:
+def title_index(_data: MovieData, fingerprint: str) -> TitleIndex:
+    """The films by title and number, made once per dataset."""
     return TitleIndex.of(_data)
 
 

@@ -192,6 +192,38 @@ def test_the_seed_in_the_link_draws_the_same_film_with_the_chance_that_is_said(
     assert "Surprise:" not in plain(app) and "surprise" not in app.query_params
 
 
+def test_a_list_from_elsewhere_is_ranked_or_left_out(
+    visit: Open, data: MovieData, model: TrainedModel
+) -> None:
+    app = visit(user="7")
+    whole = listed(app, data)
+    viewer = user_viewer(data, model, data.inner_user(7))
+    scores = score_all(data, model, viewer)
+    fresh = np.flatnonzero(scores.candidates)[[3, 30, 60, 90]].tolist()
+    chosen = [*fresh, int(viewer.movies[0])]  # one of them is rated
+    text = "\n".join(["No such film at all", *(data.labels[movie] for movie in chosen)])
+    app.text_area(key="list_typed").set_value(text).run()
+    healthy(app)
+    assert "Found 5 of 6 lines; 1 not in the catalogue." in plain(app)
+    assert "Only from your list (6 lines, 5 films of the catalogue): 4 films" in plain(app)
+    only = np.isin(np.arange(data.n_movies), fresh)
+    assert listed(app, data) == [i.movie for i in recommend(model, scores, 10, only)]
+    app.text_area(key="list_typed").set_value("\n".join(data.labels[m] for m in whole[:3])).run()
+    app.segmented_control(key="list_use").set_value("All but these films").run()
+    healthy(app)
+    assert "Without your list (3 lines, 3 films of the catalogue): 3 films left out" in plain(app)
+    assert listed(app, data)[:7] == whole[3:]
+    app.text_area(key="list_typed").set_value("").run()
+    assert listed(app, data) == whole and "your list (" not in plain(app)
+    watchlist = f"Date,Name,Year,Letterboxd URI\n2024-01-01,{data.labels[whole[5]][:-7]},"
+    watchlist += f"{data.labels[whole[5]][-5:-1]},u\n"
+    app.file_uploader(key="list_file").set_value([("w.csv", watchlist.encode(), "text/csv")]).run()
+    healthy(app)
+    assert listed(app, data) == [whole[5]]
+    app.file_uploader(key="list_file").set_value([("w.csv", b"\0" * 99, "text/csv")]).run()
+    assert len(app.error) == 1 and listed(app, data) == whole
+
+
 @pytest.mark.parametrize(
     ("before", "now", "said"),
     [
