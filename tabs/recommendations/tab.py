@@ -27,7 +27,12 @@ from prediction import (
 from serving.csv_export import to_csv
 from tabs.duel import duel_button
 from tabs.links import AIMS, MAX_K, MAX_MIN_RATINGS, WHO, year_range
-from tabs.recommendations.actions import forget_last_change, last_change, show_hidden
+from tabs.recommendations.actions import (
+    forget_last_change,
+    last_change,
+    show_hidden,
+    tell_once,
+)
 from tabs.recommendations.cards import show_cards
 from tabs.recommendations.copies import offer_linked_films
 from tabs.recommendations.listing import Listing
@@ -35,6 +40,7 @@ from tabs.recommendations.my_list import ask_for_list, tell_of_list
 from tabs.recommendations.my_ratings import edit_my_ratings
 from tabs.recommendations.shortlist import show_shortlist
 from tabs.recommendations.surprise import DRAWN_FROM, show_surprise, surprise_button
+from tabs.recommendations.together import watch_together
 from tabs.recommendations.words import percent
 from tabs.recommendations.would_i_like import would_i_like
 from tabs.shared import count, my_stars, no_model_yet, pick_user
@@ -96,8 +102,7 @@ def _show_list(listing: Listing, asked: Settings, me: bool, effect: DeltaGenerat
     change = last_change(data, recommendations) if me else None
     if change and effect:
         effect.markdown(change.sentence)
-        if change.is_new:  # where the visitor looks, however far down the place is
-            st.toast(change.sentence, icon=":material/star:", duration="long")
+        tell_once(data, change)
     tell_of_list(data, listing.scores.candidates)
     if listing.viewer.only_averse:
         _say_what_competes(listing)
@@ -115,6 +120,7 @@ def _show_list(listing: Listing, asked: Settings, me: bool, effect: DeltaGenerat
     else:
         _say_why_empty(listing)
     duel_button()
+    watch_together(listing)
     would_i_like(listing)
 
 

@@ -13,9 +13,11 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from analysis.surprise import chances, draw
+from analysis.together import films_for_all, likeness
 from data_preparation import MovieData, load_movie_data
 from model.checkpoints import save_checkpoint
 from model.splits import random_80_10_10
+from model.stars import fit_stars, predict_stars
 from model.trained import TrainedModel
 from model.viewers import fold_in, user_viewer
 from model_training import train
@@ -222,6 +224,49 @@ def test_a_list_from_elsewhere_is_ranked_or_left_out(
     assert listed(app, data) == [whole[5]]
     app.file_uploader(key="list_file").set_value([("w.csv", b"\0" * 99, "text/csv")]).run()
     assert len(app.error) == 1 and listed(app, data) == whole
+
+
+def test_films_for_several_people_suit_each_and_say_how_each_stands(
+    visit: Open, data: MovieData, model: TrainedModel
+) -> None:
+    app = visit(user="7")
+    app.session_state["together"] = True
+    app.run()
+    healthy(app)
+    assert "Choose at least two people" in plain(app)
+    users = [7, 11]
+    app.multiselect(key="together_users").set_value(users).run()
+    fan = [int(m) for m in np.argsort(-data.movie_degree)[:30]]
+    lines = [f"{data.movie_ids[m]},{4 + m % 2}" for m in fan]
+    export = "\n".join(["movieId,rating", *lines]).encode()
+    app.file_uploader(key="together_files").set_value([("anna_*.csv", export, "text/csv")]).run()
+    healthy(app)
+    viewers = [user_viewer(data, model, data.inner_user(user)) for user in users]
+    viewers.append(fold_in(data, model, {m: float(4 + m % 2) for m in fan}))
+    scores = [score_all(data, model, viewer) for viewer in viewers]
+    fitted = fit_stars(data.ratings, model.movie_factors)
+    stars = [predict_stars(fitted, viewer.movies, viewer.stars)[0] for viewer in viewers]
+    allowed = np.logical_and.reduce([each.candidates for each in scores])
+    found = films_for_all(np.stack([s.final for s in scores]), np.stack(stars), allowed, 3.5)
+    said = plain(app)
+    assert f"{len(found.movies):,} films that none of you has rated" in said
+    best = found.movies[:10].tolist()
+    assert len(best) > 3
+    titles = {f"{place}. {data.labels[movie]}" for place, movie in enumerate(best, 1)}
+    assert titles <= set(said.splitlines())
+    for movie in best:
+        (line,) = re.findall(rf"\. {re.escape(data.labels[movie])}\n- User 7: ≈ ([\d.]+) ★", said)
+        assert line == f"{stars[0][movie]:.1f}"
+        assert all(float(each[movie]) >= 3.5 for each in stars)
+    one, other = ((viewer.movies, viewer.stars) for viewer in viewers[:2])
+    likely = likeness(one, other, data.canonical)
+    assert f"{likely.common} film" in said and f"counted as {likely.shrunk:+.2f}" in said
+    app.select_slider(key="together_least").set_value(4.5).run()
+    healthy(app)
+    if found.highest < 4.5:
+        assert f"the most that one has for each is {found.highest:.1f}" in plain(app)
+    app.file_uploader(key="together_files").set_value([("a.csv", b"x,y\n1,2", "text/csv")]).run()
+    assert len(app.error) == 1 and not app.exception
 
 
 @pytest.mark.parametrize(
