@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -54,6 +55,7 @@ class MovieData:
         tag_counts: csr float32 [n_movies, n_tags], how many people gave the film the tag.
         user_ids, movie_ids: int64, ascending; raw id of each inner id.
         fingerprint: SHA-256 of ratings, films and tags; keys caches and guards checkpoints.
+        user_names: what the pages call a user (inner id) by another name than the number.
     """
 
     directory: Path
@@ -66,6 +68,7 @@ class MovieData:
     user_ids: NDArray[np.int64]
     movie_ids: NDArray[np.int64]
     fingerprint: str
+    user_names: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def n_users(self) -> int:
@@ -101,6 +104,10 @@ class MovieData:
         years = ["" if pd.isna(year) else f" ({year})" for year in self.movies["year"]]
         names = zip(self.movies["name"], years, strict=True)
         return tuple(f"{name}{year}" for name, year in names)
+
+    def user_name(self, user: int) -> str:
+        """What the pages call an (inner) user: `User 7`, by the id of the file, or a name."""
+        return self.user_names.get(user) or f"User {self.user_ids[user]}"
 
     @cached_property
     def canonical(self) -> NDArray[np.int64]:

@@ -40,9 +40,12 @@ def lesson_network(data: MovieData, model: TrainedModel) -> TrainedModel:
     E(0), and zeros for people, who get everything from their films, as in the model itself; K = 2,
     over the ratings alone. One factor for all vectors puts rated films a margin of 3 above the
     average film.
+
+    A model of the paper's kind is that network itself. For a visitor among the users
+    (`analysis.people.with_visitor`), for whom nothing was learned, it gets a row of zeros.
     """
     if not model.is_hybrid:
-        return model
+        return model if len(model.own_factors) == data.n_users else _with_newcomer(data, model)
     sizes = np.linalg.norm(model.e0, axis=0)
     films = model.e0[:, np.argsort(-sizes, kind="stable")[:_LESSON_DIM]]  # [n_movies, ≤ 64]
     e0 = np.concatenate([np.zeros((data.n_users, films.shape[1]), np.float32), films])
@@ -52,8 +55,17 @@ def lesson_network(data: MovieData, model: TrainedModel) -> TrainedModel:
     return _assembled(data, model, e0)
 
 
-def _assembled(data: MovieData, model: TrainedModel, e0: NDArray[np.float32]) -> TrainedModel:
-    config = replace(model.config, model="paper", dim=e0.shape[1], layers=_LESSON_LAYERS, epochs=1)
+def _with_newcomer(data: MovieData, model: TrainedModel) -> TrainedModel:
+    learned = len(model.own_factors)
+    nothing = np.zeros((data.n_users - learned, model.dim), np.float32)
+    e0 = np.concatenate([model.e0[:learned], nothing, model.e0[learned:]])
+    return _assembled(data, model, e0, model.config.layers)
+
+
+def _assembled(
+    data: MovieData, model: TrainedModel, e0: NDArray[np.float32], layers: int = _LESSON_LAYERS
+) -> TrainedModel:
+    config = replace(model.config, model="paper", dim=e0.shape[1], layers=layers, epochs=1)
     return assemble(
         data,
         e0.copy(),

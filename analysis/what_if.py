@@ -28,23 +28,25 @@ class WhatIf:
 
 
 def what_if(
-    data: MovieData, model: TrainedModel, user: int, movie: int, stars: float | None
+    data: MovieData, model: TrainedModel, before: Viewer, movie: int, stars: float | None
 ) -> WhatIf:
-    """The user as if they had rated the film with these stars, or not at all.
+    """A user or visitor as if they had rated the film with these stars, or not at all.
 
     In a hybrid model everything of the profile is worked out anew (the person's level, the weight
     of every film); the vectors of the films stay. In the paper's model E(0) stays and is propagated
-    over the graph with one edge more or less.
+    over the graph with one edge more or less; a visitor, who is no node of it, is folded in anew.
 
     Args:
+        before: the person as they are.
         stars: of the rating; None removes it.
 
     Raises:
         ValueError: the rating to remove is not there; in the paper's model, where stars play no
             part, also: the rating to add is there already.
     """
-    if model.is_hybrid:
-        return _with_profile(data, model, user, movie, stars)
+    user = before.user
+    if model.is_hybrid or user is None:
+        return _with_profile(data, model, before, movie, stars)
     changed = with_rating(data, user, movie, stars)
     layers = list(propagated(normalised_adjacency(changed.ratings), model.e0, model.config.layers))
     share = np.float32(1 / len(layers))
@@ -64,14 +66,14 @@ def what_if(
 
 
 def _with_profile(
-    data: MovieData, model: TrainedModel, user: int, movie: int, stars: float | None
+    data: MovieData, model: TrainedModel, before: Viewer, movie: int, stars: float | None
 ) -> WhatIf:
-    rated = dict(zip(data.rated_by(user).tolist(), data.stars_of(user).tolist(), strict=True))
+    rated = dict(zip(before.movies.tolist(), before.stars.tolist(), strict=True))
     if stars is not None:
         rated[movie] = stars
     elif rated.pop(movie, None) is None:
         raise ValueError("There is no such rating.")
-    viewer = replace(fold_in(data, model, rated), user=user)
+    viewer = replace(fold_in(data, model, rated), user=before.user)
     return WhatIf(model, viewer, _scores(data, model, viewer, movie))
 
 

@@ -20,7 +20,7 @@ def linked_views(data: MovieData, graph: nx.Graph) -> str:
     or has the keyboard focus: CSS alone, so nothing is sent to the server.
     """
     users, films, edges = _parts(graph)
-    names = {u: f"User {data.user_ids[u]}" for u in users}
+    names = {u: data.user_name(u) for u in users}
     rules = "".join(
         f".lv:has(.e{n}:hover) .e{n},.lv:has(.e{n}:focus) .e{n}{{--on:1}}"
         for n in range(len(edges))
@@ -36,7 +36,7 @@ def linked_views(data: MovieData, graph: nx.Graph) -> str:
 def drawing(data: MovieData, graph: nx.Graph) -> str:
     """HTML: the graph alone, the users by the ids of the file."""
     users, films, edges = _parts(graph)
-    names = {u: f"User {data.user_ids[u]}" for u in users}
+    names = {u: data.user_name(u) for u in users}
     picture = _drawing(data, names, films, edges)
     return f"<style>{_LINKED_CSS}</style><div class='lv'>{picture}</div>"
 
@@ -128,7 +128,7 @@ def _matrix(
         for i in films
     )
     rows = "".join(
-        f"<tr><th>User {data.user_ids[u]}<br><small>row {u}</small></th>"
+        f"<tr><th>{escape(data.user_name(u))}<br><small>row {u}</small></th>"
         + "".join(
             f"<td class='e{number[u, i]}' tabindex='0'>{data.ratings[u, i]:g} ★</td>"
             if (u, i) in number

@@ -37,7 +37,7 @@ PICK = "pick"  # the name of the selection in `neighbourhood_chart`
 
 def node_name(data: MovieData, node: Node) -> str:
     kind, inner = node
-    return data.labels[inner] if kind == "movie" else f"User {data.user_ids[inner]}"
+    return data.labels[inner] if kind == "movie" else data.user_name(inner)
 
 
 def layout(graph: nx.Graph) -> dict[Node, tuple[float, float]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from analysis.people import YOU
 from data_preparation import MovieData
 from model.profiles import Profile
 
@@ -76,6 +77,7 @@ def _checks(data: MovieData) -> dict[str, Check]:
         "tab": _one_of(TABS),
         "who": _one_of(WHO),
         "profile": _one_of(AIMS),
+        "follow": _one_of((YOU,)),
         "chapter": _one_of(CHAPTERS),
         "level": _one_of(LEVELS),
         "section": _one_of(SECTIONS),

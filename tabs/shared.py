@@ -28,11 +28,18 @@ _WHENCE = {
 }
 
 
-def pick_user(data: MovieData) -> int:
+def worked_user(data: MovieData) -> int:
     """The worked user, the same in every tab and in the link (`?user=7`); the inner id."""
-    degree = dict(zip(data.user_ids.tolist(), data.user_degree.tolist(), strict=True))
-    if st.session_state.get("user") not in degree:  # a new session, or other data than before
+    if st.session_state.get("user") not in data.user_ids:  # a new session, or other data
         st.session_state["user"] = _user_from_link(data)
+    st.query_params["user"] = str(st.session_state["user"])
+    return data.inner_user(st.session_state["user"])
+
+
+def pick_user(data: MovieData) -> int:
+    """`worked_user`, to be chosen by number."""
+    worked_user(data)
+    degree = dict(zip(data.user_ids.tolist(), data.user_degree.tolist(), strict=True))
     raw = st.selectbox(
         "User",
         list(degree),

@@ -16,7 +16,7 @@ from data_preparation import MovieData, normalised_adjacency
 from model.explanation import through
 from model.hybrid_graph import HybridGraph
 from model.trained import TrainedModel, fitted_graph
-from model.viewers import Viewer, user_viewer
+from model.viewers import Viewer, fold_in, user_viewer
 from prediction import Recommendation, Scores, recommend, score_all
 from tabs.start_here.story import Story
 
@@ -41,13 +41,17 @@ def scored(story: Story) -> Scores:
     return _scored(story, story.key(), story.user)
 
 
-def shares_through(story: Story, movie: int) -> dict[str, float]:
-    """The graph score of the served model by kind of node (`model.explanation.through`)."""
-    return _shares_through(story, story.key(), story.user, movie)
+def parts_through(story: Story, movie: int) -> dict[str, NDArray[np.float64]]:
+    """What each rated film adds to the graph score, by kind of node (`explanation.through`).
+
+    Each float64 [n_rated], in the order of the viewer's films.
+    """
+    return _parts_through(story, story.key(), story.user, movie)
 
 
 def smoothing(story: Story) -> list[Smoothing]:
-    return _smoothing(story, story.key())
+    """Of the data as they are, without the visitor: the held-out ratings are theirs."""
+    return _smoothing(story, story.trained.key)
 
 
 def reach(story: Story) -> list[Reach]:
@@ -64,6 +68,15 @@ def what_if(story: Story, movie: int, stars: float | None) -> WhatIf:
     return _what_if(story, story.key(), story.user, movie, stars)
 
 
+def _viewer(story: Story) -> Viewer:
+    """Who is followed, as the model that serves sees them."""
+    if story.followed.visitor:
+        rated = zip(story.data.rated_by(story.user), story.data.stars_of(story.user), strict=True)
+        stars = {int(movie): float(given) for movie, given in rated}
+        return fold_in(story.served, story.trained, stars)
+    return user_viewer(story.served, story.trained, story.user)
+
+
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _network(_story: Story, key: str) -> TrainedModel:
     return lesson_network(_story.data, _story.trained)
@@ -77,19 +90,22 @@ def _scored(_story: Story, key: str, user: int) -> Scores:
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def _graph(_story: Story, key: str) -> HybridGraph:
-    return fitted_graph(_story.data, _story.trained)
+    return fitted_graph(_story.served, _story.trained)
 
 
 @st.cache_data(max_entries=100, show_spinner="Following the paths …")
-def _shares_through(_story: Story, key: str, user: int, movie: int) -> dict[str, float]:
+def _parts_through(
+    _story: Story, key: str, user: int, movie: int
+) -> dict[str, NDArray[np.float64]]:
     viewer = served(_story)[0]
-    parts = through(_graph(_story, key), _story.trained, viewer, np.array([movie]))
-    return {kind: float(part.sum()) for kind, part in parts.items()}
+    parts = through(_graph(_story, _story.trained.key), _story.trained, viewer, np.array([movie]))
+    return {kind: part[:, 0] for kind, part in parts.items()}
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)  # each may hold a whole model
 def _what_if(_story: Story, key: str, user: int, movie: int, stars: float | None) -> WhatIf:
-    return what_if_rated(_story.data, _story.trained, user, movie, stars)
+    viewer = served(_story)[0]
+    return what_if_rated(_story.served, _story.trained, viewer, movie, stars)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -104,7 +120,7 @@ def _layers(_story: Story, key: str) -> NDArray[np.float32]:
 
 @st.cache_resource(max_entries=4, show_spinner="Propagating eight layers, ranking each time …")
 def _smoothing(_story: Story, key: str) -> list[Smoothing]:
-    return smoothing_of(_story.data, network(_story))
+    return smoothing_of(_story.served, lesson_network(_story.served, _story.trained))
 
 
 @st.cache_data(max_entries=50, show_spinner=False)
@@ -114,6 +130,6 @@ def _reach(_story: Story, fingerprint: str, user: int) -> list[Reach]:
 
 @st.cache_resource(max_entries=50, show_spinner=False)
 def _served(_story: Story, key: str, user: int) -> tuple[Viewer, Scores, list[Recommendation]]:
-    viewer = user_viewer(_story.data, _story.trained, user)
-    scores = score_all(_story.data, _story.trained, viewer)
+    viewer = _viewer(_story)
+    scores = score_all(_story.served, _story.trained, viewer)
     return viewer, scores, recommend(_story.trained, scores, 10)

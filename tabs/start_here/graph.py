@@ -59,7 +59,7 @@ def rows(story: Story) -> None:
 def _all_edges(story: Story) -> None:
     data = story.data
     opened = st.expander(
-        f"All {count(int(data.user_degree[story.user]), 'rating')} of {story.name}, as edges",
+        f"All {count(int(data.user_degree[story.user]), 'rating')} of {story.whom}, as edges",
         key="all_edges",
         on_change="rerun",
     )
@@ -137,7 +137,7 @@ def _walk(story: Story, centre: Node) -> nx.Graph:
         args=(centre,),
     )
     back.button(
-        f"Back to {story.name}",
+        f"Back to {story.whom}",
         icon=":material/home:",
         width="stretch",
         disabled=centre == ("user", story.user),
@@ -247,9 +247,9 @@ def _weights(story: Story) -> None:
         st.latex(r"w_{ui} = \frac{1}{\sqrt{d_u \cdot d_i}}")
     story.say(
         "In LightGCN a line weighs **1 / √(ratings by the person · ratings of the film)**. "
-        f"{story.name} rated {count(degree, 'film')}, so each one gets a share of the attention; "
-        "and a film shares itself out among its viewers, so a line to a film that few rated is "
-        "heavier. The square root softens it: with 100 times the viewers a line weighs a tenth, "
+        f"{story.name} rated {count(degree, 'film')}: the more ratings, the lighter each of a "
+        "person's lines; and of these the line to the film with the fewest ratings is the "
+        "heaviest. The square root softens it: with 100 times the ratings a line weighs a tenth, "
         "not a hundredth.",
         rf"$d_u = {degree}$. The symmetric norm $D^{{-1/2}} A D^{{-1/2}}$ keeps the largest "
         "eigenvalue at 1, so that no layer explodes. Stars "
@@ -287,7 +287,7 @@ def _weight_quiz(story: Story, rare: int, common: int) -> bool:
     return quiz_once(
         "weights",
         _quiz_key(story),
-        f"Of the lines from {escape(story.name)} to these two films, which one weighs more?",
+        f"Of the lines from {escape(story.whom)} to these two films, which one weighs more?",
         [f"{story.film(film)}, {count(d[film], 'rating')}" for film in films],
         films.index(rare),
         f"The line to the film with fewer ratings: {ratio:.1f} times as much, "
@@ -342,7 +342,7 @@ def _extreme_bars(story: Story, order: NDArray[np.int64]) -> None:
                 )
                 for n in chosen
             ],
-            f"The heaviest and the lightest edges of {story.name}",
+            f"The heaviest and the lightest edges of {story.whom}",
         )
     )
 

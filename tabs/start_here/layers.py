@@ -161,7 +161,7 @@ def _step(story: Story, node: Node, k: int) -> None:
         + (
             " but all of them are zeros in this step, because people start at zero: **films hold "
             "something at layers 0, 2, …, people at layers 1, 3, …** Take another step, or "
-            f"another receiver: {'a film' if node[0] == 'user' else story.name}."
+            f"another receiver: {'a film' if node[0] == 'user' else story.whom}."
             if silent
             else ""
         )
@@ -346,15 +346,15 @@ def _reach_in_numbers(story: Story, found: list[Reach], rated: int) -> None:
     )
     share = found[3].films / rated
     story.say(
-        f"Each layer carries information one hop. After three, {story.name} hears from "
-        f"{share:.1%} of all films"
+        f"Each layer carries information one hop. After three, {story.whom} "
+        f"{story.verb('hears', 'hear')} from {share:.1%} of all films"
         + (
             f", so more layers can reach at most another {1 - share:.1%}; for the rest they mix "
             "what has arrived already."
             if share > 0.9
             else "; more layers reach further."
         ),
-        f"K layers mix the K-hop neighbourhood. From {story.name}, two hops hold "
+        f"K layers mix the K-hop neighbourhood. From {story.whom}, two hops hold "
         f"{found[2].users:,} of {data.n_users:,} users, and three {found[3].films:,} of "
         f"{rated:,} rated films: the receptive field of K = 3.",
     )

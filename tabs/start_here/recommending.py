@@ -10,15 +10,18 @@ from numpy.typing import NDArray
 from analysis.what_if import own_level
 from charts.basics import BLUE, VERMILLION
 from charts.html import Bar, Strip, bars, strips
+from charts.paths import Box, paths
 from model.explanation import REST, Explanation, explain
 from model.hybrid_graph import SEEN, TASTE
 from model.profiles import CLEARLY_BELOW, strength
 from model.viewers import Viewer
 from prediction import DEFAULT_TAG_WEIGHT, Recommendation, Scores
+from tabs.shared import count
 from tabs.start_here import computed
 from tabs.start_here.story import Story, in_sum, needs_model
 
 _TERMS = 6
+_PATHS = 5  # films with a box of their own
 _SHOWN = 64  # numbers of a vector that are drawn
 _KINDS = {  # of nodes, in words
     SEEN: "people who rated both",
@@ -28,7 +31,7 @@ _KINDS = {  # of nodes, in words
     "year": "years",
     "genre_decade": "genres within a decade",
     "series": "titles that begin alike",
-    REST: "not told apart",
+    REST: "all else",
 }
 
 
@@ -37,8 +40,8 @@ def recommendation(story: Story) -> None:
     st.subheader("From embeddings to a recommendation")
     story.say(
         "A film's score says how well its embedding points the same way as the person's: multiply "
-        "number by number and add up. A little comes from shared tags and genres. The films with "
-        "the highest sum are the recommendations.",
+        f"number by number and add up. At most {DEFAULT_TAG_WEIGHT:.0%} of the scale comes from "
+        "shared tags and genres. The films with the highest sum are the recommendations.",
         r"$s_{ui} = (1 - w)\,\frac{f_u \cdot f_i}{\max_j f_u \cdot f_j} + w\,"
         r"\frac{\cos(t_u, t_i)}{\max_j \cos(t_u, t_j)}$, the maxima over the films $j$ that can be "
         "listed, "
@@ -57,13 +60,13 @@ def recommendation(story: Story) -> None:
         key=f"followed_{story.user}",
     )
     item = best[rank]
-    _dot_product(story, item)
+    _dot_product(story, viewer, item)
     _blend(item, scores)
-    reasons = explain(story.data, story.trained, viewer, item.movie)
+    reasons = explain(story.served, story.trained, viewer, item.movie)
     _reasons_for(story, item, reasons)
     if story.trained.is_hybrid:
         _weights(story, viewer, reasons)
-        _paths(story, item)
+        _paths(story, viewer, item)
     opened = st.button(
         "Open the Recommendations tab: Why? on every card",
         icon=":material/arrow_forward:",
@@ -77,9 +80,8 @@ def _open_recommendations() -> None:
     st.session_state["tab"] = "Recommendations"
 
 
-def _dot_product(story: Story, item: Recommendation) -> None:
-    model = story.trained
-    user, film = model.user_factors[story.user], model.movie_factors[item.movie]
+def _dot_product(story: Story, viewer: Viewer, item: Recommendation) -> None:
+    user, film = viewer.factor, story.trained.movie_factors[item.movie]
     terms = user.astype(float) * film
     largest = np.argsort(-np.abs(terms), kind="stable")[:3]
     lines = [rf"{in_sum(user[n], 3)} \cdot {in_sum(film[n], 3)} \quad [{n}]" for n in largest]
@@ -149,7 +151,7 @@ def _reasons_for(story: Story, item: Recommendation, reasons: Explanation) -> No
     speaking = [i for i in order[:3] if reasons.contributions[i] > 0]
     films = ", ".join(f"*{story.film(reasons.rated[i])}*" for i in speaking)
     st.markdown(
-        f"**4 · Because {story.name} rated …** The person's list is a sum over rated films, so the "
+        f"**4 · Because {story.whom} rated …** The person's list is a sum over rated films, so the "
         f"score splits into one term per film. What speaks most for "
         f"*{story.film(item.movie)}*: {films or 'no single film'}."
     )
@@ -180,7 +182,7 @@ def _weights(story: Story, viewer: Viewer, reasons: Explanation) -> None:
     level = own_level(story.trained, viewer)
     delta = strength(story.trained.config, viewer.profile)
     story.say(
-        f"**5 · Stars count.** {story.name}'s own level is **{level:.2f} ★**. A film at this "
+        f"**5 · Stars count.** {story.possessive} own level is **{level:.2f} ★**. A film at this "
         f"level weighs 1, and {delta:.2g} more or less for each star above or below; one "
         f"{CLEARLY_BELOW:g} stars or more below it counts for nothing. A term is this weight "
         "times how alike the two films are to the model:",
@@ -212,25 +214,54 @@ def _weights(story: Story, viewer: Viewer, reasons: Explanation) -> None:
         st.caption(f"{nothing:,} of the {len(viewer.weights):,} rated films {verb} for nothing.")
 
 
-def _paths(story: Story, item: Recommendation) -> None:
-    """The score of the hybrid by what the paths from the rated films first go through."""
-    shares = computed.shares_through(story, item.movie)
-    kinds = {kind: value for kind, value in shares.items() if kind != REST}
+def _paths(story: Story, viewer: Viewer, item: Recommendation) -> None:
+    """The score of the hybrid along the paths: film by film, and by what they go through."""
+    parts = computed.parts_through(story, item.movie)  # by kind, [n_rated]
+    kinds = [kind for kind in parts if kind != REST and parts[kind].any()]
     if not kinds:
         return
-    if abs(shares[REST]) >= 5e-5:
-        kinds[REST] = shares[REST]
-    st.markdown("**6 · Along which paths?** The same score by what a rated film's paths begin at:")
+    if abs(parts[REST].sum()) >= 5e-5:
+        kinds.append(REST)
+    kinds.sort(key=lambda kind: -parts[kind].sum())
+    shares = np.stack([parts[kind] for kind in kinds], axis=1)  # [n_rated, n_kinds]
+    totals = shares.sum(axis=1)
+    shown = _that_lead(totals)
+    boxes = [
+        Box(story.data.labels[viewer.movies[j]], f"{viewer.stars[j]:g} ★ · {totals[j]:+.4f}")
+        for j in shown
+    ]
+    rows, more = shares[shown], len(totals) - len(shown)
+    if more:
+        rest = np.delete(shares, shown, axis=0).sum(axis=0)
+        rows = np.vstack([rows, rest])
+        boxes.append(Box(count(more, "more film"), f"{rest.sum():+.4f}"))
+    st.markdown(
+        "**6 · Along which paths?** A path leads from a rated film to what it shares with others, "
+        "and from there, over other films, to this one. The thicker a line, the more it carries:"
+    )
     st.html(
-        bars(
+        paths(
+            boxes,
             [
-                Bar(_KINDS[kind], value, f"{value:.4f}", BLUE if value >= 0 else VERMILLION)
-                for kind, value in sorted(kinds.items(), key=lambda pair: -pair[1])
+                Box(_KINDS[kind], f"{value:+.4f}")
+                for kind, value in zip(kinds, shares.sum(axis=0), strict=True)
             ],
-            "The graph score by the kind of node that the paths begin at",
+            Box(story.data.labels[item.movie], f"{item.graph_score:.4f}"),
+            rows,
         )
     )
-    st.caption(
-        "A bar to the left speaks against the film: along such paths the rated films lead away "
-        f"from it. The bars add up to {item.graph_score:.4f}."
+    against = " Orange lines speak against the film: they lead away from it." * bool(
+        (rows < 0).any()
     )
+    st.caption(
+        f"Each column adds up to the graph score {item.graph_score:.4f}, exact to rounding."
+        f"{against}"
+    )
+
+
+def _that_lead(totals: NDArray[np.floating]) -> list[int]:
+    """The rated films that carry most, and the one that carries most against, if one does."""
+    order = np.argsort(-totals, kind="stable").tolist()
+    against = [order[-1]] if totals[order[-1]] < 0 else []
+    leading = [j for j in order if j not in against][: _PATHS - len(against)]
+    return leading + against

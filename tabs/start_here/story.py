@@ -10,22 +10,51 @@ import streamlit as st
 from data_preparation import MovieData
 from model.trained import TrainedModel
 from tabs.shared import count, escape, no_model_yet
+from tabs.start_here.who import Followed
 
 _SHOW = "Just show me"
 
 
 @dataclass(frozen=True, eq=False)
 class Story:
-    """Whose story is told, with what, and in which words; `user` is an inner id."""
+    """Whose story is told, with what, and in which words.
 
-    data: MovieData
+    Attributes:
+        served: the data that the model was trained on.
+        followed: who is followed, and the data with them in it.
+    """
+
+    served: MovieData
+    followed: Followed
     model: TrainedModel | None
-    user: int
     formulas: bool
 
     @property
+    def data(self) -> MovieData:
+        return self.followed.data
+
+    @property
+    def user(self) -> int:
+        """An inner id of `data`."""
+        return self.followed.user
+
+    @property
     def name(self) -> str:
-        return f"User {self.data.user_ids[self.user]}"
+        return self.data.user_name(self.user)
+
+    @property
+    def whom(self) -> str:
+        """The name within a sentence."""
+        return "you" if self.followed.visitor else self.name
+
+    @property
+    def possessive(self) -> str:
+        """At the beginning of a sentence."""
+        return "Your" if self.followed.visitor else f"{self.name}'s"
+
+    def verb(self, other: str, you: str) -> str:
+        """The form of a verb after the name."""
+        return you if self.followed.visitor else other
 
     @property
     def trained(self) -> TrainedModel:
@@ -43,7 +72,7 @@ class Story:
 
     def key(self) -> str:
         """Of the caches that hold what the model computed."""
-        return self.model.key if self.model else self.data.fingerprint
+        return f"{self.model.key if self.model else ''} {self.data.fingerprint}"
 
 
 def say_which_network(story: Story) -> None:
@@ -53,6 +82,8 @@ def say_which_network(story: Story) -> None:
         st.caption(
             "Taken apart here is the model that serves: LightGCN as its paper has it, with "
             f"{count(model.config.layers, 'layer')}."
+            + " Nothing was learned about you yet: you start at zero."
+            * story.followed.visitor
         )
         return
     st.caption(

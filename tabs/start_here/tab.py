@@ -9,8 +9,7 @@ import streamlit as st
 from data_preparation import MovieData
 from model.trained import TrainedModel
 from tabs.links import CHAPTERS, FORMULAS, LEVELS, PLAIN
-from tabs.shared import pick_user
-from tabs.start_here import graph, layers, learning, recommending, what_if, words
+from tabs.start_here import graph, layers, learning, recommending, what_if, who, words
 from tabs.start_here.story import Story, go_to
 
 _CHAPTERS: dict[str, Callable[[Story], None]] = dict(
@@ -40,7 +39,9 @@ background:linear-gradient(#3b8bd026,#3b8bd026),Canvas!important}
 .st-key-worked{flex-wrap:nowrap;gap:.5rem}
 .st-key-person{min-width:0;flex:1}
 .st-key-worked [role=radio]{padding:0 .45rem}
-.st-key-worked [role=radio] p,.st-key-worked input{font-size:.8rem}
+.st-key-worked [role=radio] p{font-size:.8rem}
+.st-key-introduced{flex-wrap:nowrap}
+.st-key-introduced p{font-size:.85rem;line-height:1.35}
 }</style>"""
 
 
@@ -53,7 +54,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
     )
     with st.container(key="worked", horizontal=True, vertical_alignment="bottom"):
         with st.container(key="person"):
-            user = pick_user(data)
+            name = who.choose(data)
         level = st.segmented_control(
             "Told in",
             LEVELS,
@@ -64,7 +65,8 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
             persist_state="session",
             help="Plain words and pictures, or formulas and shapes. The numbers are the same.",
         )
-    _chapter(Story(data, model, user, level == FORMULAS))
+    followed = who.introduce(data, name)
+    _chapter(Story(data, followed, model, level == FORMULAS))
 
 
 @st.fragment

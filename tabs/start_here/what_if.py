@@ -34,6 +34,14 @@ def what_if(story: Story) -> None:
             r"$\mu_u$ and every $x_{uj}$ are computed anew, so $f_u = \sum_j x_{uj} m_j$ is exact; "
             r"**held fixed** are $m_j$ and $v_i$, which were fitted with the rating as it was.",
         )
+    elif story.followed.visitor:
+        story.say(
+            "Take one rating away, or add one: the messages of your films are added up again with "
+            "their new weights. **Held fixed:** everything else in the graph, since nobody has "
+            "learned from your ratings.",
+            r"$n$ changes by one, and with it every weight $1/\sqrt{n\,(d_i + 1)}$ of your films; "
+            r"**held fixed** are all $E^{(k)}$, so your vector is folded in anew.",
+        )
     else:
         story.say(
             "Take one rating away, or add one, and watch the messages travel again through the "
@@ -122,12 +130,13 @@ def _weights_moved(story: Story, movie: int, result: WhatIf) -> None:
 def _levels_in_words(story: Story, before: Viewer, after: Viewer) -> str:
     """What happens to the person's level and to the weights that it makes."""
     if not len(after.movies):
-        return f"{story.name} has no rating left, so no film speaks for any other."
+        has = story.verb("has", "have")
+        return f"{story.name} {has} no rating left, so no film speaks for any other."
     old, new = own_level(story.trained, before), own_level(story.trained, after)
     kept = np.isin(before.movies, after.movies)
     moved = after.weights[np.isin(after.movies, before.movies)] - before.weights[kept]
     says = (
-        f"The own level of {story.name} goes from **{old:.3f} ★** to **{new:.3f} ★**; the weights "
+        f"{story.possessive} own level goes from **{old:.3f} ★** to **{new:.3f} ★**; the weights "
         f"of the films rated before and after move by up to {np.abs(moved).max(initial=0.0):.4f}."
     )
     if after.only_averse:
@@ -139,13 +148,15 @@ def _degrees_in_words(story: Story, movie: int, n_now: int) -> str:
     """What happens to the numbers of ratings and to the weights that they make."""
     n_before, of_film = int(story.data.user_degree[story.user]), story.data.movie_degree[movie]
     says = (
-        f"Ratings by {story.name}: {n_before:,} → {n_now:,}; of *{story.film(movie)}*: "
+        f"Ratings by {story.whom}: {n_before:,} → {n_now:,}; of *{story.film(movie)}*: "
         f"{of_film:,} → {of_film + n_now - n_before:,}. "
     )
     if not n_now:
-        return f"{says}{story.name} has no rating left, so no message arrives."
+        return (
+            f"{says}{story.name} {story.verb('has', 'have')} no rating left, so no message arrives."
+        )
     return (
-        f"{says}All other weights of {story.name} {'grow' if n_now < n_before else 'shrink'} by "
+        f"{says}All other weights of {story.whom} {'grow' if n_now < n_before else 'shrink'} by "
         f"the factor √({n_before}/{n_now}) = **{(n_before / n_now) ** 0.5:.4f}**."
     )
 
@@ -186,7 +197,7 @@ def _embedding_moved(story: Story, result: WhatIf) -> None:
         )
     )
     st.caption(
-        f"The final embedding of {story.name}: cosine before and after {turned:.5f}, length "
+        f"The final embedding of {story.whom}: cosine before and after {turned:.5f}, length "
         f"{np.linalg.norm(before):.3f} → {np.linalg.norm(after):.3f}"
         + (f", over all {len(before):,} numbers" if len(before) > _SHOWN else "")
         + ". Try it with someone of few ratings, and with someone of many."

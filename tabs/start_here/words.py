@@ -140,7 +140,7 @@ def _second_stop(story: Story) -> _Stop:
             )
             for n in chosen
         ],
-        f"The heaviest and the lightest lines of {story.name}",
+        f"The heaviest and the lightest lines of {story.whom}",
     )
     text = (
         "A line weighs 1 over the root of the person's number of ratings times the film's. Few "
@@ -167,7 +167,7 @@ def _third_stop(story: Story) -> _Stop:
         text += " (LightGCN as its paper has it; the model that serves does all steps at once.)"
     final = network.user_factors[story.user]
     rows.append(Strip("final embedding", final, apart=True))
-    return text, strips(rows, f"The messages to {story.name} and their sum", stagger=True)
+    return text, strips(rows, f"The messages to {story.whom} and their sum", stagger=True)
 
 
 def _fourth_stop(story: Story) -> _Stop:
@@ -184,7 +184,7 @@ def _fourth_stop(story: Story) -> _Stop:
         return text, ""
     picture = bars(
         [
-            Bar(f"rated by {story.name}", rated.mean(), f"{rated.mean():.2f}", VERMILLION),
+            Bar(f"rated by {story.whom}", rated.mean(), f"{rated.mean():.2f}", VERMILLION),
             Bar("all other films", other.mean(), f"{other.mean():.2f}", GREY),
         ],
         "Mean score of the rated films and of all others",
@@ -198,7 +198,7 @@ def _fifth_stop(story: Story) -> _Stop:
     viewer, _, best = computed.served(story)
     if not best:
         return "This user rated every film.", ""
-    reasons = explain(story.data, story.trained, viewer, best[0].movie)
+    reasons = explain(story.served, story.trained, viewer, best[0].movie)
     place = int(reasons.contributions.argmax())
     term, whole = reasons.contributions[place], reasons.graph_score
     picture = bars(
@@ -206,7 +206,7 @@ def _fifth_stop(story: Story) -> _Stop:
             Bar(f"{n}. {story.data.labels[item.movie]}", item.score, f"{item.score:.4f}")
             for n, item in enumerate(best[:5], 1)
         ],
-        f"The five best films for {story.name} and their scores",
+        f"The five best films for {story.whom} and their scores",
     )
     text = f"*{story.film(best[0].movie)}* is first. "
     text += (

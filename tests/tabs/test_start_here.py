@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
 from analysis.layers import LAST, MEAN, lesson_network
+from analysis.people import YOU, personas, with_visitor
 from data_preparation import MovieData, load_movie_data
 from model.checkpoints import save_checkpoint
 from model.config import TrainingConfig
 from model.splits import random_80_10_10
 from model.trained import TrainedModel
+from model.viewers import fold_in
 from model_training import train
-from prediction import DEFAULT_TAG_WEIGHT
+from prediction import DEFAULT_TAG_WEIGHT, recommend, score_all
 from settings import DEMO_DIR
 from tabs.links import CHAPTERS, LEVELS
 from tabs.shared import escape
@@ -567,14 +569,13 @@ def test_the_recommendation_is_dot_product_and_blend(
     assert ("learned about this user" in reasons) != model.is_hybrid
 
 
-def test_the_terms_of_a_hybrid_are_weights_times_likeness_and_split_by_path(
+def test_the_terms_of_a_hybrid_are_weights_times_likeness(
     open_chapter: Open, data: MovieData, model: TrainedModel
 ) -> None:
     if not model.is_hybrid:
         pytest.skip("the films of the paper's model have no weights")
     app = open_chapter("Recommendation")
     user = worked_user(app, data)
-    score = float(table(app, "÷ best").loc["graph", "score"])
     shown, by_name = table(app, "× alike"), {data.labels[m]: m for m in range(data.n_movies)}
     weights = dict(
         zip(data.rated_by(user).tolist(), profile(model, data.stars_of(user)), strict=True)
@@ -585,9 +586,6 @@ def test_the_terms_of_a_hybrid_are_weights_times_likeness_and_split_by_path(
         assert float(row["weight"]) == pytest.approx(weights[movie], abs=6e-4)
         product = float(row["weight"]) * float(row["× alike"])
         assert float(row["= term"]) == pytest.approx(product, abs=2e-3)
-    paths = bars_of(app, "The graph score by the kind of node")
-    assert {"people who rated both", "genres", "tags", "years"} <= set(paths)
-    assert sum(map(number, paths.values())) == pytest.approx(score, abs=1e-3)
 
 
 def test_the_recommendation_leads_to_its_tab(open_chapter: Open) -> None:
@@ -657,3 +655,122 @@ def test_another_user_tells_another_story(open_chapter: Open, data: MovieData) -
         app.selectbox(key="user").set_value(int(raw)).run()
         healthy(app)
         assert f"The final embedding of User {raw}" in texts(app)
+
+
+def test_the_paths_carry_the_whole_graph_score(
+    open_chapter: Open, data: MovieData, model: TrainedModel
+) -> None:
+    """Rated films, kinds of nodes and the film itself: each column adds up to the same score."""
+    app = open_chapter("Recommendation")
+    picture = re.search(r"<figure class='paths'.*?</figure>", pictures(app))
+    if not model.is_hybrid:
+        assert picture is None  # its graph has one kind of edge
+        return
+    assert picture
+    boxes = re.findall(r"<div style='left:(\d+)%[^>]*><b>(.*?)</b><small>(.*?)</small>", picture[0])
+    columns: dict[str, list[float]] = {}
+    for left, _, note in boxes:
+        columns.setdefault(left, []).append(float(note.split("· ")[-1]))
+    rated, kinds, (score,) = columns.values()
+    for column in (rated, kinds):
+        assert sum(column) == pytest.approx(score, abs=5e-5 * (len(column) + 1))
+    titles = [unescape(name) for _, name, _ in boxes]
+    mine = {data.labels[i] for i in data.rated_by(worked_user(app, data))}
+    assert set(titles[: len(rated) - 1]) <= mine and titles[-1] not in mine
+    assert {"people who rated both", "genres", "tags", "years"} <= set(titles)
+
+
+# --- plain words ----------------------------------------------------------------------------------
+
+_OF_FORMULAS = re.compile(r"[ÊσηδμΣ∑∂‖∈ᵀ⁽⁾₀₁₂ᵢᵤ]|\\(?:frac|sum|hat|sigma|eta|mu)|_[uij]\b|\^{")
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_plain_words_hold_no_symbols_of_the_formulas(
+    open_chapter: Open, data: MovieData, chapter: str
+) -> None:
+    app = open_chapter(chapter, level=LEVELS[0])
+    app.session_state["lab"] = False
+    for key in ("all_edges", "all_weights", "edge_table", "senders", "weights_moved"):
+        app.session_state[key] = True
+    for radio in app.radio:
+        radio.set_value(radio.options[-1])
+    app.run()
+    healthy(app)
+    headers = [str(c) for t in [*app.dataframe, *app.table] for c in t.value.columns]
+    index = [str(c) for t in app.table for c in t.value.index]
+    labels = [w.label for kind in ("selectbox", "slider", "select_slider", "radio", "button")
+              for w in app.get(kind)]  # fmt: skip
+    shown = "\n".join([texts(app), *headers, *index, *labels])
+    assert not _OF_FORMULAS.findall(shown), _OF_FORMULAS.findall(shown)
+
+
+# --- whom the story follows -----------------------------------------------------------------------
+
+MINE = {3: 4.5, 40: 1.0, 77: 5.0, 120: 3.5}
+
+
+def as_you(app: AppTest, data: MovieData) -> AppTest:
+    app.session_state[f"my_stars_{data.fingerprint}"] = dict(MINE)
+    app.session_state["follow"] = YOU
+    app.run()
+    healthy(app)
+    return app
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+@pytest.mark.parametrize("level", LEVELS)
+def test_the_visitor_can_be_followed_through_every_chapter(
+    open_chapter: Open, data: MovieData, chapter: str, level: str
+) -> None:
+    app = as_you(open_chapter(chapter, level=level), data)
+    assert app.pills(key="followed").value == YOU
+    assert f"**You** rated {len(MINE)} films" in texts(app)
+    assert app.query_params["follow"] == YOU
+    assert not [box for box in app.selectbox if box.key == "user"]  # one person at a time
+
+
+def test_what_the_visitor_is_shown_is_what_recommendations_would_show(
+    open_chapter: Open, data: MovieData, model: TrainedModel
+) -> None:
+    app = as_you(open_chapter("Recommendation"), data)
+    scores = score_all(data, model, fold_in(data, model, MINE))
+    best = recommend(model, scores, 10)
+    shown = app.selectbox(key=f"followed_{data.n_users}").options
+    assert shown == [f"{n}. {data.labels[r.movie]}" for n, r in enumerate(best, 1)]
+    assert f"{best[0].graph_score:.4f}" in texts(app)
+
+
+def test_the_messages_to_the_visitor_are_those_of_their_films(
+    open_chapter: Open, data: MovieData, model: TrainedModel
+) -> None:
+    with_you = with_visitor(data, MINE)
+    network = lesson_network(with_you, model)
+    found = dense_layers(with_you.ratings.toarray() > 0, network)
+    app = as_you(open_chapter("Messages"), data)
+    shown = strips_of(app, "The messages that reach You")
+    np.testing.assert_allclose(shown["sum: layer 1"], found[1][data.n_users], atol=1e-4)
+    assert not any(shown["before: layer 0"])
+
+
+def test_without_ratings_nobody_is_offered_to_follow_themselves(open_chapter: Open) -> None:
+    app = open_chapter("In two minutes", follow=YOU)
+    assert app.pills(key="followed").options[0].startswith("Ada")
+    assert app.selectbox(key="user").value
+
+
+def test_a_persona_is_followed_by_name_and_stands_in_the_link_by_number(
+    open_chapter: Open, data: MovieData
+) -> None:
+    person = personas(data)[1]
+    app = open_chapter("Rows to graph")
+    app.pills(key="followed").set_value(person.name).run()
+    healthy(app)
+    raw = str(data.user_ids[person.user])
+    assert app.query_params["user"] == raw
+    assert f"{person.share:.0%} are" in texts(app) and f"user {raw} of the data" in texts(app)
+    assert f"<th>{person.name}<br>" in pictures(app) and f"User {raw}<" not in pictures(app)
+    again = open_chapter("Rows to graph", user=raw)
+    assert again.pills(key="followed").value == person.name
+    again.pills(key="followed").set_value("By number").run()
+    assert again.selectbox(key="user").value == int(raw)
