@@ -59,7 +59,13 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
         no_model_yet("Recommendations", data)
         return
     who = st.segmented_control(
-        "For whom", WHO, default=WHO[0], required=True, key="who", bind="query-params"
+        "For whom",
+        WHO,
+        default=WHO[0],
+        required=True,
+        key="who",
+        label_visibility="collapsed",
+        bind="query-params",
     )
     me = who == WHO[1]
     effect = _own_ratings(data) if me else None
