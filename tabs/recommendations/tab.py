@@ -83,6 +83,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
         allowed[list(not_interested(data))] = False
     listing = Listing(data, model, viewer, asked.tag_weight, asked.novelty, allowed)
     if me and not len(viewer.movies):
+        last_change(data, [])
         show_shortlist(data, None)
         st.info(
             "Rate a film or two, or upload your ratings, and your own recommendations appear here. "

@@ -104,20 +104,3 @@ def test_from_a_letterboxd_archive_to_a_shortlist_of_three(app: Server, visiting
         settle(page)
         assert not faults(page)
         keep_picture(page, "phone_shortlist")
-
-
-def test_a_rating_on_a_phone_tells_its_effect_where_it_is_given(
-    app: Server, visiting: Visit
-) -> None:
-    with visiting(app) as page:
-        page.set_viewport_size(PHONE)
-        page.goto(f"{app.url}/?tab=Recommendations&who=Me")
-        settle(page)
-        offered = page.locator("[class*=st-key-films_found_my_film] button")
-        offered.nth(0).click()
-        expect(page.get_by_test_id("stToast")).to_contain_text("made a first list")
-        settle(page)
-        offered.nth(1).click()
-        toast = page.get_by_test_id("stToast").filter(has_text="brought in")
-        expect(toast).to_be_visible()
-        assert in_sight(toast)

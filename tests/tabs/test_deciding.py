@@ -115,6 +115,26 @@ def test_a_film_rated_on_its_card_leaves_and_the_list_is_that_of_all_ratings(
     assert film not in kept(mine, "my_stars", data) and not kept(mine, "rated_on", data)
 
 
+def test_a_rating_tells_its_effect_where_it_is_given(visit: Open, data: MovieData) -> None:
+    app = visit(who="Me")
+    first, second = np.argsort(-data.movie_degree, kind="stable")[:2].tolist()
+    app.button(key=f"my_film_{first}").click().run()
+    app.run()
+    healthy(app)
+    done = f"Your rating of {data.labels[first]}, 4.5 ★,"
+    assert f"{done} made a first list." in plain(app)
+    app.button(key=f"my_film_{second}").click().run()
+    healthy(app)
+    done = f"Your rating of {data.labels[second]}, 4.5 ★, brought in"
+    said = plain(app)
+    # Below the films to rate; and over the page, for on a phone that may be out of sight.
+    assert said.index(done) < said.index("1. ")
+    (toast,) = [shown.value.replace("*", "") for shown in app.toast]
+    assert toast.replace("\\", "").replace("\xa0", " ").startswith(done)
+    app.run()
+    assert done in plain(app) and not app.toast
+
+
 def test_a_hidden_film_stays_away_until_it_is_brought_back(
     mine: AppTest, data: MovieData, visit: Open
 ) -> None:
