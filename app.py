@@ -25,6 +25,7 @@ from tabs.links import TABS, read_link
 from tabs.recommendations import tab as recommendations
 from tabs.shared import escape
 from tabs.start_here import tab as start_here
+from tabs.steps import arrive, asked, leave
 from tabs.train_model import tab as train_model
 from tabs.visitor import keep_in_browser
 
@@ -73,7 +74,8 @@ def main() -> None:
     show_link_problems(data)
     keep_in_browser(data)
     model = current_model(data, server)
-    tabs = st.tabs(TABS, key="tab", bind="query-params")
+    arrive("tab", asked("tab", TABS, TABS[0]))
+    tabs = st.tabs(TABS, key="tab", on_change="rerun")
     renderers = [
         lambda: start_here.render(data, model),
         lambda: recommendations.render(data, model),
@@ -84,6 +86,7 @@ def main() -> None:
         if tab.open:
             with tab:
                 render()
+    leave(tab=st.session_state["tab"])
 
 
 def show_link_problems(data: MovieData) -> None:

@@ -26,6 +26,8 @@ _ROLE = {
 }
 _HOP_COLOURS = (VERMILLION, BLUE, ORANGE)
 _NAME_MARK = {"type": "text", "fontSize": 12, "fontWeight": "bold", "limit": 170, "color": GREY}
+# Drawn below a name in the colour of the page, it keeps the lines away from the letters.
+_HALO = {"stroke": {"expr": "background"}, "strokeWidth": 5}
 # Column, alignment and shift of the names: above the dots; users' names are short enough to stand
 # beside the last ones, clear of the lines.
 _NAME_PLACES = ((0, "left", -8, -15), (1, "center", 0, -15))
@@ -92,17 +94,18 @@ def neighbourhood_chart(data: MovieData, graph: nx.Graph, weighted: bool = True)
     names = [
         {
             "data": {"values": [n for n in nodes if n["x"] == x and columns[x] <= _MAX_NAMES]},
-            "mark": _NAME_MARK | {"align": align, "dx": dx, "dy": dy},
+            "mark": _NAME_MARK | {"align": align, "dx": dx, "dy": dy} | halo,
             "encoding": axes | {"text": {"field": "name"}},
         }
         for x, align, dx, dy in (
             *_NAME_PLACES,
             _NAMES_BESIDE if users_last else _NAMES_ABOVE,
         )
+        for halo in (_HALO, {})
     ]
     return {
         "height": max(520, 11 * max(columns.values())),
-        "layer": [_lines(edges, axes, weighted), _dots(nodes, axes), *names],
+        "layer": [_lines(edges, axes, weighted), *names, _dots(nodes, axes)],
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from analysis.layers import DEPTH
 from analysis.people import YOU
 from data_preparation import MovieData
 from model.profiles import Profile
@@ -25,6 +26,8 @@ CHAPTERS = (
     "What if",
     "Glossary",
 )
+BY_NUMBER = "By number"
+FOLLOWED = (YOU, BY_NUMBER)
 PLAIN, FORMULAS = LEVELS = ("Plain words", "Formulas")
 DUEL = "Model duel"
 SECTIONS = ("Map of films", "Tags", "Tag suggestions", "Model health", DUEL, "Data at a glance")
@@ -77,7 +80,8 @@ def _checks(data: MovieData) -> dict[str, Check]:
         "tab": _one_of(TABS),
         "who": _one_of(WHO),
         "profile": _one_of(AIMS),
-        "follow": _one_of((YOU,)),
+        "follow": _one_of(("", *FOLLOWED)),
+        "step": _number(0, DEPTH - 1),
         "chapter": _one_of(CHAPTERS),
         "level": _one_of(LEVELS),
         "section": _one_of(SECTIONS),

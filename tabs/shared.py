@@ -11,6 +11,7 @@ import streamlit as st
 from charts.spec import finished_spec
 from data_preparation import MovieData
 from serving.state import server_state
+from tabs.steps import arrive, leave
 
 # Streamlit turns these into links, icons and signs even where they are escaped: an invisible word
 # joiner between their characters stops that.
@@ -30,9 +31,9 @@ _WHENCE = {
 
 def worked_user(data: MovieData) -> int:
     """The worked user, the same in every tab and in the link (`?user=7`); the inner id."""
-    if st.session_state.get("user") not in data.user_ids:  # a new session, or other data
+    arrive("user", _user_from_link(data))
+    if st.session_state["user"] not in data.user_ids:  # other data than before
         st.session_state["user"] = _user_from_link(data)
-    st.query_params["user"] = str(st.session_state["user"])
     return data.inner_user(st.session_state["user"])
 
 
@@ -48,17 +49,17 @@ def pick_user(data: MovieData) -> int:
         persist_state="session",
         help="Type a number to search. The same user is followed through the tabs.",
     )
-    # bind="query-params" would write the whole label into the link.
-    st.query_params["user"] = str(raw)
+    leave(user=raw)
     return data.inner_user(raw)
 
 
 def _user_from_link(data: MovieData) -> int:
     """The raw user id that the link names; a typical user otherwise (`read_link` tells)."""
-    asked = st.query_params.get("user")
-    for raw in data.user_ids.tolist():
-        if str(raw) == asked:  # and not int(asked), which takes " 7", "07" and "٧" as well
-            return raw
+    named = st.query_params.get("user", "")
+    # By its text: int() takes " 7", "07" and "٧" as well.
+    raw = int(named) if named.isascii() and named.isdigit() and len(named) < 19 else -1
+    if str(raw) == named and raw in data.user_ids:
+        return raw
     return int(data.user_ids[_typical_user(data)])
 
 

@@ -12,20 +12,22 @@ from tabs import duel
 from tabs.insights import health, movie_map, overview, suggestions, tags
 from tabs.links import DUEL, SECTIONS
 from tabs.shared import count
+from tabs.steps import arrive, asked, leave
 
 
 def render(data: MovieData, model: TrainedModel | None) -> None:
     st.header("What the model learned")
     st.markdown(_summary(data, model))
+    arrive("section", asked("section", SECTIONS, SECTIONS[0]))
     section = st.segmented_control(
         "Section",
         SECTIONS,
-        default=SECTIONS[0],
         required=True,
         key="section",
-        bind="query-params",
+        persist_state="session",
         label_visibility="collapsed",
     )
+    leave(section=section, tab=st.session_state["tab"])
     if section == SECTIONS[0]:
         movie_map.render(data, model)
     elif section == SECTIONS[1]:

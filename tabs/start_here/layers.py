@@ -18,6 +18,7 @@ from charts.smoothing import smoothing_chart
 from tabs.shared import count, draw, escape
 from tabs.start_here import computed
 from tabs.start_here.story import Story, in_sum, needs_model, quiz, say_which_network
+from tabs.steps import arrive, asked, leave
 
 _SHOWN = 4  # dimensions of a message written out as numbers
 _MEAN_SHOWN = 4  # dimensions of the layers and their mean
@@ -75,35 +76,38 @@ def _choose_step(story: Story) -> tuple[Node, int]:
 
 def _step_control(depth: int) -> int:
     """Back, any step, on; the layer that sends."""
-    key = f"step_of_{depth}"
-    now = st.session_state.get(key, 0)
-    _step_button("Back", "skip_previous", key, now - 1, depth)
-    k = st.segmented_control(
+    steps = [str(k) for k in range(depth)]
+    arrive("step", asked("step", steps, "0"))
+    if st.session_state["step"] not in steps:  # left from a deeper model
+        st.session_state["step"] = "0"
+    now = int(st.session_state["step"])
+    _step_button("Back", "skip_previous", now - 1, depth)
+    chosen = st.segmented_control(
         "Step",
-        range(depth),
-        default=0,
+        steps,
         required=True,
-        format_func=lambda k: f"layer {k} → {k + 1}",
-        key=key,
+        format_func=lambda k: f"layer {k} → {int(k) + 1}",
+        key="step",
         persist_state="session",
     )
-    _step_button("Next", "play_arrow", key, now + 1, depth)
-    return k
+    _step_button("Next", "play_arrow", now + 1, depth)
+    leave(step=chosen)
+    return int(chosen or 0)
 
 
-def _step_button(name: str, icon: str, key: str, goal: int, depth: int) -> None:
+def _step_button(name: str, icon: str, goal: int, depth: int) -> None:
     st.button(
         name,
         key=f"step_{name.lower()}",
         icon=f":material/{icon}:",
         disabled=not 0 <= goal < depth,
         on_click=_go_to_step,
-        args=(key, goal),
+        args=(goal,),
     )
 
 
-def _go_to_step(key: str, k: int) -> None:
-    st.session_state[key] = k
+def _go_to_step(k: int) -> None:
+    st.session_state["step"] = str(k)
 
 
 @dataclass(frozen=True, eq=False)

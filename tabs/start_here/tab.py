@@ -11,6 +11,7 @@ from model.trained import TrainedModel
 from tabs.links import CHAPTERS, FORMULAS, LEVELS, PLAIN
 from tabs.start_here import graph, layers, learning, recommending, what_if, who, words
 from tabs.start_here.story import Story, go_to
+from tabs.steps import arrive, asked, leave
 
 _CHAPTERS: dict[str, Callable[[Story], None]] = dict(
     zip(
@@ -72,19 +73,19 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
 @st.fragment
 def _chapter(story: Story) -> None:
     """The open chapter; only it is computed, and only it redraws when something in it moves."""
+    arrive("chapter", asked("chapter", CHAPTERS, CHAPTERS[0]))
     chapter = st.segmented_control(
         "Chapter",
         CHAPTERS,
-        default=CHAPTERS[0],
         required=True,
         key="chapter",
         wrap=False,
-        bind="query-params",
         persist_state="session",
         label_visibility="collapsed",
     )
-    _CHAPTERS[chapter](story)
-    place = CHAPTERS.index(chapter)
+    leave(chapter=chapter)
+    _CHAPTERS[chapter or CHAPTERS[0]](story)
+    place = CHAPTERS.index(chapter or CHAPTERS[0])
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         for step, icon in ((-1, "arrow_back"), (1, "arrow_forward")):
             if 0 <= place + step < len(CHAPTERS):

@@ -9,10 +9,11 @@ import streamlit as st
 from analysis.people import YOU, Persona, personas, with_names, with_visitor
 from charts.portrait import portrait
 from data_preparation import MovieData
+from tabs.links import BY_NUMBER, FOLLOWED
 from tabs.shared import count, escape, my_stars, pick_user, worked_user
+from tabs.steps import arrive, asked, leave
 
-BY_NUMBER = "By number"
-_LINK = "follow"  # `?follow=You`; everybody else is in the link as `user`
+_LINK = "follow"  # `?follow=You`; "" for the persona that the user of the link may be
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +36,7 @@ def choose(data: MovieData) -> str:
     """The names to follow; the one that is chosen."""
     people = _personas(data, data.fingerprint)
     options = [*([YOU] if my_stars(data) else []), *(p.name for p in people), BY_NUMBER]
+    arrive(_LINK, asked(_LINK, FOLLOWED, ""))
     st.session_state["followed"] = now = _now(options, people, worked_user(data))
     taste = {person.name: f"{person.name} · {person.taste}" for person in people}
     st.pills(
@@ -47,16 +49,15 @@ def choose(data: MovieData) -> str:
         on_change=_follow,
         args=({person.name: int(data.user_ids[person.user]) for person in people},),
     )
+    leave(user=st.session_state["user"], follow=st.session_state[_LINK])
     return now
 
 
 def introduce(data: MovieData, name: str) -> Followed:
     """Says who the one of this name is, or lets the reader choose a number."""
-    st.query_params.pop(_LINK, None)
     people = _personas(data, data.fingerprint)
     named = _named(data, data.fingerprint)
     if name == YOU:
-        st.query_params[_LINK] = YOU
         stars = my_stars(data)
         _show(len(people), _about_you(data, stars))
         return Followed(_with_visitor(named, _key(data, stars), stars), data.n_users, True)
@@ -69,8 +70,8 @@ def introduce(data: MovieData, name: str) -> Followed:
 
 def _now(options: list[str], people: list[Persona], user: int) -> str:
     """Who is followed: the visitor if wished, whoever else the worked user is."""
-    wished = st.session_state.get("follow", st.query_params.get(_LINK))
-    if wished in (YOU, BY_NUMBER) and wished in options:
+    wished = st.session_state[_LINK]
+    if wished in FOLLOWED and wished in options:
         return wished
     return next((person.name for person in people if person.user == user), BY_NUMBER)
 
@@ -78,7 +79,7 @@ def _now(options: list[str], people: list[Persona], user: int) -> str:
 def _follow(users: dict[str, int]) -> None:
     """A callback: the one that was clicked; `users` are the raw ids of the personas."""
     name = st.session_state["followed"]
-    st.session_state["follow"] = name
+    st.session_state[_LINK] = "" if name in users else name
     if name in users:
         st.session_state["user"] = users[name]
 

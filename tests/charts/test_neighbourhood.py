@@ -25,11 +25,18 @@ def test_the_chart_of_the_neighbourhood_tells_each_edge_its_weight_or_none_at_al
 ) -> None:
     graph = subgraph(toy_data, toy_data.inner_user(3), 3, 2)
     for weighted in (True, False):
-        lines, dots, *names = neighbourhood_chart(toy_data, graph, weighted)["layer"]
+        lines, *names, dots = neighbourhood_chart(toy_data, graph, weighted)["layer"]
         edges, nodes = lines["data"]["values"], dots["data"]["values"]
         assert {node["id"] for node in nodes} == {f"{kind} {inner}" for kind, inner in graph}
         assert len(edges) == graph.number_of_edges()
-        assert sum(len(name["data"]["values"]) for name in names) == len(graph)
+        halos, texts = names[::2], names[1::2]  # a name lies on its halo, and both on the lines
+        assert sum(len(name["data"]["values"]) for name in texts) == len(graph)
+        for halo, text in zip(halos, texts, strict=True):
+            assert halo["data"] == text["data"] and halo["encoding"] == text["encoding"]
+            assert halo["mark"] == text["mark"] | {
+                "stroke": {"expr": "background"},
+                "strokeWidth": 5,
+            }
         told = {field["field"] for field in lines["encoding"]["tooltip"]}
         assert ("arithmetic" in told) == weighted
         for edge in edges:

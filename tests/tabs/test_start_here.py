@@ -391,7 +391,7 @@ def test_the_messages_shown_add_up_to_the_next_layer(
     open_chapter: Open, data: MovieData, layers: list[NDArray[np.float64]], k: int
 ) -> None:
     app = open_chapter("Messages")
-    app.segmented_control(key="step_of_2").set_value(k).run()
+    app.segmented_control(key="step").set_value(str(k)).run()
     healthy(app)
     assert not app.dataframe  # there may be thousands of senders: only who asks gets them
     opened(app, "senders")
@@ -422,7 +422,7 @@ def test_next_and_back_step_through_the_layers_and_stop_at_the_ends(open_chapter
     assert app.button(key="step_back").disabled and not app.button(key="step_next").disabled
     app.button(key="step_next").click().run()
     healthy(app)
-    assert app.segmented_control(key="step_of_2").value == 1
+    assert app.segmented_control(key="step").value == "1"
     assert "send their layer-1 embedding" in texts(app)
     assert app.button(key="step_next").disabled
     app.button(key="step_back").click().run()
@@ -436,7 +436,7 @@ def test_a_film_receives_from_its_viewers(
     receiver = next(s for s in app.selectbox if s.label == "Who receives")
     name = receiver.options[1]
     receiver.select_index(1).run()
-    app.segmented_control(key="step_of_2").set_value(1).run()
+    app.segmented_control(key="step").set_value("1").run()
     opened(app, "senders")
     film = next(i for i in range(data.n_movies) if data.labels[i] == name)
     shown = table(app, "arithmetic")
