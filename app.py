@@ -20,6 +20,7 @@ from settings import (
 )
 from sources.download import download_movielens
 from sources.movielens_files import DataError
+from tabs.address import keep_settings_in_address
 from tabs.insights import tab as insights
 from tabs.links import TABS, read_link
 from tabs.recommendations import tab as recommendations
@@ -33,7 +34,7 @@ from tabs.visitor import keep_in_browser
 # on the dark theme's primary colour cannot be read.
 _STYLE = """
 [data-testid=stMainBlockContainer] {padding-top: 2rem}
-.st-key-visitor_storage_place {display: none}
+.st-key-visitor_storage_place, .st-key-address_place {display: none}
 @media (max-width: 640px) {
   [data-testid=stMainBlockContainer] {padding-top: 0.5rem}
   [data-testid=stMain] h1 {font-size: 1.8rem !important; padding: 0 0 0.25rem !important}
@@ -75,6 +76,7 @@ def main() -> None:
     keep_in_browser(data)
     model = current_model(data, server)
     arrive("tab", asked("tab", TABS, TABS[0]))
+    keep_settings_in_address()
     tabs = st.tabs(TABS, key="tab", on_change="rerun")
     renderers = [
         lambda: start_here.render(data, model),

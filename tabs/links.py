@@ -32,14 +32,26 @@ PLAIN, FORMULAS = LEVELS = ("Plain words", "Formulas")
 DUEL = "Model duel"
 SECTIONS = ("Map of films", "Tags", "Tag suggestions", "Model health", DUEL, "Data at a glance")
 
+# The parameters that Streamlit writes for widgets of a tab (`bind="query-params"`).
+BOUND = {
+    "Start Here": ("level",),
+    "Recommendations": (
+        *("who", "profile", "k", "tag_weight", "genres", "without", "years"),
+        *("min_ratings", "novelty", "diversity"),
+    ),
+}
+
 Check = Callable[[Sequence[str]], tuple[list[str], str]]
 """Called with the values of a parameter; those that a widget can take, and what is wrong or ""."""
 
 
 def year_range(data: MovieData) -> tuple[int, int]:
-    """First and last year of the films."""
+    """First and last year of the films; two different ones, which a slider needs."""
     years = data.movies["year"].dropna()
-    return (int(years.min()), int(years.max())) if len(years) else (1900, 2100)
+    if not len(years):
+        return 1900, 2100
+    first, last = int(years.min()), int(years.max())
+    return first, max(last, first + 1)
 
 
 def read_link(

@@ -53,6 +53,7 @@ def running_server(
     environment: Mapping[str, str] | None = None,
     project: Path = PROJECT_DIR,
     host: str = "localhost",
+    port: int | None = None,
 ) -> Iterator[Server]:
     """Serve the app on a free loopback port, with the project's own config.toml.
 
@@ -62,10 +63,10 @@ def running_server(
         options: for `streamlit run`.
         environment: on top of this process's.
         host: the name in the address.
+        port: the one of a server that was here before, to a browser the same site; by default a
+            free one.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = port or _free_port()
     command = [
         *(sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)),
         *("--server.headless", "true", "--server.fileWatcherType", "none", *options),
@@ -86,6 +87,12 @@ def running_server(
     finally:
         process.kill()  # Streamlit's own farewell takes seconds, and there is nothing to save
         process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -40,7 +40,7 @@ class Format:
     key: Literal["imdb", "raw", ""] = ""
 
 
-OWN_COLUMNS = ("movieId", "title", "rating", "date", "watchlist since", "not interested since")
+OWN_COLUMNS = ("movieId", "title", "rating", "date", "shortlist since", "not interested since")
 """Of the file that this app gives a visitor with all their films."""
 
 _OWN = Format(

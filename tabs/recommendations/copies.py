@@ -18,6 +18,7 @@ from tabs.visitor import (
     not_interested,
     rated_on,
     shortlist,
+    storage_notes,
     today,
     unused,
 )
@@ -72,16 +73,22 @@ def _link(code: str) -> str:
     return f"{here}/?{urlencode({'tab': 'Recommendations', 'who': WHO[1]})}#{LINK_NAME}={code}"
 
 
-def offer_linked_films(data: MovieData) -> None:
-    """Of a link with films: what it holds, and one click to take them over or not."""
+def show_arrivals(data: MovieData) -> None:
+    """What came with the page: trouble with the browser's storage, and films of a link."""
+    for note in storage_notes(data):
+        st.warning(note, icon=":material/save:")
     try:
         found = linked_films(data)
     except LinkError as error:
         st.warning(escape(str(error)), icon=":material/link_off:")
         st.button("Close", key="decline_link", on_click=answer_link, args=(data,))
-        return
-    if found is None:
-        return
+    else:
+        if found:
+            _offer(data, found)
+
+
+def _offer(data: MovieData, found: LinkedFilms) -> None:
+    """What a link holds, and one click to take it over or not."""
     mine = my_stars(data)
     differ = sum(mine.get(movie, value) != value for movie, value in found.stars.items())
     with st.container(border=True, key="linked_films"):
@@ -94,7 +101,7 @@ def offer_linked_films(data: MovieData) -> None:
         with st.container(horizontal=True, gap="small"):
             if found.size:
                 st.button(
-                    "Add them to mine",
+                    "Add to mine",
                     type="primary",
                     key="take_link",
                     on_click=_take,
@@ -102,12 +109,13 @@ def offer_linked_films(data: MovieData) -> None:
                 )
             if differ:
                 st.button(
-                    "Add them, with the link's stars",
+                    "Add, with the link's stars",
                     key="take_link_stars",
                     on_click=_take,
                     args=(data, found, True),
                 )
-            st.button("Leave them", key="decline_link", on_click=answer_link, args=(data,))
+            leave = "Do not add" if found.size else "Close"
+            st.button(leave, key="decline_link", on_click=answer_link, args=(data,))
 
 
 def _contents(found: LinkedFilms) -> str:
@@ -127,8 +135,9 @@ def _contents(found: LinkedFilms) -> str:
 def _take(data: MovieData, found: LinkedFilms, stars_too: bool) -> None:
     mine = my_stars(data)
     for movie, value in found.stars.items():
-        if stars_too or movie not in mine:
+        if movie not in mine or (stars_too and mine[movie] != value):
             mine[movie] = value
+            rated_on(data).pop(movie, None)
     for listed, movies in (
         (shortlist(data), found.shortlist),
         (not_interested(data), found.not_interested),

@@ -12,7 +12,7 @@ from tabs.film_search import search_film
 from tabs.recommendations.copies import WHERE_KEPT, offer_copies
 from tabs.recommendations.upload import upload_ratings
 from tabs.shared import count, kept, my_stars
-from tabs.visitor import rated_on, storage_notes
+from tabs.visitor import rated_on, today
 
 _STARS = [half / 2 for half in range(int(MIN_STARS * 2), int(MAX_STARS * 2) + 1)]
 _LIKED = 4.5
@@ -34,8 +34,6 @@ def edit_my_ratings(data: MovieData) -> DeltaGenerator:
     with copy:
         offer_copies(data)
     st.caption(WHERE_KEPT)
-    for note in storage_notes(data):
-        st.warning(note, icon=":material/save:")
     _table(data)
     return effect
 
@@ -59,6 +57,7 @@ def _rate(data: MovieData) -> None:
             del mine[movie]
         else:
             mine[movie] = stars
+            rated_on(data)[movie] = today()
         st.session_state["my_ratings_changed"] = True
 
     with which:
@@ -80,6 +79,7 @@ def _table(data: MovieData) -> None:
         for row, cells in edits["edited_rows"].items():
             if cells.get("stars") in _STARS:
                 stars[movies[row]] = cells["stars"]
+                rated_on(data)[movies[row]] = today()
         for row in edits["deleted_rows"]:
             stars.pop(movies[row], None)
 

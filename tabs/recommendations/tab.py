@@ -34,7 +34,7 @@ from tabs.recommendations.actions import (
     tell_once,
 )
 from tabs.recommendations.cards import show_cards
-from tabs.recommendations.copies import offer_linked_films
+from tabs.recommendations.copies import show_arrivals
 from tabs.recommendations.listing import Listing
 from tabs.recommendations.my_list import ask_for_list, tell_of_list
 from tabs.recommendations.my_ratings import edit_my_ratings
@@ -87,7 +87,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
         show_shortlist(data, None)
         st.info(
             "Rate a film or two, or upload your ratings, and your own recommendations appear here. "
-            "Nothing is retrained and nothing leaves this session.",
+            "Nothing is retrained.",
             icon=":material/star:",
         )
     else:
@@ -165,7 +165,7 @@ def _own_ratings(data: MovieData) -> DeltaGenerator | None:
     Returns:
         The place for what a rating did.
     """
-    offer_linked_films(data)
+    show_arrivals(data)
     # Open until there are ratings, and then as the visitor leaves it; another label would reset it.
     st.session_state.setdefault("own_ratings", not my_stars(data))
     if came_from_browser(data):

@@ -87,7 +87,10 @@ def test_the_link_reproduces_user_and_k(app: Server, visiting: Visit) -> None:
         expect(user).to_have_value(re.compile(r"User 7 · \d+ ratings"))
         expect(page).to_have_url(re.compile(r"(?=.*user=7\b)(?=.*k=3\b)"))
         shown = titles(page).all_inner_texts()
-        open_tab(page, "Insights")  # its address is its own, and the settings outlive it
+        open_tab(page, "Insights")
+        expect(page).to_have_url(re.compile(r"(?=.*k=3\b)(?=.*tab=Insights)"))
+        page.reload()  # which loses no setting of a tab that is closed
+        settle(page)
         open_tab(page, "Recommendations")
         assert titles(page).all_inner_texts() == shown
         with visiting(app, page.url.split("?")[1]) as other:

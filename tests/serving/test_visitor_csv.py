@@ -70,9 +70,9 @@ def test_titles_that_spreadsheets_would_run_come_back(tmp_path: Path) -> None:
     assert as_text(found.shortlist) == {0: "2024-02-29"}
 
 
-@pytest.mark.parametrize("listed", ["watchlist since", "not interested since"])
+@pytest.mark.parametrize("listed", ["shortlist since", "not interested since"])
 def test_a_film_that_is_only_on_a_list_is_no_rating(toy_data: MovieData, listed: str) -> None:
-    days = ({0: "2024-01-31"}, {}) if listed.startswith("watch") else ({}, {0: "2024-01-31"})
+    days = ({0: "2024-01-31"}, {}) if listed.startswith("short") else ({}, {0: "2024-01-31"})
     found = read_ratings_file(own_films_csv(toy_data, {}, {}, *days), toy_data)
     assert found.summary == "Matched 0 of 1 line (this app); 1 on a list."
     assert found.stars == {}

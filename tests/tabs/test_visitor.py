@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,14 +29,14 @@ def page() -> None:
     from pathlib import Path
 
     from serving.state import server_state
-    from tabs.recommendations.copies import offer_linked_films
+    from tabs.recommendations.copies import show_arrivals
     from tabs.recommendations.my_ratings import edit_my_ratings
     from tabs.recommendations.shortlist import show_shortlist
     from tabs.visitor import keep_in_browser
 
     data = server_state().data(Path(os.environ["MOVIELENS_DIR"]))
     keep_in_browser(data)
-    offer_linked_films(data)
+    show_arrivals(data)
     edit_my_ratings(data)
     show_shortlist(data, None)
 
@@ -144,13 +145,14 @@ def test_removed_ratings_come_back_after_reruns_and_keep_what_was_rated_since(
     browser: Browser, data: MovieData
 ) -> None:
     app = rate(open_page(), data, MATRIX)
+    assert mine(app, data, "rated_on") == {MATRIX: date.today().isoformat()}
     app.session_state[f"rated_on_{data.fingerprint}"][data.labels.index(MATRIX)] = "2024-01-31"
     press(app, "Remove all my ratings").run()
     rate(app, data, ALIEN).run()
     press(app, "undo_removal").run()
     assert mine(app, data) == {MATRIX: 4.5, ALIEN: 4.5}
-    assert mine(app, data, "rated_on") == {MATRIX: "2024-01-31"}
-    assert browser.stored(data, "rated_on") == {MATRIX: "2024-01-31"}
+    dates = {MATRIX: "2024-01-31", ALIEN: date.today().isoformat()}
+    assert mine(app, data, "rated_on") == dates == browser.stored(data, "rated_on")
 
 
 def test_a_rating_given_before_the_browser_answers_is_kept(
