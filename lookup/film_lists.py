@@ -142,7 +142,8 @@ def _table(text: str, notes: list[str]) -> Table | None:
     if first.casefold().startswith(_LETTERBOXD_LIST):
         return _letterboxd_list(table_of(text, notes))
     try:
-        table = table_of(text, told := [])
+        told: list[str] = []
+        table = table_of(text, told)
     except RatingsFileError:
         return None
     # One title a line may be called "Title"; several columns need a name that means films.
@@ -164,7 +165,7 @@ def _letterboxd_list(table: Table) -> Table:
 
 def _typed(text: str) -> list[Line]:
     """One title a line, with its year in brackets or without; bullets and numbers may lead."""
-    lines = []
+    lines: list[Line] = []
     for number, whole in enumerate(text.splitlines(), 1):
         title = _BULLET.sub("", whole.strip()).strip()
         if not title:

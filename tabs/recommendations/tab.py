@@ -120,7 +120,7 @@ def _show_list(listing: Listing, asked: Settings, me: bool, effect: DeltaGenerat
     show_shortlist(data, listing)
     if recommendations:
         show_surprise(listing, best[:DRAWN_FROM], mine=me)
-        if change and not change.place and not effect:
+        if change and change.moves and not (change.place or effect):
             st.markdown(change.sentence)
         show_cards(listing, recommendations, change, mine=me)
         _breakdown(data, recommendations)
