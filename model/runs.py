@@ -20,11 +20,13 @@ from model.records import RecordError
 from model.splits import PROTOCOLS
 from model.trained import EpochRecord
 from sources.atomic import replacing
+from sources.files import printable, reason, regular_files
 
 log = logging.getLogger(__name__)
 
 FORMAT = 3
-OURS, POPULARITY, EASE, PREVIOUS = "LightGCN", "popularity", "EASE", "previous model"
+MAX_BYTES = 8 * 2**20  # of a file; a run of 300 epochs has some 200 KB
+OURS, POPULARITY, EASE, IN_USE = "LightGCN", "popularity", "EASE", "model in use"
 
 
 class RunError(RuntimeError):
@@ -40,18 +42,18 @@ class Run:
     """A training run, over or not, without its weights.
 
     Attributes:
-        id: names the file; sorts by time.
+        id: names the file, and that of the model (`model.store`); sorts by time.
         started: UTC, ISO 8601.
         data_name: the folder of the data; `fingerprint` is what identifies them.
         refit: the model for serving was to be refitted on all ratings.
         to_beat: popularity on validation, by metric name.
-        test: by model (`OURS`, `POPULARITY`, `EASE`, `PREVIOUS`), by metric name; empty before
-            the end, and without the previous model where that was measured on other ratings.
+        test: by model (`OURS`, `POPULARITY`, `EASE`, `IN_USE`), by metric name; empty before the
+            end, and without the model that was in use where that was measured on other ratings.
         intervals: 95 % bootstrap interval of each test metric of `OURS`.
         best_epoch: the epoch that was kept; None before the end.
         stop_reason: why the training ended, a sentence; None before the end.
         problem: why the run failed or what went wrong after the training, a sentence, or None.
-        refitted: the model in use was refitted on all ratings.
+        refitted: the model was refitted on all ratings.
         seconds: from the start to the end, without pauses.
         versions: of Python and the libraries.
     """
@@ -122,25 +124,22 @@ def save_run(run: Run, folder: Path) -> None:
         with replacing(folder / f"{run.id}.json") as file:
             file.write(json.dumps(content, allow_nan=False).encode())
     except OSError as error:
-        raise RunError(f"The run cannot be written to the history ({error}).") from None
+        raise RunError(f"The run cannot be written to the history ({reason(error)}).") from None
 
 
 def load_runs(folder: Path) -> RunHistory:
     """All runs in the folder; what is damaged is named and left alone."""
     runs, problems = [], []
-    for path in sorted(folder.glob("*.json"), reverse=True):
+    for path in reversed(regular_files(folder, ".json")):
+        name = printable(path.name)
         try:
             runs.append(_read(path))
         except _OtherFormatError as error:
-            problems.append(f"{_shown(path)} in the history of runs {error}.")
+            problems.append(f"{name} in the history of runs {error}.")
         except (OSError, ValueError, RecursionError) as error:
-            log.warning("run %s skipped: %s", _shown(path), error)
-            problems.append(f"{_shown(path)} in the history of runs is damaged, so it is left out.")
+            log.warning("run %s skipped: %s", name, error)
+            problems.append(f"{name} in the history of runs is damaged, so it is left out.")
     return RunHistory(tuple(runs), tuple(problems))
-
-
-def _shown(path: Path) -> str:
-    return path.name.encode(errors="replace").decode()  # a name need not be text
 
 
 def run_label(run: Run) -> str:
@@ -187,6 +186,8 @@ def curves_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 def _read(path: Path) -> Run:
     """The run in a file; raises OSError, ValueError or RecursionError for what is none."""
+    if path.stat().st_size > MAX_BYTES:
+        raise RecordError("the file is too large for a run")
     content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     written = content.get("format") if isinstance(content, dict) else None
     if type(written) is int and 0 < written < FORMAT:

@@ -98,11 +98,11 @@ def _free_port() -> int:
 def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     for _ in range(600):
         if process.poll() is not None:
-            raise RuntimeError(f"the app ended by itself:\n{log.read_text()}")
+            raise RuntimeError(f"the app ended by itself:\n{log.read_text(encoding='utf-8')}")
         try:
             urllib.request.urlopen(f"{url}/_stcore/health", timeout=1)
         except OSError:
             time.sleep(0.1)
         else:
             return
-    raise RuntimeError(f"the app did not start:\n{log.read_text()}")
+    raise RuntimeError(f"the app did not start:\n{log.read_text(encoding='utf-8')}")

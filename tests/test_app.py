@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,9 +17,11 @@ from streamlit.testing.v1 import AppTest
 from data_preparation import MovieData, load_movie_data
 from lookup import posters
 from lookup.ratings_import import MAX_BYTES
+from model import memory
 from model.checkpoints import load_checkpoint, save_checkpoint
 from model.config import PRESETS, TrainingConfig
 from model.splits import temporal_leave_one_out
+from model.store import ModelStore
 from model.trained import TrainedModel
 from model.viewers import user_viewer
 from model_training import train
@@ -140,7 +143,7 @@ def test_insights_shows_map_neighbours_and_tags(open_tab: Open, data: MovieData)
     assert f"**{len(data.tag_names):,}** distinct tags" in texts(app)
 
 
-def test_training_from_the_tab_saves_a_checkpoint_that_the_app_uses(
+def test_training_from_the_tab_makes_a_model_that_a_click_puts_in_use(
     open_tab: Open, checkpoint: Path, data: MovieData
 ) -> None:
     app = open_tab("Train Model")
@@ -151,6 +154,9 @@ def test_training_from_the_tab_saves_a_checkpoint_that_the_app_uses(
     healthy(app)
     wait_for_training()
     app.run()
+    healthy(app)
+    assert "embedding size 8" in texts(app)  # for who trained it
+    app.button(key="promote_trying").click().run()
     healthy(app)
     assert load_checkpoint(data, checkpoint).config.dim == 8
     assert "embedding size 8" in texts(app)
@@ -240,7 +246,7 @@ def test_a_failed_download_says_why_and_keeps_the_demo_running(
     assert app.header
 
 
-def test_a_damaged_checkpoint_is_announced_and_replaced_only_by_a_click(
+def test_a_damaged_checkpoint_is_announced_and_stays_and_a_click_trains_another(
     checkpoint: Path, data: MovieData
 ) -> None:
     checkpoint.write_bytes(b"not a checkpoint")
@@ -254,9 +260,9 @@ def test_a_damaged_checkpoint_is_announced_and_replaced_only_by_a_click(
     press(app, "Train a new model")
     wait_for_training()
     healthy(app.run())
-    assert load_checkpoint(data, checkpoint).config == PRESETS["fast"]
-    kept = checkpoint.with_name("lightgcn_checkpoint.previous.pth")
-    assert kept.read_bytes() == b"not a checkpoint"
+    (kept,) = ModelStore(checkpoint).kept(data.fingerprint)
+    assert kept.in_use and kept.header.config == PRESETS["fast"]
+    assert checkpoint.read_bytes() == b"not a checkpoint"
 
 
 def test_what_waits_for_a_model_says_that_the_one_there_cannot_be_used(checkpoint: Path) -> None:
@@ -486,6 +492,44 @@ def test_posters_come_from_tmdb_when_there_is_a_key(
         assert found + html.count('alt="Cover of ') == 10
     finally:
         server.shutdown()
+
+
+def test_a_page_without_posters_says_why(
+    open_tab: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and never listens
+        monkeypatch.setattr(posters, "API_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}")
+        monkeypatch.setattr(posters, "RETRIES", 0)
+        monkeypatch.setattr(cards, "POSTER_CACHE", tmp_path)
+        monkeypatch.setenv("TMDB_API_KEY", "0" * 32)
+        app = open_tab("Recommendations")
+        healthy(app)
+        assert "No new posters for now, because TMDB cannot be reached from this" in texts(app)
+    monkeypatch.setenv("TMDB_API_KEY", "no key")
+    assert "Posters are off, because the TMDB token is neither" in texts(app.run())
+
+
+@pytest.mark.parametrize(
+    ("section", "what"),
+    [
+        ("Tag suggestions", "This measurement is left out"),
+        ("Tags", "The prediction of tags is left out"),
+        ("Model duel", "EASE is left out"),
+    ],
+)
+def test_what_does_not_fit_into_the_memory_is_left_out_with_a_sentence(
+    open_tab: Open, monkeypatch: pytest.MonkeyPatch, section: str, what: str
+) -> None:
+    monkeypatch.setattr(memory, "machine_memory", lambda: 1_000_000)
+    app = open_tab("Insights", section=section)
+    for thread in threading.enumerate():
+        if thread.name == "duel":
+            thread.join(timeout=60)
+    if section == "Model duel":
+        app = open_tab("Insights", section=section)
+    healthy(app)
+    assert what in texts(app)
 
 
 def test_unusable_data_give_one_sentence_and_no_traceback(

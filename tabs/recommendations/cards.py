@@ -128,9 +128,9 @@ def _poster_addresses(films: Sequence[Film]) -> list[str | None]:
     """Addresses of posters, None where there is none; with TMDB's notice when posters are on."""
     service = _poster_service(_tmdb_token())
     images = service.urls(films)
-    if service.notice:
-        st.warning(service.notice)
-    elif service.enabled:
+    if service.notice and not all(images):
+        st.caption(f":material/hide_image: {service.notice}")
+    if service.enabled:
         st.html(
             f'<p style="opacity:.7;font-size:.8rem"><img src="{posters.TMDB_LOGO_URL}" '
             f'alt="TMDB" style="height:.7rem"> {posters.TMDB_NOTICE}</p>'

@@ -251,8 +251,9 @@ def _filters(data: MovieData) -> tuple[np.ndarray, float, float]:
     exclude = second.multiselect(
         "Without these genres", data.genre_names, key="without", bind="query-params"
     )
-    whole = year_range(data)
-    years = first.slider("Years", *whole, whole, key="years", bind="query-params")
+    whole = years = year_range(data)
+    if whole[0] < whole[1]:  # else there is nothing to choose
+        years = first.slider("Years", *whole, whole, key="years", bind="query-params")
     min_ratings = second.slider(
         "Ratings at least",
         0,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from data_preparation import MovieData
 from lookup.ratings_import import (
@@ -58,7 +58,7 @@ class _Upload:
     """A file that was read, kept so that it is read once.
 
     Attributes:
-        key: of the data, the content and the scale that was asked for.
+        key: of the data, the upload and the scale that was asked for.
         found: what it holds, or the sentence why it cannot be used.
         in_doubt: whether it is the scale that is in doubt.
         done: lines that were confirmed or turned down.
@@ -84,7 +84,7 @@ def upload_ratings(data: MovieData) -> None:
     if file is None:
         st.session_state.pop(_STATE, None)
         return
-    upload = _read(file.getvalue(), index, data.fingerprint)
+    upload = _read(file, index, data.fingerprint)
     if isinstance(upload.found, str):
         st.error(escape(upload.found))
         if upload.in_doubt:
@@ -99,17 +99,16 @@ def title_index(_data: MovieData, fingerprint: str) -> TitleIndex:
     return TitleIndex.of(_data)
 
 
-def _read(content: bytes, index: TitleIndex, fingerprint: str) -> _Upload:
+def _read(file: UploadedFile, index: TitleIndex, fingerprint: str) -> _Upload:
     """The file, read if the last run has not read the same."""
-    digest = hashlib.sha256(content).hexdigest()
     last = st.session_state.get(_STATE)
-    if last and last.key[:2] != (fingerprint, digest):
+    if last and last.key[:2] != (fingerprint, file.file_id):
         st.session_state.pop("ratings_points", None)  # asked about another file
     points = st.session_state.get("ratings_points")
-    key = (fingerprint, digest, points)
+    key = (fingerprint, file.file_id, points)
     if last is None or last.key != key:
         try:
-            last = _Upload(key, read_ratings_file(content, index, points))
+            last = _Upload(key, read_ratings_file(file.getvalue(), index, points))
         except RatingsFileError as error:
             last = _Upload(key, str(error), isinstance(error, ScaleError))
         st.session_state[_STATE] = last

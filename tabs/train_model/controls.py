@@ -11,7 +11,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from data_preparation import MovieData
 from model.config import PRESETS, SETTINGS, TrainingConfig, has_effect
-from model.estimate import estimate, physical_memory
+from model.estimate import estimate
+from model.memory import machine_memory
 from model.runs import Run
 from model.splits import PROTOCOLS
 from model_training import KS
@@ -140,9 +141,11 @@ def show_estimate(data: MovieData, choice: Choice, runs: Sequence[Run]) -> bool:
         f"{cost.memory / 2**20:,.0f} MiB of memory.",
         help=f"Scaled from {origin}. Time per epoch ∝ steps × embedding size × (2 · layers · "
         "edges + nodes + rows of a batch). Memory of a fit: the table of all pairs of nodes where "
-        "there are few, and some tables of films × embedding size, in 4-byte numbers.",
+        "or films where there are few, and some tables of films × embedding size, in 4-byte "
+        "numbers; or of EASE, which is measured beside it where it fits into a fourth of the "
+        "memory, if that takes more.",
     )
-    available = physical_memory()
+    available = machine_memory()
     if available and cost.memory > available:
         st.error(
             f"These settings need about {cost.memory / 2**30:,.0f} GiB of memory; this machine has "
@@ -201,7 +204,7 @@ def _control(column: DeltaGenerator, name: str, preset: str, values: dict[str, A
         return column.segmented_control(setting.label, setting.choices, required=True, **common)
     if name in _STEPS:
         options = sorted({*_STEPS[name], also, getattr(PRESETS[preset], name)})
-        return column.select_slider(setting.label, options, format_func=_shown_as(name), **common)
+        return column.select_slider(setting.label, options, format_func=shown_as(name), **common)
     if name in _SLIDERS:
         low, high = _lowest(name, values), _SLIDERS[name][1]
         st.session_state[key] = max(low, st.session_state[key])
@@ -211,7 +214,7 @@ def _control(column: DeltaGenerator, name: str, preset: str, values: dict[str, A
     return column.number_input(setting.label, setting.low, setting.high, step=0.05, **common)
 
 
-def _shown_as(name: str) -> Callable[[float], str]:
+def shown_as(name: str) -> Callable[[float], str]:
     """How a value of this setting is written."""
     if name == "dim":
         return lambda value: "all" if value == _ALL_DIRECTIONS else f"{value:,}"

