@@ -40,7 +40,8 @@ _STYLE = """
   display: none;
 }
 @media (max-width: 640px) {
-  [data-testid=stMain] h1 {font-size: 1.8rem !important; padding-bottom: 0.25rem !important}
+  [data-testid=stMainBlockContainer] {padding-top: 0.5rem}
+  [data-testid=stMain] h1 {font-size: 1.8rem !important; padding: 0 0 0.25rem !important}
   [data-testid=stMain] h2 {font-size: 1.35rem !important; padding: 0.2rem 0 !important}
   [data-testid=stMain] h3 {font-size: 1.2rem !important; padding: 0.4rem 0 !important}
 }
@@ -131,8 +132,8 @@ def download_with_bar() -> Path:
 def offer_download(server: ServerState) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.warning(
-            "**Demo data:** real films, simulated viewers. Good for a tour, not for a "
-            f"recommendation to trust. {escape(server.download_problem or '')}",
+            "**Demo data:** real films, simulated viewers; a tour, no advice. "
+            f"{escape(server.download_problem or '')}",
             icon=":material/science:",
             width="stretch",
         )

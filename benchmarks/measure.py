@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import costs, faithfulness, liking, load, pages, ranking
+from benchmarks import costs, faithfulness, liking, load, opening, pages, ranking
 
 JOBS: dict[str, Callable[..., Any]] = {
     "quality": ranking.quality,
@@ -29,6 +29,7 @@ JOBS: dict[str, Callable[..., Any]] = {
     "latency": costs.latency,
     "faithfulness": faithfulness.measure,
     "load": load.measure,
+    "opening": opening.measure,
     "pages": pages.measure,
 }
 

@@ -331,6 +331,17 @@ def pages_table(rows: list[Results]) -> str:
     return table(["change", "times", "median s", "slowest s"], cells)
 
 
+def opening_table(rows: list[Results]) -> str:
+    """Seconds and processor seconds of each step, or what it transfers."""
+    cells = []
+    for row in rows:
+        if "bytes" in row:
+            cells.append([row["what"], f"{row['bytes'] / 2**20:.1f} MiB", ""])
+        else:
+            cells.append([row["what"], f"{row['seconds']:.2f} s", f"{row['processor']:.2f} s"])
+    return table(["step", "measured", "of the processor"], cells)
+
+
 # name → title, what to know, renderer
 TABLES: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     "quality": (
@@ -422,6 +433,13 @@ TABLES: dict[str, tuple[str, str, Callable[[Any], str]]] = {
         "that they see their own ratings, shortlist and filters; from sending an interaction to "
         "the end of its run, without the drawing in the browser.",
         load_tables,
+    ),
+    "opening": (
+        "From the address to ten films",
+        "From asking for the page to the end of the run that shows ten cards, on a server that was "
+        "just started or that others use; beside it the server's processor time, which other work "
+        "on the machine does not lengthen. Bytes: what Chromium receives on a first visit.",
+        opening_table,
     ),
     "pages": (
         "Pages in the browser",

@@ -67,6 +67,7 @@ MEASURES: dict[str, Callable[[str], Results]] = {
     },
     "quality": lambda part: {"quality": measured("quality", part)},
     "load": lambda _: {"load": measured("load")},
+    "opening": lambda _: {"opening": measured("opening")},
     "pages": lambda _: {"pages": measured("pages")},
     "faithfulness": lambda _: {"faithfulness": measured("faithfulness")},
 }

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from analysis.neighbourhood import Node
 from charts.basics import BLUE, GREY, ORANGE, VERMILLION
+from charts.spec import READABLE
 from data_preparation import MovieData
 
 _MAX_NAMES = 20  # so many names fit beside each other
@@ -106,6 +107,7 @@ def neighbourhood_chart(data: MovieData, graph: nx.Graph, weighted: bool = True)
     return {
         "height": max(520, 11 * max(columns.values())),
         "layer": [_lines(edges, axes, weighted), *names, _dots(nodes, axes)],
+        "config": READABLE,
     }
 
 

@@ -12,10 +12,17 @@ import altair as alt
 import pandas as pd
 import pyarrow as pa
 
+from charts.basics import LABEL_COLOURS, by_theme
+
 Spec: TypeAlias = dict[str, Any]
 """Vega-Lite; `datasets` holds Arrow streams by name."""
 
 _MANY_ROWS = 150
+
+_LABELS = {"expr": by_theme(LABEL_COLOURS)}
+_TEXTS = {"labelColor": _LABELS, "titleColor": _LABELS}
+READABLE = {part: _TEXTS for part in ("axis", "legend", "header")}
+"""What the `config` of every chart needs, so that its texts can be read in both themes."""
 
 
 def finished_spec(chart: alt.Chart | alt.LayerChart) -> Spec:
@@ -26,7 +33,8 @@ def finished_spec(chart: alt.Chart | alt.LayerChart) -> Spec:
     """
     tables: dict[str, pd.DataFrame] = {}
     spec = _with_named_data(chart, tables).to_dict(validate=False)
-    spec.pop("config", None)  # Altair's default theme; the page brings its own
+    # In place of Altair's default theme; the page brings its own for all the rest.
+    spec["config"] = READABLE
     if any(len(table) > _MANY_ROWS for table in tables.values()):
         # Pixels are quicker than an SVG element with a description of its own for every row.
         spec["usermeta"] = {"embedOptions": {"renderer": "canvas"}}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
-from charts.basics import BLUE, ORANGE, PALETTE, VERMILLION
+from charts.basics import BLUE, ORANGE, ORANGE_TEXT, PALETTE, VERMILLION, by_theme
 from model.profiles import PROFILES
 from model.runs import POPULARITY, Run, curves_table
 from model.search import Trial
@@ -36,7 +36,7 @@ def metric_chart(
     rule = alt.Chart(line).mark_rule(color=ORANGE, strokeDash=[5, 4]).encode(y=alt.Y("value:Q"))
     text = (
         alt.Chart(line)
-        .mark_text(align="left", dy=-8, color=ORANGE)
+        .mark_text(align="left", dy=-8, color=alt.ExprRef(by_theme(ORANGE_TEXT)))
         .encode(x=alt.value(4), y=alt.Y("value:Q"), text=alt.Text("name:N"))
     )
     return (chart + rule + text).properties(height=_HEIGHT)

@@ -205,7 +205,7 @@ class _Judged:
 
 
 def _judge(line: Line, scale: Scale, index: TitleIndex) -> _Judged:
-    match = Match() if line.fault else _find(line, index)
+    match = Match() if line.fault else find_film(line, index)
     stars = None if line.value is None else scale.stars(line.value)
     if line.fault:
         return _Judged(line, match, UNREADABLE, line.fault)
@@ -235,7 +235,7 @@ def _too_new(line: Line, index: TitleIndex) -> str:
     return f"The catalogue ends with {last}."
 
 
-def _find(line: Line, index: TitleIndex) -> Match:
+def find_film(line: Line, index: TitleIndex) -> Match:
     """By the ids of the line; by its titles only where no id says that it is another film."""
     if line.raw is not None:
         match = index.by_id("raw", line.raw)

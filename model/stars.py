@@ -10,12 +10,14 @@ same formula serves users of the data and visitors.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 from sklearn.preprocessing import normalize
+from threadpoolctl import threadpool_limits
 
 from model.splits import cut_validation
 
@@ -28,6 +30,7 @@ FILM_DIRECTIONS, FILM_RIDGE = 512, 1.0
 
 LOWEST, HIGHEST = 0.5, 5.0
 _BIAS_ROUNDS = 10
+_ONE_FIT = threading.Lock()
 _CALIBRATED_ON = 2_000  # people, at most, whose held-out ratings say how far off predictions are
 
 
@@ -65,6 +68,15 @@ def fit_stars(
         film_vectors: float32 [n_movies, dim], leading directions first.
     """
     unit = normalize(film_vectors[:, :directions])
+    # One small system of equations for each person: several threads only wait for one another,
+    # on a busy machine twenty times as long as one takes. The limit holds for the whole process,
+    # so two fits must not undo each other's.
+    with _ONE_FIT, threadpool_limits(1, "blas"):
+        return _calibrated(ratings, unit, ridge)
+
+
+def _calibrated(ratings: sparse.csr_array, unit: NDArray[np.float32], ridge: float) -> StarModel:
+    """The fit with the noise that its own predictions show."""
     rest, cut = cut_validation(ratings)
     noise = 1.0
     if rest.nnz and cut.nnz:

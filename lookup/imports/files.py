@@ -10,6 +10,7 @@ import re
 import struct
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -34,6 +35,10 @@ _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical ba
 _WANTED = (
     *("ratings.csv", "movielens-ratings.csv", "ratings-movies.json", "ratings.json"),
     *("diary.csv", "reviews.csv"),
+)
+_NO_FILE = (
+    "The archive has no file with ratings (ratings.csv, diary.csv, reviews.csv or "
+    "ratings-movies.json); export your data again, or choose the CSV file itself."
 )
 _NO_RATINGS = ("watched.csv", "watchlist.csv", "films.csv", "profile.csv", "comments.csv")
 _ELSEWHERE = {"__MACOSX", "deleted", "orphaned", "likes", "lists"}
@@ -70,26 +75,41 @@ def read_table(content: bytes) -> Table:
     Raises:
         RatingsFileError: it is too large, damaged, empty or no text.
     """
+    text, notes = read_text(content)
+    if text.lstrip().startswith(("[", "{")):
+        return _from_json(text, notes)
+    return table_of(text, notes)
+
+
+def read_text(
+    content: bytes, wanted: Sequence[str] = _WANTED, missing: str = _NO_FILE
+) -> tuple[str, list[str]]:
+    """The text of a file or of one file in a ZIP archive, and sentences on how it was read.
+
+    Args:
+        wanted: names of files in an archive, the first that it has counts; or else its only table.
+        missing: what to say of an archive that has none of them.
+
+    Raises:
+        RatingsFileError: it is too large, damaged or no text.
+    """
     notes: list[str] = []
     if len(content) > MAX_BYTES:
         raise RatingsFileError(f"The file is larger than {MAX_BYTES >> 20} MiB; {ONE_PERSON}.")
     if content.startswith((b"PK\3\4", b"PK\5\6")):
-        content, name = _unpack(content)
+        content, name = _unpack(content, wanted, missing)
         notes.append(f"Read from {name} in the archive.")
-    text = _decode(content, notes)
-    if text.lstrip().startswith(("[", "{")):
-        return _from_json(text, notes)
-    return _from_csv(text, notes)
+    return _decode(content, notes), notes
 
 
 # --- archives -------------------------------------------------------------------------------------
 
 
-def _unpack(content: bytes) -> tuple[bytes, str]:
-    """The file with the ratings and its name; nothing is written anywhere."""
+def _unpack(content: bytes, wanted: Sequence[str], missing: str) -> tuple[bytes, str]:
+    """The wanted file and its name; nothing is written anywhere."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            chosen = _choose(archive.infolist())
+            chosen = _choose(archive.infolist(), wanted, missing)
             name = PurePosixPath(chosen.filename).name
             if chosen.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise NotImplementedError  # others unpack a block whole, however large it is
@@ -114,7 +134,7 @@ def _unpack(content: bytes) -> tuple[bytes, str]:
     return unpacked, name
 
 
-def _choose(members: list[zipfile.ZipInfo]) -> zipfile.ZipInfo:
+def _choose(members: list[zipfile.ZipInfo], wanted: Sequence[str], missing: str) -> zipfile.ZipInfo:
     if len(members) > MAX_MEMBERS:
         raise RatingsFileError(
             f"The archive holds over {MAX_MEMBERS:,} files; unpack it and choose the one with your "
@@ -130,16 +150,13 @@ def _choose(members: list[zipfile.ZipInfo]) -> zipfile.ZipInfo:
             )
         if not (member.is_dir() or _ELSEWHERE & set(path.parts[:-1]) or path.name.startswith(".")):
             found.setdefault(path.name.casefold(), member)
-    for name in _WANTED:
+    for name in wanted:
         if name in found and found[name].file_size:
             return found[name]
     tables = [name for name in found if name.endswith(_TABLES) and name not in _NO_RATINGS]
     if len(tables) == 1:
         return found[tables[0]]
-    raise RatingsFileError(
-        "The archive has no file with ratings (ratings.csv, diary.csv, reviews.csv or "
-        "ratings-movies.json); export your data again, or choose the CSV file itself."
-    )
+    raise RatingsFileError(missing)
 
 
 # --- text -----------------------------------------------------------------------------------------
@@ -180,8 +197,12 @@ def _unmarked(content: bytes) -> str:
     return "utf-8"
 
 
-def _from_csv(text: str, notes: list[str]) -> Table:
-    """The table by the separator that makes the most columns of its first line."""
+def table_of(text: str, notes: list[str]) -> Table:
+    """The table by the separator that makes the most columns of its first line.
+
+    Raises:
+        RatingsFileError: it is empty, too long, or quotation marks are out of place.
+    """
     first, rest = re.match(r"\s*(.*)\r?\n?", text), 0
     told = re.fullmatch(r"sep=(.)\s*", first[1], re.I) if first else None
     if first and told:  # what Excel writes for itself

@@ -231,6 +231,11 @@ def read_lines(table: Table, form: Format) -> list[Line]:
     return [_read(row, names, form, day_first) for row in table.rows]
 
 
+def tells_films(header: Iterable[str]) -> bool:
+    """Whether these are names of columns by which films are told: a title or a number."""
+    return _tells_films([_name(column) for column in header])
+
+
 def find_scale(lines: Iterable[Line], form: Format, points: Points | None = None) -> Scale:
     """The scale of the file; one rating above 5 makes stars doubtful, so all are looked at.
 

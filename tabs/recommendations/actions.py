@@ -95,6 +95,14 @@ def last_change(data: MovieData, recommendations: list[Recommendation]) -> Chang
     return memory.get("change")
 
 
+def tell_once(data: MovieData, change: Change) -> None:
+    """Over the page, where the visitor looks: on a phone the list may be out of sight."""
+    memory = kept("my_list", data)
+    if memory.get("told") is not change:
+        memory["told"] = change
+        st.toast(change.sentence, icon=":material/star:", duration="long")
+
+
 def forget_last_change(data: MovieData) -> None:
     """The next list is not compared: what it comes from is no act of this visit."""
     kept("my_list", data).clear()

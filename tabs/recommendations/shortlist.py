@@ -32,7 +32,7 @@ def show_shortlist(data: MovieData, listing: Listing | None) -> None:
             icon=":material/bookmark:",
             key="shortlist",
         ),
-        st.container(horizontal=True, gap="small"),
+        st.container(horizontal=True, gap="small", key="shortlisted"),
     ):
         for movie in films:
             with st.container(border=True, width=_LEAST_PIXELS, height="stretch"):

@@ -29,14 +29,21 @@ from serving.csv_export import to_csv
 from sources.movielens_files import MAX_STARS
 from tabs.duel import duel_button
 from tabs.links import MAX_K, MAX_MIN_RATINGS, WHO, year_range
-from tabs.recommendations.actions import forget_last_change, last_change, show_hidden
+from tabs.recommendations.actions import (
+    forget_last_change,
+    last_change,
+    show_hidden,
+    tell_once,
+)
 from tabs.recommendations.cards import show_cards
 from tabs.recommendations.copies import show_arrivals
 from tabs.recommendations.listing import Listing
+from tabs.recommendations.my_list import ask_for_list, tell_of_list
 from tabs.recommendations.my_ratings import edit_my_ratings
 from tabs.recommendations.share import asked_for
 from tabs.recommendations.shortlist import show_shortlist
 from tabs.recommendations.surprise import DRAWN_FROM, show_surprise, surprise_button
+from tabs.recommendations.together import watch_together
 from tabs.recommendations.why import why_dialog
 from tabs.recommendations.words import percent
 from tabs.recommendations.would_i_like import would_i_like
@@ -55,7 +62,13 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
         no_model_yet("Recommendations", data)
         return
     who = st.segmented_control(
-        "For whom", WHO, default=WHO[0], required=True, key="who", bind="query-params"
+        "For whom",
+        WHO,
+        default=WHO[0],
+        required=True,
+        key="who",
+        label_visibility="collapsed",
+        bind="query-params",
     )
     me = who == WHO[1]
     effect = _own_ratings(data) if me else None
@@ -73,6 +86,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
         allowed[list(not_interested(data))] = False
     listing = Listing(data, model, viewer, asked.tag_weight, asked.novelty, allowed)
     if me and not len(viewer.movies):
+        last_change(data, [])
         show_shortlist(data, None)
         st.info(
             "Rate a film or two, or upload your ratings, and your own recommendations appear here. "
@@ -98,6 +112,8 @@ def _show_list(listing: Listing, asked: Settings, me: bool, effect: DeltaGenerat
     change = last_change(data, recommendations) if me else None
     if change and effect:
         effect.markdown(change.sentence)
+        tell_once(data, change)
+    tell_of_list(data, listing.scores.candidates)
     if listing.viewer.only_averse:
         _say_what_competes(listing)
     if 0 < len(recommendations) < asked.k:
@@ -107,7 +123,7 @@ def _show_list(listing: Listing, asked: Settings, me: bool, effect: DeltaGenerat
     show_shortlist(data, listing)
     if recommendations:
         show_surprise(listing, best[:DRAWN_FROM], mine=me)
-        if change and not change.place and not effect:
+        if change and change.moves and not (change.place or effect):
             st.markdown(change.sentence)
         marks = _brought(listing, recommendations, asked.k, asked.diversity)
         show_cards(listing, recommendations, change, marks, mine=me)
@@ -115,6 +131,7 @@ def _show_list(listing: Listing, asked: Settings, me: bool, effect: DeltaGenerat
     else:
         _say_why_empty(listing)
     duel_button()
+    watch_together(listing)
     would_i_like(listing)
     movie = asked_for(listing)
     if movie is not None:
@@ -141,7 +158,9 @@ def _say_why_empty(listing: Listing) -> None:
     elif not listing.scores.candidates.any():
         text, icon = "Every film that may be listed is rated already.", "done_all"
     else:
-        text = "No film matches: loosen the filters (genres, years, ratings, mean stars)."
+        text = (
+            "No film matches: loosen the filters (genres, years, ratings, mean stars, your list)."
+        )
         icon = "filter_alt_off"
     st.info(text, icon=f":material/{icon}:")
 
@@ -207,6 +226,7 @@ def _settings(data: MovieData, model: TrainedModel) -> Settings:
             help="0 ranks by the graph alone, 1 by tags and genres alone. The default was chosen "
             "on held-out validation ratings.",
         )
+        allowed &= ask_for_list(data)
     return Settings(profile, k, tag_weight, allowed, novelty, diversity)
 
 

@@ -28,7 +28,7 @@ from serving.csv_export import to_csv
 from tabs.shared import count, escape, my_stars
 from tabs.visitor import not_interested, rated_on, shortlist
 
-_TYPES = ("csv", "zip", "txt", "tsv", "json")
+FILE_TYPES = ("csv", "zip", "txt", "tsv", "json")
 _SHOWN = 10  # lines to confirm at once
 _OFFERED = 4  # films for one of them
 _LISTED, _MOST_LISTED = 8, 100  # lines before they scroll, and before they are cut
@@ -72,7 +72,7 @@ class _Upload:
 
 def upload_ratings(data: MovieData) -> None:
     """Choose a file, see what it holds, take over its ratings."""
-    index = _title_index(data, data.fingerprint)
+    index = title_index(data, data.fingerprint)
     ends = f" Films up to {index.last_year} are in the catalogue." if index.last_year else ""
     st.caption(
         "Your ratings from IMDb, Letterboxd, MovieLens, TMDB, Trakt or a CSV of your own."
@@ -80,7 +80,7 @@ def upload_ratings(data: MovieData) -> None:
     )
     with st.expander("Which file, and where to get it", icon=":material/help:"):
         st.markdown(_HELP)
-    file = st.file_uploader("Ratings file", type=_TYPES, max_upload_size=MAX_BYTES // 2**20)
+    file = st.file_uploader("Ratings file", type=FILE_TYPES, max_upload_size=MAX_BYTES // 2**20)
     if file is None:
         st.session_state.pop(_STATE, None)
         return
@@ -94,7 +94,8 @@ def upload_ratings(data: MovieData) -> None:
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _title_index(_data: MovieData, fingerprint: str) -> TitleIndex:
+def title_index(_data: MovieData, fingerprint: str) -> TitleIndex:
+    """The films by title and number, made once per dataset."""
     return TitleIndex.of(_data)
 
 

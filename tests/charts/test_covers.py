@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw
 from charts.covers import HEIGHT, WIDTH, cover, cover_colours, cover_uri, text_width
 from data_preparation import load_movie_data
 from settings import DEMO_DIR
+from tests.charts.colours import contrast
 
 SVG = "{http://www.w3.org/2000/svg}"
 HARD = (
@@ -40,18 +41,6 @@ def texts(svg: str) -> list[ElementTree.Element]:
 
 def shown(svg: str) -> list[str]:
     return [text.text or "" for text in texts(svg)]
-
-
-def luminance(colour: str) -> float:
-    """Relative luminance (WCAG 2)."""
-    parts = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
-    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
-    return float(linear @ (0.2126, 0.7152, 0.0722))
-
-
-def contrast(one: str, other: str) -> float:
-    dark, light = sorted((luminance(one), luminance(other)))
-    return (light + 0.05) / (dark + 0.05)
 
 
 @pytest.mark.parametrize("name", HARD)

@@ -10,8 +10,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from charts.basics import LABEL_COLOURS, ORANGE_TEXT, by_theme
 from charts.insights import bar_chart, group_chart, lorenz_chart
 from charts.spec import Spec, arrow, finished_spec
+from tests.charts.colours import contrast
 
 YEARS = pd.DataFrame({"year": [1999, 2000], "ratings": [3, 4]})
 
@@ -65,7 +67,23 @@ def test_a_finished_chart_is_the_chart_that_altair_describes(number: int) -> Non
     chart = charts()[number]
     expected = chart.to_dict()
     expected.pop("config")
-    assert in_full(finished_spec(chart)) == in_full(expected)
+    finished = in_full(finished_spec(chart))
+    finished.pop("config")
+    assert finished == in_full(expected)
+
+
+# The page of the dark theme is darker than this, which makes the test the harder one.
+@pytest.mark.parametrize("colours", [LABEL_COLOURS, ORANGE_TEXT])
+@pytest.mark.parametrize(("theme", "background"), [(0, "#ffffff"), (1, "#262730")])
+def test_texts_of_charts_can_be_read_in_both_themes(
+    colours: tuple[str, str], theme: int, background: str
+) -> None:
+    assert contrast(colours[theme], background) >= 4.5
+    for chart in charts():
+        config = finished_spec(chart)["config"]
+        for part in ("axis", "legend", "header"):
+            assert config[part]["labelColor"] == {"expr": by_theme(LABEL_COLOURS)}
+            assert config[part]["titleColor"] == {"expr": by_theme(LABEL_COLOURS)}
 
 
 def test_the_chart_itself_keeps_its_tables() -> None:

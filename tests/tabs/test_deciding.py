@@ -13,9 +13,11 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from analysis.surprise import chances, draw
+from analysis.together import films_for_all, likeness
 from data_preparation import MovieData, load_movie_data
 from model.checkpoints import save_checkpoint
 from model.splits import random_80_10_10
+from model.stars import fit_stars, predict_stars
 from model.trained import TrainedModel
 from model.viewers import fold_in, user_viewer
 from model_training import train
@@ -113,6 +115,26 @@ def test_a_film_rated_on_its_card_leaves_and_the_list_is_that_of_all_ratings(
     assert film not in kept(mine, "my_stars", data) and not kept(mine, "rated_on", data)
 
 
+def test_a_rating_tells_its_effect_where_it_is_given(visit: Open, data: MovieData) -> None:
+    app = visit(who="Me")
+    first, second = np.argsort(-data.movie_degree, kind="stable")[:2].tolist()
+    app.button(key=f"my_film_{first}").click().run()
+    app.run()
+    healthy(app)
+    done = f"Your rating of {data.labels[first]}, 4.5 ★,"
+    assert f"{done} made a first list." in plain(app)
+    app.button(key=f"my_film_{second}").click().run()
+    healthy(app)
+    done = f"Your rating of {data.labels[second]}, 4.5 ★, brought in"
+    said = plain(app)
+    # Below the films to rate; and over the page, for on a phone that may be out of sight.
+    assert said.index(done) < said.index("1. ")
+    (toast,) = [shown.value.replace("*", "") for shown in app.toast]
+    assert toast.replace("\\", "").replace("\xa0", " ").startswith(done)
+    app.run()
+    assert done in plain(app) and not app.toast
+
+
 def test_a_hidden_film_stays_away_until_it_is_brought_back(
     mine: AppTest, data: MovieData, visit: Open
 ) -> None:
@@ -190,6 +212,81 @@ def test_the_seed_in_the_link_draws_the_same_film_with_the_chance_that_is_said(
     assert f"number {draw(chance, seed) + 1} of the best 50" in plain(app)
     app.button(key="surprise_close").click().run()
     assert "Surprise:" not in plain(app) and "surprise" not in app.query_params
+
+
+def test_a_list_from_elsewhere_is_ranked_or_left_out(
+    visit: Open, data: MovieData, model: TrainedModel
+) -> None:
+    app = visit(user="7")
+    whole = listed(app, data)
+    viewer = user_viewer(data, model, data.inner_user(7))
+    scores = score_all(data, model, viewer)
+    fresh = np.flatnonzero(scores.candidates)[[3, 30, 60, 90]].tolist()
+    chosen = [*fresh, int(viewer.movies[0])]  # one of them is rated
+    text = "\n".join(["No such film at all", *(data.labels[movie] for movie in chosen)])
+    app.text_area(key="list_typed").set_value(text).run()
+    healthy(app)
+    assert "Found 5 of 6 lines; 1 not in the catalogue." in plain(app)
+    assert "Only from your list (6 lines, 5 films of the catalogue): 4 films" in plain(app)
+    only = np.isin(np.arange(data.n_movies), fresh)
+    assert listed(app, data) == [i.movie for i in recommend(model, scores, 10, only)]
+    app.text_area(key="list_typed").set_value("\n".join(data.labels[m] for m in whole[:3])).run()
+    app.segmented_control(key="list_use").set_value("All but these films").run()
+    healthy(app)
+    assert "Without your list (3 lines, 3 films of the catalogue): 3 films left out" in plain(app)
+    assert listed(app, data)[:7] == whole[3:]
+    app.text_area(key="list_typed").set_value("").run()
+    assert listed(app, data) == whole and "your list (" not in plain(app)
+    watchlist = f"Date,Name,Year,Letterboxd URI\n2024-01-01,{data.labels[whole[5]][:-7]},"
+    watchlist += f"{data.labels[whole[5]][-5:-1]},u\n"
+    app.file_uploader(key="list_file").set_value([("w.csv", watchlist.encode(), "text/csv")]).run()
+    healthy(app)
+    assert listed(app, data) == [whole[5]]
+    app.file_uploader(key="list_file").set_value([("w.csv", b"\0" * 99, "text/csv")]).run()
+    assert len(app.error) == 1 and listed(app, data) == whole
+
+
+def test_films_for_several_people_suit_each_and_say_how_each_stands(
+    visit: Open, data: MovieData, model: TrainedModel
+) -> None:
+    app = visit(user="7")
+    app.session_state["together"] = True
+    app.run()
+    healthy(app)
+    assert "Choose at least two people" in plain(app)
+    users = [7, 11]
+    app.multiselect(key="together_users").set_value(users).run()
+    fan = [int(m) for m in np.argsort(-data.movie_degree)[:30]]
+    lines = [f"{data.movie_ids[m]},{4 + m % 2}" for m in fan]
+    export = "\n".join(["movieId,rating", *lines]).encode()
+    app.file_uploader(key="together_files").set_value([("anna_*.csv", export, "text/csv")]).run()
+    healthy(app)
+    viewers = [user_viewer(data, model, data.inner_user(user)) for user in users]
+    viewers.append(fold_in(data, model, {m: float(4 + m % 2) for m in fan}))
+    scores = [score_all(data, model, viewer) for viewer in viewers]
+    fitted = fit_stars(data.ratings, model.movie_factors)
+    stars = [predict_stars(fitted, viewer.movies, viewer.stars)[0] for viewer in viewers]
+    allowed = np.logical_and.reduce([each.candidates for each in scores])
+    found = films_for_all(np.stack([s.final for s in scores]), np.stack(stars), allowed, 3.5)
+    said = plain(app)
+    assert f"{len(found.movies):,} films that none of you has rated" in said
+    best = found.movies[:10].tolist()
+    assert len(best) > 3
+    titles = {f"{place}. {data.labels[movie]}" for place, movie in enumerate(best, 1)}
+    assert titles <= set(said.splitlines())
+    for movie in best:
+        (line,) = re.findall(rf"\. {re.escape(data.labels[movie])}\n- User 7: ≈ ([\d.]+) ★", said)
+        assert line == f"{stars[0][movie]:.1f}"
+        assert all(float(each[movie]) >= 3.5 for each in stars)
+    one, other = ((viewer.movies, viewer.stars) for viewer in viewers[:2])
+    likely = likeness(one, other, data.canonical)
+    assert f"{likely.common} film" in said and f"counted as {likely.shrunk:+.2f}" in said
+    app.select_slider(key="together_least").set_value(4.5).run()
+    healthy(app)
+    if found.highest < 4.5:
+        assert f"the most that one has for each is {found.highest:.1f}" in plain(app)
+    app.file_uploader(key="together_files").set_value([("a.csv", b"x,y\n1,2", "text/csv")]).run()
+    assert len(app.error) == 1 and not app.exception
 
 
 @pytest.mark.parametrize(
