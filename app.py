@@ -8,14 +8,14 @@ from pathlib import Path
 import streamlit as st
 
 from data_preparation import MovieData
+from model.checkpoints import PASSING
 from model.trained import TrainedModel
-from serving.state import ServerState, server_state, stamp
+from serving.state import ServerState, server_state
 from settings import (
     DEFAULT_POSTER,
     DEMO_DIR,
     TRAINING_COMMAND,
     SettingError,
-    checkpoint_path,
     training_allowed,
 )
 from sources.download import download_movielens
@@ -27,6 +27,7 @@ from tabs.shared import escape
 from tabs.start_here import tab as start_here
 from tabs.steps import arrive, asked, leave
 from tabs.train_model import tab as train_model
+from tabs.train_model.trying import model_tried
 
 # Streamlit leaves six empty lines above the title; a phone has no room for a large one; and white
 # on the dark theme's primary colour cannot be read.
@@ -75,7 +76,7 @@ def main() -> None:
     renderers = [
         lambda: start_here.render(data, model),
         lambda: recommendations.render(data, model),
-        lambda: train_model.render(data, model, server.board),
+        lambda: train_model.render(data, model, server),
         lambda: insights.render(data, model),
     ]
     for tab, render in zip(tabs, renderers, strict=True):
@@ -136,14 +137,21 @@ def offer_download(server: ServerState) -> None:
 
 
 def current_model(data: MovieData, server: ServerState) -> TrainedModel | None:
-    """The model that serves the data; where there is none, says why and what is done about it."""
+    """The model that serves this visitor; where there is none, says why and what is done about it.
+
+    That is the model in use for everybody, or one that this visitor tries.
+    """
     found = server.model(data, st.spinner)
-    follow_new_models(checkpoint_path())
-    if found.problem:
-        st.warning(escape(f"The model is not used: {found.problem}"), icon=":material/warning:")
+    follow_new_models(data, server)
+    lasting = found.problem and found.problem.fault not in PASSING
+    if found.problem and not (lasting and found.path):  # which the tab Train Model tells
+        instead = " The last one that could be used serves meanwhile." if found.model else ""
+        st.warning(
+            escape(f"The model is not used: {found.problem}{instead}"), icon=":material/warning:"
+        )
     if found.model is None:
         say_why_no_model(data, server)
-    return found.model
+    return model_tried(data, server, found.model) or found.model
 
 
 def say_why_no_model(data: MovieData, server: ServerState) -> None:
@@ -164,7 +172,7 @@ def say_why_no_model(data: MovieData, server: ServerState) -> None:
         st.button(
             "Train a new model",
             icon=":material/model_training:",
-            help="It takes the place of the file above, which is kept beside it.",
+            help="It is kept beside the file above, which stays as it is.",
             on_click=server.start_first_training,
             args=(data,),
         )
@@ -174,13 +182,14 @@ def say_why_no_model(data: MovieData, server: ServerState) -> None:
         show_training(data, server)
 
 
-def follow_new_models(path: Path) -> None:
-    """Run the page again when another session or the command line has saved a model."""
-    seen = stamp(path)
+def follow_new_models(data: MovieData, server: ServerState) -> None:
+    """Run the page again when another model is in use: by another session, the command line, or a
+    file that came."""
+    seen = server.mark(data)
 
     @st.fragment(run_every=5.0)
     def look() -> None:
-        if stamp(path) != seen:
+        if server.mark(data) != seen:
             st.rerun()
 
     look()

@@ -1,38 +1,49 @@
 """Training, from the ratings to a measured and saved model; and its command line.
 
 `train` learns on the training part of a split, `refit` on all ratings, and `measured_run` does the
-whole of it: split, train, refit, save, measure the baselines, write the run down. The command
-`python model_training.py` calls it in the foreground, the Train Model tab in a background thread.
+whole of it: split, train, refit, save, promote, measure the baselines, write the run down. The
+command `python model_training.py` calls it in the foreground, the Train Model tab in a background
+thread.
+
+Ctrl-C, SIGTERM and SIGHUP end the command early, but not before the best weights so far are saved;
+its exit status is then 128 and the number of the signal. Ctrl-C after that ends it at once.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import math
 import os
+import signal
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
+from typing import TextIO
 
 from torch import Tensor
 
 from data_preparation import MovieData, load_movie_data
 from model.baselines import ease, popularity
 from model.bpr import Learner, StopTraining
-from model.checkpoints import CheckpointError, library_versions, load_checkpoint, save_checkpoint
+from model.checkpoints import CheckpointError, library_versions, save_checkpoint
 from model.config import PRESETS, SETTINGS, TrainingConfig, searches
 from model.evaluation import evaluate
 from model.hybrid_graph import content_edges, overall_mean, visible_content
 from model.profiles import DEFAULT_PROFILE, PROFILES
-from model.runs import EASE, OURS, POPULARITY, PREVIOUS, Run, RunError, new_run_id, save_run
+from model.runs import EASE, IN_USE, OURS, POPULARITY, Run, RunError, new_run_id, save_run
 from model.search import Trial, search
 from model.splits import DEFAULT_PROTOCOL, PROTOCOLS, Split
+from model.store import Comparison, ModelStore, When, compare
 from model.trained import EpochRecord, TrainedModel, assemble, kept_epoch
-from settings import checkpoint_path, runs_folder
+from settings import TRAINING_COMMAND, checkpoint_path, runs_folder
 from sources.download import obtain_data
 from sources.movielens_files import DataError
 
@@ -40,6 +51,7 @@ log = logging.getLogger(__name__)
 
 KS = (5, 10, 20, 50)  # list lengths that every run is measured at
 MAX_EASE_FILMS = 20_000  # its dense tables grow with users × films
+_ENDING = b"\nEnding; the best so far is saved first. Ctrl-C ends without it.\n"
 _NO_EPOCHS = "Fitted in closed form; no epochs were asked for."
 
 
@@ -188,7 +200,10 @@ class RunInProgress:
     Written by the thread of the run alone; any number of others may read it meanwhile.
 
     Attributes:
+        checkpoint: names the place of the models (`model.store`).
         refit: after the training, learn E(0) again on all ratings for serving.
+        promote: when the result is put in use for everybody.
+        hurry: somebody wants it to end, so nothing more is measured than has to be.
         phase: what it is doing, a few words.
         trials: what the search looked at so far; replaced as a whole, as `records` are.
         records: one per epoch so far; replaced as a whole, so a reader never sees half a list.
@@ -196,7 +211,9 @@ class RunInProgress:
         test: once finished, by model and metric name (see `Run`).
         model: the result, once finished.
         problem: why it failed, or what went wrong after the training; a sentence.
-        saved: the result is in the checkpoint.
+        saved: the result is kept on disk, under the id of the run.
+        compared: the result against the model that was in use.
+        promoted: the result is in use.
         started: UTC.
         waited: seconds that it was paused.
     """
@@ -206,6 +223,8 @@ class RunInProgress:
     config: TrainingConfig
     checkpoint: Path
     refit: bool = False
+    promote: When = "first"
+    hurry: bool = False
     phase: str = "Preparing"
     trials: tuple[Trial, ...] = ()
     records: tuple[EpochRecord, ...] = ()
@@ -214,6 +233,8 @@ class RunInProgress:
     model: TrainedModel | None = None
     problem: str | None = None
     saved: bool = False
+    compared: Comparison | None = None
+    promoted: bool = False
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     id: str = field(default_factory=new_run_id)
     waited: float = 0.0
@@ -237,6 +258,11 @@ class RunInProgress:
             best = max(trial.score for trial in self.trials)
             return f"{self.phase}: {len(self.trials)} looked at, best {best:.4f} on validation"
         return f"{self.phase} …"
+
+    @property
+    def store(self) -> ModelStore:
+        """Where the result goes."""
+        return ModelStore(self.checkpoint)
 
     def as_run(self) -> Run:
         """The run as it stands."""
@@ -271,7 +297,7 @@ def measured_run(
     before_step: Callable[[], None] | None = None,
     on_trial: Callable[[Trial], None] | None = None,
 ) -> bool:
-    """Split, train, refit if asked to, save, measure the baselines, and write the run down.
+    """Split, train, refit if asked to, save, promote, measure the baselines, write the run down.
 
     Args:
         run: reports how far it has come, in the calling thread.
@@ -313,7 +339,7 @@ def _carry_out(
         if on_trial:
             on_trial(trial)
 
-    previous = _previous(run)
+    in_use = run.store.in_use(run.data).model
     split = PROTOCOLS[run.protocol](run.data)
     scorer = popularity(split.train)
     run.to_beat = evaluate(scorer, split, "validation", KS).mean()
@@ -321,25 +347,32 @@ def _carry_out(
     model = train(run.data, split, run.config, add, before_step, KS, looked_at)
     model = _refitted(run, model, before_step) if run.refit else model
     run.phase = "Saving"
+    run.compared = compare(model, in_use)
+    _keep(run, model)
+    run.model = model
+    run.test = {OURS: model.test_metrics}
+    if in_use and in_use.protocol == run.protocol:  # else it has trained on these ratings
+        run.test[IN_USE] = in_use.test_metrics
+    if not run.hurry:
+        run.phase = "Measuring the baselines on test"
+        run.test[POPULARITY] = evaluate(scorer, split, "test", KS).mean()
+        _measure_ease(run, split)
+
+
+def _keep(run: RunInProgress, model: TrainedModel) -> None:
+    """Save the model, and put it in use where `run.promote` says so."""
     try:
-        save_checkpoint(model, run.checkpoint)
+        gone = run.store.keep(model, run.id)
         run.saved = True
     except CheckpointError as error:  # the model is still usable, from memory
         run.add_problem(str(error))
-    run.model = model
-    run.phase = "Measuring the baselines on test"
-    run.test = {OURS: model.test_metrics}
-    run.test[POPULARITY] = evaluate(scorer, split, "test", KS).mean()
-    _measure_ease(run, split)
-    if previous and previous.protocol == run.protocol:  # else it has trained on these ratings
-        run.test[PREVIOUS] = previous.test_metrics
-
-
-def _previous(run: RunInProgress) -> TrainedModel | None:
+        return
+    if gone:
+        run.add_problem(f"To keep it, older models had to give way: {', '.join(gone)}.")
     try:
-        return load_checkpoint(run.data, run.checkpoint)
-    except (FileNotFoundError, CheckpointError):
-        return None
+        run.compared, run.promoted = run.store.promote(run.data, run.id, run.promote)
+    except CheckpointError as error:
+        run.add_problem(str(error))
 
 
 def _refitted(
@@ -349,8 +382,8 @@ def _refitted(
     run.phase = "Refitting on all ratings"
     try:
         return refit(run.data, model, before_step=before_step)
-    except StopTraining:
-        run.add_problem("The refit on all ratings was stopped, so the measured model serves.")
+    except (StopTraining, KeyboardInterrupt):
+        run.add_problem("The refit on all ratings was stopped, so the measured model is kept.")
     except ValueError as error:
         run.add_problem(str(error))
     return model
@@ -369,59 +402,147 @@ def _measure_ease(run: RunInProgress, split: Split) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Train, measure and save; the exit status."""
+    """Train, measure, save and promote, or put a kept model in use; the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a dash that cannot be shown is no reason to end
+            stream.reconfigure(errors="replace")
     options = _parse(arguments)
+    run = None
     try:
-        run = _prepare(options)
+        data = _data(options)
+        if options.use:
+            ModelStore(options.output).promote(data, options.use)
+            _say(f"The model {options.use} is in use now.")
+            return 0
+        run = _prepare(options, data)
     except (DataError, CheckpointError, ValueError) as error:
-        print(error, file=sys.stderr)
+        _say(error, sys.stderr)
         return 1
-    measured_run(run, on_epoch=_show_epoch(run.config.epochs), on_trial=_show_trial)
-    print(file=sys.stderr)
+    except KeyboardInterrupt:  # before there is anything to save
+        return 128 + signal.SIGINT
+    with _signals_stop(run) as caught:
+        measured_run(run, _show_epoch(run.config.epochs), _stop_if(caught), on_trial=_show_trial)
+    _say("", sys.stderr)
     if run.problem:
-        print(run.problem, file=sys.stderr)
-    if run.model is None or not run.saved:
-        return 1
-    _report(run.model, run)
-    return 0
+        _say(run.problem, sys.stderr)
+    if run.model:
+        _report(run.model, run)
+        if not run.saved:
+            _save_elsewhere(run.model, run)
+    if caught:
+        return 128 + caught[0]
+    return 0 if run.model and run.saved else 1
 
 
-def _prepare(options: argparse.Namespace) -> RunInProgress:
-    """The run that the options ask for; raises what `main` reports."""
-    names = [each.name for each in fields(TrainingConfig)]
-    changed = {name: value for name in names if (value := getattr(options, name)) is not None}
-    config = replace(PRESETS[options.preset], **changed)
+def _data(options: argparse.Namespace) -> MovieData:
+    """What to train on; raises what `main` reports."""
     if not os.access(options.output.resolve().parent, os.W_OK):
         raise CheckpointError(
             f"The folder of {options.output} is missing or cannot be written; choose another."
         )
     folder, failure = obtain_data()
     if failure:
-        print(f"{failure} Training on the built-in demo data.", file=sys.stderr)
-    data = load_movie_data(folder)
-    print(
+        _say(f"{failure} Training on the built-in demo data.", sys.stderr)
+    return load_movie_data(folder)
+
+
+def _prepare(options: argparse.Namespace, data: MovieData) -> RunInProgress:
+    """The run that the options ask for; raises what `main` reports."""
+    names = [each.name for each in fields(TrainingConfig)]
+    changed = {name: value for name in names if (value := getattr(options, name)) is not None}
+    config = replace(PRESETS[options.preset], **changed)
+    _say(
         f"{data.n_users:,} users, {data.n_movies:,} films, {data.n_ratings:,} ratings "
-        f"from {folder}; {options.protocol}."
+        f"from {data.directory}; {options.protocol}."
     )
-    return RunInProgress(data, options.protocol, config, options.output, refit=options.refit)
+    when: When = "always" if options.promote else "better"
+    return RunInProgress(
+        data, options.protocol, config, options.output, refit=options.refit, promote=when
+    )
+
+
+@contextmanager
+def _signals_stop(run: RunInProgress) -> Iterator[list[int]]:
+    """Within the block a signal to end is noted in the list; Ctrl-C after one ends the program.
+
+    Of the others several may come for one reason: a terminal that closes sends two.
+    """
+    caught: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        if caught and number == signal.SIGINT:
+            os._exit(128 + number)
+        if not caught and sys.stderr:  # without print, which may be what was interrupted
+            with suppress(OSError, ValueError):
+                os.write(sys.stderr.fileno(), _ENDING)
+        caught.append(number)
+        run.hurry = True
+
+    names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows lacks the last
+    before = {}
+    for number in (getattr(signal, name) for name in names if hasattr(signal, name)):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup wants it
+            before[number] = signal.signal(number, note)
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop_if(caught: list[int]) -> Callable[[], None]:
+    """To be called before a step: raises StopTraining once a signal was caught."""
+
+    def check() -> None:
+        if caught:
+            raise StopTraining
+
+    return check
 
 
 def _report(model: TrainedModel, run: RunInProgress) -> None:
     intervals = model.test_intervals
-    print(f"{model.stop_reason} Kept {kept_epoch(model)}, chosen on validation.")
+    _say(f"{model.stop_reason} Kept {kept_epoch(model)}, chosen on validation.")
     others = [name for name in run.test if name != OURS]
     header = "".join(f"{name:>16}" for name in others)
-    print(f"{'held-out test':<16}{OURS:>10}{'95 % interval':>18}{header}")
+    _say(f"{'held-out test':<16}{OURS:>10}{'95 % interval':>18}{header}")
     for name, value in model.test_metrics.items():
         low, high = intervals[name]
         row = "".join(f"{run.test[other].get(name, float('nan')):>16.4f}" for other in others)
-        print(f"{name:<16}{value:>10.4f}{f'{low:.4f}–{high:.4f}':>18}{row}")
+        _say(f"{name:<16}{value:>10.4f}{f'{low:.4f}–{high:.4f}':>18}{row}")
     if model.refitted:
-        print(
+        _say(
             "Refitted on all ratings for serving; the numbers are of the model before that, "
             "learned on the training ratings alone."
         )
-    print(f"Saved to {run.checkpoint}; the run is in {runs_folder(run.checkpoint)}")
+    if run.saved:
+        _say(f"Saved to {run.store.path(model.fingerprint, run.id)}")
+        _say(_what_serves(run))
+    _say(f"The run is in {runs_folder(run.checkpoint)}")
+
+
+def _save_elsewhere(model: TrainedModel, run: RunInProgress) -> None:
+    """The last resort for what would end with this program."""
+    path = Path(tempfile.gettempdir()) / f"{run.id}.pth"
+    try:
+        save_checkpoint(model, path)
+    except CheckpointError as error:
+        _say(error, sys.stderr)
+    else:
+        _say(f"It is saved to {path} instead; move it to {run.checkpoint} to use it.", sys.stderr)
+
+
+def _what_serves(run: RunInProgress) -> str:
+    """Whether the new model is in use, where, why, and what else can be done."""
+    why = run.compared.sentence if run.compared else ""
+    if run.promoted:
+        in_use = run.store.in_use(run.data).path
+        return f"{why} It is in use now, as {in_use}"
+    chosen = "" if run.checkpoint == checkpoint_path() else f" --output {run.checkpoint}"
+    return (
+        f"{why} So the model in use stays; to use the new one: "
+        f"{TRAINING_COMMAND} --use {run.id}{chosen}"
+    )
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -443,7 +564,19 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--output",
         type=Path,
         default=checkpoint_path(),
-        help="checkpoint file; the one before is kept beside it (default: %(default)s)",
+        help="file of the model in use; all others are kept in a folder beside it (default: "
+        "%(default)s)",
+    )
+    parser.add_argument(
+        "--promote",
+        action="store_true",
+        help="use the new model even if it is no better on validation than the one in use, which "
+        "is kept (default: only a first or a better one is used)",
+    )
+    parser.add_argument(
+        "--use",
+        metavar="NAME",
+        help="train nothing: put this kept model in use for the data; the one in use is kept",
     )
     parser.add_argument(
         "--refit",
@@ -496,7 +629,19 @@ def _show_trial(trial: Trial) -> None:
 
 def _show(line: str) -> None:
     """Over the line before."""
-    print(f"\r{line:<100}", end="", file=sys.stderr, flush=True)
+    _say(f"\r{line:<100}", sys.stderr, end="")
+
+
+def _say(text: object, stream: TextIO | None = None, end: str = "\n") -> None:
+    """Print to standard output or another stream; one that is closed or full costs no training."""
+    stream = stream or sys.stdout
+    try:
+        print(text, file=stream, end=end, flush=True)
+    except (OSError, ValueError):  # and what is left in it must not fail again at the end
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
 
 
 if __name__ == "__main__":

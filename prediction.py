@@ -30,10 +30,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_preparation import MovieData, UnknownIdError, load_movie_data
-from model.checkpoints import CheckpointError, load_checkpoint
 from model.explanation import explain
 from model.profiles import DEFAULT_PROFILE, PROFILES
 from model.rounding import rounded_parts
+from model.store import ModelStore
 from model.trained import TrainedModel
 from model.viewers import Viewer, tag_profile, user_viewer
 from settings import TRAINING_COMMAND, checkpoint_path
@@ -358,17 +358,21 @@ def main(arguments: list[str] | None = None) -> int:
         if failure:
             print(f"{failure} Using the built-in demo data.", file=sys.stderr)
         data = load_movie_data(folder)
-        model = load_checkpoint(data, options.checkpoint)
+        found = ModelStore(options.checkpoint).in_use(data)
+        if found.problem:
+            print(found.problem, file=sys.stderr)
+        elif found.model is None:
+            print(
+                f"There is no model at {options.checkpoint}: run {TRAINING_COMMAND}.",
+                file=sys.stderr,
+            )
+        if (model := found.model) is None:
+            return 1
         user = data.inner_user(options.user)
         viewer = user_viewer(data, model, user, options.profile)
         scores = score_all(data, model, viewer, options.tag_weight)
         chosen = recommend(model, scores, options.k)
-    except FileNotFoundError:
-        print(
-            f"There is no model at {options.checkpoint}: run {TRAINING_COMMAND}.", file=sys.stderr
-        )
-        return 1
-    except (DataError, CheckpointError, UnknownIdError, ValueError) as error:
+    except (DataError, UnknownIdError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     print(
@@ -419,7 +423,11 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--tag-weight", type=float, default=DEFAULT_TAG_WEIGHT, help="0 to 1 (default: %(default)s)"
     )
     parser.add_argument(
-        "--checkpoint", type=Path, default=checkpoint_path(), help="default: %(default)s"
+        "--checkpoint",
+        type=Path,
+        default=checkpoint_path(),
+        help="file of the model in use; where it does not fit the data, the one of these data that "
+        "is kept beside it serves (default: %(default)s)",
     )
     return parser.parse_args(arguments)
 

@@ -37,8 +37,14 @@ def usual_data(project: Path = PROJECT_DIR) -> tuple[Path, Path]:
 
 
 def checkpoint_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """$LIGHTGCN_CHECKPOINT, or lightgcn_checkpoint.pth in the project."""
+    """$LIGHTGCN_CHECKPOINT, or lightgcn_checkpoint.pth in the project: the model in use for the
+    data that it belongs to. It names the place of all other models, too (`models_folder`)."""
     return Path(environ.get(CHECKPOINT_VARIABLE) or PROJECT_DIR / CHECKPOINT_NAME)
+
+
+def models_folder(checkpoint: Path) -> Path:
+    """Where all models are kept that were trained for `checkpoint`, a folder for each data set."""
+    return checkpoint.with_name(f"{checkpoint.stem}.models")
 
 
 def runs_folder(checkpoint: Path) -> Path:

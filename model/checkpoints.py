@@ -1,19 +1,26 @@
-"""Trained models on disk: written atomically with a checksum, read without executing anything."""
+"""A trained model in a file: written atomically with a checksum, read without executing anything.
+
+Where files lie and which one is in use: `model.store`.
+"""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
 import os
 import platform
-import uuid
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import asdict
+import re
+import stat
+import time
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 import scipy
@@ -24,25 +31,64 @@ from model import records
 from model.config import TrainingConfig
 from model.splits import PROTOCOLS
 from model.trained import TrainedModel, assemble
-from sources.atomic import copy_into_place, replacing
+from sources.atomic import has_no_room, replacing
 
 log = logging.getLogger(__name__)
 
 CHECKPOINT_VERSION = 3
+ARRIVAL_SECONDS = 10.0  # a file without its end that changed so lately is still being copied
 _ARRAYS = ("e0", "scale", "values")  # what is stored as tensors
+
+
+Fault = Literal["arriving", "format", "permission", "busy", "memory", "data", "damaged", "unsaved"]
+"""Why a checkpoint is not used, or not written.
+
+"arriving": it is still being copied here; "format": another version of this program made it;
+"permission": it may not be read; "busy": the system cannot open or read it now; "memory": there is
+not enough; "data": it belongs to other data; "unsaved": it cannot be written.
+"""
+
+PASSING: tuple[Fault, ...] = ("arriving", "permission", "busy", "memory")
+"""Faults that may be over without a change that can be seen in the file."""
 
 
 class CheckpointError(ValueError):
     """A checkpoint cannot be written or used; the message is one sentence to show to the user."""
 
+    def __init__(self, message: str, fault: Fault = "damaged") -> None:
+        super().__init__(message)
+        self.fault: Fault = fault
+
+
+class NoRoomError(CheckpointError):
+    """The disk is too full for a checkpoint."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a checkpoint says of its model; read without its arrays.
+
+    Attributes:
+        saved_at: UTC, ISO 8601.
+        validation: NDCG@20 of the kept epoch on validation.
+        digest: of all the content, not checked.
+    """
+
+    fingerprint: str
+    protocol: str
+    config: TrainingConfig
+    refitted: bool
+    saved_at: str
+    validation: float
+    digest: str
+
 
 def save_checkpoint(model: TrainedModel, path: Path) -> None:
     """Write the checkpoint atomically: a crash leaves the old file or the new one, whole.
 
-    The file that was there is kept beside it as `previous_checkpoint(path)`.
-
     Raises:
-        CheckpointError: the folder cannot be written.
+        NoRoomError: the disk is full.
+        CheckpointError: it cannot be written for another reason.
     """
     content = {
         "config": asdict(model.config),
@@ -62,13 +108,39 @@ def save_checkpoint(model: TrainedModel, path: Path) -> None:
         "saved_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     content |= {"version": CHECKPOINT_VERSION, "digest": _digest(content)}
+    faults: list[OSError] = []
     try:
         with replacing(path) as file:
-            torch.save(content, file)
-            if path.exists():
-                copy_into_place(path, previous_checkpoint(path))
+            torch.save(content, cast(BinaryIO, _Noting(file, faults)))
     except (OSError, RuntimeError) as error:
-        raise CheckpointError(f"The model cannot be saved to {path}: {error}.") from None
+        fault = faults[0] if faults else error
+        full = isinstance(fault, OSError) and has_no_room(fault)
+        kind = NoRoomError if full else CheckpointError
+        raise kind(unsaved(path, fault), "unsaved") from None
+
+
+def unsaved(path: Path, fault: Exception) -> str:
+    """Why a model is not saved, a sentence; visitors see it, so it names no folder."""
+    reason = fault.strerror if isinstance(fault, OSError) and fault.strerror else fault
+    return f"The model cannot be saved as {path.name} ({reason})."
+
+
+class _Noting:
+    """A file for torch, which reports whatever goes wrong in writing as a fault of its own."""
+
+    def __init__(self, file: BinaryIO, faults: list[OSError]) -> None:
+        self._file, self._faults = file, faults
+
+    def write(self, content: bytes) -> int:
+        try:
+            return self._file.write(content)
+        except OSError as error:
+            self._faults.append(error)
+            raise
+
+    def flush(self) -> None:
+        """Called by torch, too."""
+        self._file.flush()
 
 
 def library_versions() -> dict[str, str]:
@@ -92,75 +164,143 @@ def _digest(content: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def previous_checkpoint(path: Path) -> Path:
-    """Where `save_checkpoint` keeps the file that it replaces."""
-    return path.with_name(f"{path.stem}.previous{path.suffix}")
-
-
-def restore_previous(data: MovieData, path: Path) -> TrainedModel:
-    """Swap the checkpoint and the one before it; the model that is now in its place.
-
-    At any moment `path` is one of the two files, whole. No two threads may do this at once.
-
-    Raises:
-        FileNotFoundError: there is no previous checkpoint.
-        CheckpointError: it does not fit the data, or the folder cannot be written.
-    """
-    previous = previous_checkpoint(path)
-    model = load_checkpoint(data, previous)  # what does not load must not get into use
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        if path.exists():
-            copy_into_place(path, aside)
-        os.replace(previous, path)
-        if aside.exists():
-            os.replace(aside, previous)
-    except OSError as error:
-        raise CheckpointError(f"The previous model cannot be put back: {error}.") from None
-    finally:
-        with suppress(OSError):  # the first fault is the one to report
-            aside.unlink(missing_ok=True)
-    return model
-
-
 def load_checkpoint(data: MovieData, path: Path) -> TrainedModel:
     """Read a checkpoint without executing anything in it, and check that it fits the data.
 
     Raises:
         FileNotFoundError: there is none.
-        CheckpointError: it is damaged, from another version, or was trained on other data.
+        CheckpointError: it cannot be used, now or at all: see its `fault`.
     """
-    try:
+    with _refusing(path):
+        if _text_of(path).get("fingerprint") != data.fingerprint:  # without reading all of it
+            raise CheckpointError(
+                f"{path.name} was trained on other data than {data.directory.name}; "
+                "train a new model.",
+                "data",
+            )
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # torch raises many types for damaged or hostile files
-        log.warning("checkpoint %s refused: %s", path, error)
-        raise CheckpointError(
-            f"{path.name} is damaged or not a LightGCN checkpoint; train a new model."
-        ) from None
-    if not isinstance(content, dict) or type(content.get("version")) is not int:
-        raise CheckpointError(f"{path.name} is not a LightGCN checkpoint; train a new model.")
-    if content["version"] != CHECKPOINT_VERSION:
-        raise CheckpointError(
-            f"{path.name} has format {str(content['version'])[:20]}, this program reads format "
-            f"{CHECKPOINT_VERSION}; train a new model or use the matching program version."
-        )
-    if content.get("fingerprint") != data.fingerprint:
-        raise CheckpointError(
-            f"{path.name} was trained on other data than {data.directory.name}; train a new model."
-        )
-    try:
         config = records.config(content["config"])
         _check_arrays(data, content, config)  # first of all: the checksum copies them
         if content["digest"] != _digest(content):
             raise ValueError("its checksum differs")
         return _restore(data, content, config)
-    except (
-        *(LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError),
-    ) as error:
+
+
+def read_header(path: Path) -> Header:
+    """What a checkpoint says of its model, in a millisecond however large it is.
+
+    Raises:
+        FileNotFoundError: there is none.
+        CheckpointError: as `load_checkpoint`, as far as it shows without the arrays.
+    """
+    with _refusing(path):
+        content = _text_of(path)
+        history = records.history(content["history"])
+        best = history[records.kept_epoch(content["best_epoch"], history)]
+        return Header(
+            fingerprint=records.text(content["fingerprint"]),
+            protocol=records.one_of(PROTOCOLS)(content["protocol"]),
+            config=records.config(content["config"]),
+            refitted=records.switch(content["refitted"]),
+            saved_at=records.moment(content["saved_at"]),
+            validation=records.metric(best.metrics["NDCG@20"]),
+            digest=records.text(content["digest"]),
+        )
+
+
+def _text_of(path: Path) -> dict[str, Any]:
+    """The content of a whole file of this format, its arrays not read.
+
+    Raises CheckpointError, and many types for wrong content.
+    """
+    _refuse_incomplete(path)
+    # Mapped into memory, an array is read when it is looked at.
+    content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    if not isinstance(content, dict) or type(content.get("version")) is not int:
+        raise CheckpointError(f"{path.name} is not a LightGCN checkpoint; train a new model.")
+    if content["version"] != CHECKPOINT_VERSION:
+        raise CheckpointError(
+            f"{path.name} has format {str(content['version'])[:20]}, this program reads format "
+            f"{CHECKPOINT_VERSION}; train a new model or use the matching program version.",
+            "format",
+        )
+    return content
+
+
+def _refuse_incomplete(path: Path) -> None:
+    """Raises CheckpointError for what is no file, or lacks its end: a zip archive's end says where
+    all the rest is."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):  # reading a pipe would never end
+        raise CheckpointError(f"{path.name} is not a file; move it away or train a new model.")
+    with path.open("rb") as file:
+        begins = file.read(4) in (b"PK\x03\x04", b"")
+        if not begins or zipfile.is_zipfile(file):
+            return
+    if abs(time.time() - found.st_mtime) < ARRIVAL_SECONDS:
+        raise CheckpointError(
+            f"{path.name} is still arriving ({found.st_size / 2**20:,.1f} MiB so far) and is used "
+            "as soon as it is whole.",
+            "arriving",
+        )
+    raise CheckpointError(
+        f"{path.name} lacks its end, so it was copied only in part; copy it again or train a new "
+        "model."
+    )
+
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """Make a CheckpointError of whatever goes wrong with a file; FileNotFoundError passes."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(path) from None
+    except CheckpointError:
+        raise
+    except Exception as error:  # torch raises many types for damaged or hostile files
         log.warning("checkpoint %s refused: %s", path, error)
-        raise CheckpointError(f"{path.name} is incomplete or damaged; train a new model.") from None
+        raise _refusal(path, error) from None
+
+
+def _refusal(path: Path, error: Exception) -> CheckpointError:
+    """What a fault in reading means, and what helps."""
+    number = error.errno if isinstance(error, OSError) else _number_in(error)
+    if isinstance(error, MemoryError) or number == errno.ENOMEM:
+        return CheckpointError(
+            f"There is not enough memory to load {path.name}; it is tried again by itself, so end "
+            "other programs or use a larger machine.",
+            "memory",
+        )
+    if number in (errno.EACCES, errno.EPERM):
+        return CheckpointError(
+            f"{path.name} may not be read ({os.strerror(number)}); allow this program to read it.",
+            "permission",
+        )
+    if number in (errno.EMFILE, errno.ENFILE):
+        return CheckpointError(
+            f"{path.name} cannot be opened now, because too many files are open; it is tried again "
+            "by itself.",
+            "busy",
+        )
+    if isinstance(error, OSError):
+        return CheckpointError(
+            f"{path.name} cannot be read now ({error.strerror or error}); it is tried again by "
+            "itself.",
+            "busy",
+        )
+    return CheckpointError(
+        f"{path.name} is damaged or not a LightGCN checkpoint; train a new model."
+    )
+
+
+def _number_in(error: Exception) -> int | None:
+    """The system's number of an error that torch reports as text."""
+    text = str(error)
+    if "allocate memory" in text:
+        return errno.ENOMEM
+    found = re.search(r"\((\d+)\)\s*$", text) if isinstance(error, RuntimeError) else None
+    return int(found[1]) if found else None
 
 
 def _check_arrays(data: MovieData, content: Mapping[str, Any], config: TrainingConfig) -> None:

@@ -24,7 +24,7 @@ from sources.atomic import replacing
 log = logging.getLogger(__name__)
 
 FORMAT = 3
-OURS, POPULARITY, EASE, PREVIOUS = "LightGCN", "popularity", "EASE", "previous model"
+OURS, POPULARITY, EASE, IN_USE = "LightGCN", "popularity", "EASE", "model in use"
 
 
 class RunError(RuntimeError):
@@ -40,18 +40,18 @@ class Run:
     """A training run, over or not, without its weights.
 
     Attributes:
-        id: names the file; sorts by time.
+        id: names the file, and that of the model (`model.store`); sorts by time.
         started: UTC, ISO 8601.
         data_name: the folder of the data; `fingerprint` is what identifies them.
         refit: the model for serving was to be refitted on all ratings.
         to_beat: popularity on validation, by metric name.
-        test: by model (`OURS`, `POPULARITY`, `EASE`, `PREVIOUS`), by metric name; empty before
-            the end, and without the previous model where that was measured on other ratings.
+        test: by model (`OURS`, `POPULARITY`, `EASE`, `IN_USE`), by metric name; empty before the
+            end, and without the model that was in use where that was measured on other ratings.
         intervals: 95 % bootstrap interval of each test metric of `OURS`.
         best_epoch: the epoch that was kept; None before the end.
         stop_reason: why the training ended, a sentence; None before the end.
         problem: why the run failed or what went wrong after the training, a sentence, or None.
-        refitted: the model in use was refitted on all ratings.
+        refitted: the model was refitted on all ratings.
         seconds: from the start to the end, without pauses.
         versions: of Python and the libraries.
     """
@@ -122,7 +122,8 @@ def save_run(run: Run, folder: Path) -> None:
         with replacing(folder / f"{run.id}.json") as file:
             file.write(json.dumps(content, allow_nan=False).encode())
     except OSError as error:
-        raise RunError(f"The run cannot be written to the history ({error}).") from None
+        reason = error.strerror or error
+        raise RunError(f"The run cannot be written to the history ({reason}).") from None
 
 
 def load_runs(folder: Path) -> RunHistory:

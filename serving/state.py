@@ -16,48 +16,24 @@ from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from data_preparation import MovieData, load_movie_data
-from model.checkpoints import CheckpointError, load_checkpoint
+from model.checkpoints import PASSING, CheckpointError, load_checkpoint
 from model.config import PRESETS
 from model.splits import DEFAULT_PROTOCOL, PROTOCOLS
+from model.store import Comparison, InUse, KeptModel, ModelStore, compare, stamp
 from model.trained import TrainedModel
-from serving.training_job import JobBoard, JobRefusedError, TrainingJob, board_of
+from serving.training_job import JobBoard, JobRefusedError, TrainingJob, board_of, refuse_if_off
 from settings import DEMO_DIR, checkpoint_path, training_allowed
 from sources import download
 from sources.movielens_files import DataError
 
-_HELD = 2  # data sets and models at a time: those in use, and those that a change replaces
-_REFUSAL_SECONDS = 30.0  # after that, a file that could not be used is looked at again
+_HELD = 3  # data sets and models at a time: in use, replaced by a change, tried by who trained it
+_REFUSAL_SECONDS = 30.0  # after that, a file that could not be used is looked at again …
+_PASSING_SECONDS = 3.0  # … and a fault that may be over by itself after this
 
 _Value = TypeVar("_Value")
 
-Stamp = tuple[int, int, int]
-"""Of a file: its size, and when its content and its permissions last changed (ns)."""
-
 Waiting = Callable[[str], AbstractContextManager]
 """Called with a few words; what to enter while something slow is made."""
-
-
-def stamp(path: Path) -> Stamp | None:
-    """What changes with the file; None where there is none that can be looked at."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-
-@dataclass(frozen=True, eq=False)
-class ModelInUse:
-    """The model that serves some data.
-
-    Attributes:
-        model: None where there is none.
-        problem: why the file in its place is not used, a sentence; None if it is, or if there is
-            no file.
-    """
-
-    model: TrainedModel | None
-    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,8 +42,8 @@ class NoModel:
 
     Attributes:
         state: "off": this server does not train; "running": a training is, perhaps on other data;
-            "failed": the last training on these data did; "refused": the file cannot be used, and
-            nobody has asked for another; "absent": there is no file.
+            "failed": the last training on these data did; "refused": a file that may be their model
+            cannot be used, and nobody has asked for another; "absent": there is none.
         reason: one sentence to show; "" where the state says it all.
         remedy: what would help, one sentence; "" likewise.
     """
@@ -112,7 +88,9 @@ class ServerState:
     _downloading: threading.Lock = field(default_factory=threading.Lock)
     _data: _Held[MovieData] = field(default_factory=_Held)
     _models: _Held[TrainedModel] = field(default_factory=_Held)
-    _refusals: dict[Hashable, tuple[float, str]] = field(default_factory=dict)
+    _refusals: dict[Hashable, tuple[float, CheckpointError]] = field(default_factory=dict)
+    _served: tuple[Hashable, TrainedModel] | None = None
+    _on_disk: str | None = None
     _remedies: dict[str, str] = field(default_factory=dict)
 
     # --- the data ---------------------------------------------------------------------------------
@@ -161,14 +139,95 @@ class ServerState:
 
     # --- the model --------------------------------------------------------------------------------
 
-    def model(self, data: MovieData, waiting: Waiting = contextlib.nullcontext) -> ModelInUse:
-        """The model for the data: the one in the checkpoint, else what was trained since."""
+    def model(self, data: MovieData, waiting: Waiting = contextlib.nullcontext) -> InUse:
+        """The model in use for the data, for everybody.
+
+        It is the one on disk. Only where none there can be used, one may serve from memory: what
+        was trained since and could not be saved, or what served until its file could not be read
+        any more. It is forgotten when there is a file again.
+        """
+        found = self.store.in_use(data, lambda data, path: self._load(data, path, waiting))
+        job, key = self._job_on(data), (data.fingerprint, self.store.slot)
+        if found.model:
+            self._served = (key, found.model)
+            self._on_disk = job.id if job and job.status == "finished" else self._on_disk
+            return found
+        if job and job.status == "finished" and job.id != self._on_disk:
+            return InUse(job.model, None, found.problem)
+        if found.problem and self._served and self._served[0] == key:
+            return InUse(self._served[1], None, found.problem)
+        return found
+
+    def kept(self, data: MovieData) -> tuple[KeptModel, ...]:
+        """The kept models of the data, newest first."""
+        return self.store.kept(data.fingerprint)
+
+    def candidate(
+        self, data: MovieData, name: str, waiting: Waiting = contextlib.nullcontext
+    ) -> TrainedModel:
+        """A kept model of the data, or the last one trained, which may not be saved.
+
+        Raises:
+            CheckpointError: there is none of this name, or it cannot be used.
+        """
         job = self._job_on(data)
-        made_here = job.model if job and job.status == "finished" else None
-        if job and made_here and not job.saved:
-            return ModelInUse(made_here)
-        model, problem = self._from_file(data, waiting)
-        return ModelInUse(model or made_here, problem)  # the file may have been damaged since
+        if job and job.id == name and job.model:
+            return job.model
+        try:
+            return self._load(data, self.store.path(data.fingerprint, name), waiting)
+        except FileNotFoundError:
+            raise CheckpointError("This model is not kept any more.") from None
+
+    def compared(self, data: MovieData, name: str) -> Comparison:
+        """A candidate against the model in use.
+
+        Raises:
+            CheckpointError: as `candidate`.
+        """
+        return compare(self.candidate(data, name), self.model(data).model)
+
+    def promote(self, data: MovieData, name: str) -> None:
+        """Put a candidate in use for everybody; what was in use stays among the kept models.
+
+        Raises:
+            TrainingOffError: visitors may not change the model in use.
+            CheckpointError: it cannot be used, saved, or put there.
+        """
+        refuse_if_off()
+        job = self._job_on(data)
+        if job and job.id == name and job.model and not job.saved:
+            self.store.keep(job.model, name)  # there may be room for it now
+            job.saved = True
+        self.store.promote(data, name)
+        if job and job.id == name:
+            job.promoted = True
+
+    def rename(self, data: MovieData, name: str, title: str) -> None:
+        """Give a kept model a title, so that it never gives way to newer ones.
+
+        Raises:
+            TrainingOffError: visitors may not change the models.
+            CheckpointError: as `ModelStore.rename`.
+        """
+        refuse_if_off()
+        self.store.rename(data.fingerprint, name, title)
+
+    def candidate_of(self, data: MovieData, owner: str | None) -> str | None:
+        """What this session has trained on the data last, if it is not in use for everybody."""
+        job = self._job_on(data)
+        if job and job.model and job.status == "finished" and not job.promoted:
+            return job.id if job.owner == owner else None
+        return None
+
+    def mark(self, data: MovieData) -> Hashable:
+        """What changes when another model may be in use for the data."""
+        found = self.model(data)
+        waits = not found.model and found.problem and found.problem.fault in PASSING
+        return (
+            stamp(self.store.slot),
+            stamp(self.store.promoted(data.fingerprint)),
+            int(time.monotonic() / _PASSING_SECONDS) if waits else None,
+        )
 
     def why_no_model(self, data: MovieData) -> NoModel:
         """Why `model` has none for the data."""
@@ -179,12 +238,19 @@ class ServerState:
             return NoModel("running")
         if job and job.status == "failed":
             return NoModel("failed", job.problem or "The training failed.", self._remedy(job))
-        problem = self._from_file(data)[1]
-        return NoModel("refused", problem) if problem else NoModel("absent")
+        problem = self.model(data).problem
+        if problem is None or problem.fault == "data":
+            return NoModel("absent")
+        return NoModel("refused", str(problem))
+
+    @property
+    def store(self) -> ModelStore:
+        """Of the models of this server."""
+        return ModelStore(checkpoint_path())
 
     @property
     def board(self) -> JobBoard:
-        """Of the trainings that save to the checkpoint."""
+        """Of the trainings that save to the store."""
         return board_of(checkpoint_path())
 
     def start_first_training(self, data: MovieData) -> None:
@@ -201,38 +267,42 @@ class ServerState:
         job = self.board.job
         return job if job and job.data.fingerprint == data.fingerprint else None
 
-    def _from_file(
-        self, data: MovieData, waiting: Waiting = contextlib.nullcontext
-    ) -> tuple[TrainedModel | None, str | None]:
-        """The model in the checkpoint, or why it is not used; None twice where there is no file."""
-        path = checkpoint_path()
-        try:
-            path.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return None, None
-        except OSError as error:
-            return None, f"{path.name} cannot be looked at ({error.strerror or error})."
+    def _load(
+        self, data: MovieData, path: Path, waiting: Waiting = contextlib.nullcontext
+    ) -> TrainedModel:
+        """As `load_checkpoint`, once for each state of a file; a refusal holds for a while."""
+        if _is_missing(path):
+            raise FileNotFoundError(path)
         key = (data.fingerprint, path, stamp(path))
         refused = self._refusals.get(key)
         if refused and time.monotonic() < refused[0]:
-            return None, refused[1]
-
-        def load() -> TrainedModel:
-            return load_checkpoint(data, path)
-
+            raise CheckpointError(str(refused[1]), refused[1].fault)
         try:
-            return self._models.get(key, load, waiting("Loading the model …")), None
-        except FileNotFoundError:  # taken away in this moment
-            return None, None
-        except (CheckpointError, OSError) as error:
-            self._refusals = {key: (time.monotonic() + _REFUSAL_SECONDS, str(error))}
-            return None, str(error)
+            return self._models.get(
+                key, lambda: load_checkpoint(data, path), waiting("Loading the model …")
+            )
+        except CheckpointError as error:
+            passing = error.fault in PASSING
+            until = time.monotonic() + (_PASSING_SECONDS if passing else _REFUSAL_SECONDS)
+            still = {k: r for k, r in self._refusals.items() if r[0] > time.monotonic()}
+            told = CheckpointError(str(error), error.fault)  # without the frames that it came from
+            self._refusals = {**still, key: (until, told)}
+            raise
 
     def _remedy(self, job: TrainingJob) -> str:
         """What would help after a failed training; worked out once for each."""
         if job.id not in self._remedies:
             self._remedies = {job.id: remedy(job.data, job.protocol)}
         return self._remedies[job.id]
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether there is no file, as far as one may look."""
+    try:
+        path.stat()
+    except OSError as error:
+        return isinstance(error, FileNotFoundError | NotADirectoryError)
+    return False
 
 
 def remedy(data: MovieData, protocol: str) -> str:

@@ -10,9 +10,7 @@ from typing import Literal
 
 from data_preparation import MovieData
 from model.bpr import StopTraining
-from model.checkpoints import restore_previous
 from model.config import TrainingConfig
-from model.trained import TrainedModel
 from model_training import RunInProgress, measured_run
 from settings import training_allowed
 
@@ -27,6 +25,12 @@ class JobBusyError(JobRefusedError):
 
 class TrainingOffError(JobRefusedError):
     """This server does not train: `training_allowed`."""
+
+
+def refuse_if_off() -> None:
+    """Raises TrainingOffError where visitors may not train and change the model in use."""
+    if not training_allowed():
+        raise TrainingOffError("Training is switched off on this server.")
 
 
 @dataclass(eq=False)
@@ -122,22 +126,8 @@ class JobBoard:
             threading.Thread(target=self.job.run, name="training", daemon=True).start()
             return self.job
 
-    def restore_previous(self, data: MovieData, checkpoint: Path) -> TrainedModel:
-        """Bring the model before the present one back into use; `restore_previous` for the rest.
-
-        Raises:
-            JobBusyError: a training is running, whose end would replace the model again.
-            TrainingOffError: this server does not train.
-        """
-        with self._lock:
-            self._refuse()
-            model = restore_previous(data, checkpoint)
-            self.job = None  # its model is not the one in use any more
-            return model
-
     def _refuse(self) -> None:
-        if not training_allowed():
-            raise TrainingOffError("Training is switched off on this server.")
+        refuse_if_off()
         if self.running:
             raise JobBusyError("A training is already running; wait for it or stop it first.")
 

@@ -1,14 +1,53 @@
-"""Files written whole or not at all: the one place where a file takes another one's place."""
+"""Files written whole or not at all: the one place where a file takes another one's place.
+
+A file is written beside its place under a name of its own, which its writer holds locked until it
+is in place. Whatever bears such a name and is not locked was left by a writer that was killed: the
+next writer in that folder removes it. The system releases the lock of a process that dies, so
+neither a process number that is used again nor a container of its own can deceive it.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import shutil
+import sys
+import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+_NEW = re.compile(r"\..+\.[0-9a-f]{32}\.tmp", re.DOTALL)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_TRIES = 5  # where another program is in the way for a moment
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _hold(file: BinaryIO) -> bool:
+        """Lock an open file until it is closed; False where another has it locked."""
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+else:
+    import fcntl
+
+    def _hold(file: BinaryIO) -> bool:
+        """Lock an open file until it is closed; False where another has it locked.
+
+        Raises:
+            OSError: the file system knows no locks.
+        """
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
 
 @contextmanager
@@ -21,27 +60,120 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: the file cannot be written, synchronised or put into its place.
     """
-    new = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    clear_leftovers(path.parent)
+    new, file = _begin(path)
     try:
-        with new.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(new, path)
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+        if sys.platform == "win32":  # which moves no open file
+            file.close()
+        _put(new, path)
     except BaseException:  # Ctrl-C as well
         with suppress(OSError):  # the first fault is the one to report
+            file.close()
+        with suppress(OSError):
             new.unlink(missing_ok=True)
         raise
+    finally:
+        file.close()
 
 
-def copy_into_place(source: Path, target: Path) -> None:
+def copy_into_place(
+    source: Path, target: Path, before_it_counts: Callable[[], None] | None = None
+) -> None:
     """Copy a file; at any moment `target` is what it was or the copy, whole.
+
+    Args:
+        before_it_counts: called when the copy is written; where it raises, `target` stays.
 
     Raises:
         OSError: as `replacing`, or `source` cannot be read.
     """
     with source.open("rb") as original, replacing(target) as copy:
-        shutil.copyfileobj(original, copy)
+        shutil.copyfileobj(original, copy, 2**20)
+        if before_it_counts:
+            before_it_counts()
+
+
+def link_into_place(source: Path, target: Path) -> None:
+    """Make `target` another name of `source`, which needs no room; a copy where links cannot be.
+
+    At any moment `target` is what it was or the other file, whole.
+
+    Raises:
+        OSError: neither can be made.
+    """
+    if target.exists() and source.samefile(target):
+        return
+    try:
+        _link(source, target)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        copy_into_place(source, target)
+
+
+def _link(source: Path, target: Path) -> None:
+    for last in (False, False, True):
+        new = _new_name(target)
+        try:
+            with source.open("rb") as held:
+                with suppress(OSError):
+                    _hold(held)  # so that nobody takes the new name for a leftover
+                os.link(source, new)
+                _put(new, target)
+            return
+        except FileNotFoundError:
+            if last or not source.exists():
+                raise
+        finally:
+            with suppress(OSError):
+                new.unlink(missing_ok=True)
+
+
+def has_no_room(error: OSError) -> bool:
+    """Whether the disk or somebody's share of it is full."""
+    return error.errno in _NO_ROOM
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove what writers that were killed left in the folder, and only that."""
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            if _NEW.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                _remove_if_left(Path(entry.path))
+
+
+def _remove_if_left(path: Path) -> None:
+    with suppress(OSError):
+        if sys.platform == "win32":  # which removes no open file
+            path.unlink()
+            return
+        with path.open("rb") as file:
+            if _hold(file):
+                path.unlink()
+
+
+@contextmanager
+def locked(path: Path, seconds: float = 60.0) -> Iterator[None]:
+    """Only one thread of one process at a time is in such a block with this path.
+
+    Args:
+        path: of a file that is made for it and stays.
+        seconds: how long to wait.
+
+    Raises:
+        TimeoutError: another did not leave it in that time.
+        OSError: the file cannot be opened, or knows no locks.
+    """
+    end = time.monotonic() + seconds
+    with path.open("ab") as file:
+        while not _hold(file):
+            if time.monotonic() > end:
+                raise TimeoutError(errno.ETIMEDOUT, "another program does not let go of it")
+            time.sleep(0.02)
+        yield
 
 
 def move_all(names: Iterable[str], source: Path, target: Path) -> None:
@@ -69,3 +201,32 @@ def move_all(names: Iterable[str], source: Path, target: Path) -> None:
             if (replaced / name).exists():
                 os.replace(replaced / name, target / name)
         raise
+
+
+def _new_name(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+
+
+def _begin(path: Path) -> tuple[Path, BinaryIO]:
+    """A new file beside `path`, locked where the file system knows locks."""
+    while True:
+        new = _new_name(path)
+        file = new.open("xb")
+        mine = True
+        with suppress(OSError):
+            mine = sys.platform == "win32" or _hold(file)
+        if mine and new.exists():  # else another writer took it for a leftover in this moment
+            return new, file
+        file.close()
+
+
+def _put(new: Path, path: Path) -> None:
+    """`os.replace`; Windows refuses while another program has `path` open, if only for a moment."""
+    for tries_left in reversed(range(_TRIES if sys.platform == "win32" else 1)):
+        try:
+            os.replace(new, path)
+            return
+        except PermissionError:
+            if not tries_left:
+                raise
+            time.sleep(0.1)

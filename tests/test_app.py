@@ -19,6 +19,7 @@ from lookup.ratings_import import MAX_BYTES
 from model.checkpoints import load_checkpoint, save_checkpoint
 from model.config import PRESETS, TrainingConfig
 from model.splits import temporal_leave_one_out
+from model.store import ModelStore
 from model.trained import TrainedModel
 from model.viewers import user_viewer
 from model_training import train
@@ -140,7 +141,7 @@ def test_insights_shows_map_neighbours_and_tags(open_tab: Open, data: MovieData)
     assert f"**{len(data.tag_names):,}** distinct tags" in texts(app)
 
 
-def test_training_from_the_tab_saves_a_checkpoint_that_the_app_uses(
+def test_training_from_the_tab_makes_a_model_that_a_click_puts_in_use(
     open_tab: Open, checkpoint: Path, data: MovieData
 ) -> None:
     app = open_tab("Train Model")
@@ -151,6 +152,9 @@ def test_training_from_the_tab_saves_a_checkpoint_that_the_app_uses(
     healthy(app)
     wait_for_training()
     app.run()
+    healthy(app)
+    assert "embedding size 8" in texts(app)  # for who trained it
+    app.button(key="promote_trying").click().run()
     healthy(app)
     assert load_checkpoint(data, checkpoint).config.dim == 8
     assert "embedding size 8" in texts(app)
@@ -240,7 +244,7 @@ def test_a_failed_download_says_why_and_keeps_the_demo_running(
     assert app.header
 
 
-def test_a_damaged_checkpoint_is_announced_and_replaced_only_by_a_click(
+def test_a_damaged_checkpoint_is_announced_and_stays_and_a_click_trains_another(
     checkpoint: Path, data: MovieData
 ) -> None:
     checkpoint.write_bytes(b"not a checkpoint")
@@ -254,9 +258,9 @@ def test_a_damaged_checkpoint_is_announced_and_replaced_only_by_a_click(
     press(app, "Train a new model")
     wait_for_training()
     healthy(app.run())
-    assert load_checkpoint(data, checkpoint).config == PRESETS["fast"]
-    kept = checkpoint.with_name("lightgcn_checkpoint.previous.pth")
-    assert kept.read_bytes() == b"not a checkpoint"
+    (kept,) = ModelStore(checkpoint).kept(data.fingerprint)
+    assert kept.in_use and kept.header.config == PRESETS["fast"]
+    assert checkpoint.read_bytes() == b"not a checkpoint"
 
 
 def test_what_waits_for_a_model_says_that_the_one_there_cannot_be_used(checkpoint: Path) -> None:

@@ -5,7 +5,10 @@ What is tested is behaviour: no test relies on the defaults of `TrainingConfig` 
 
 from __future__ import annotations
 
+import io
 import math
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,7 +24,7 @@ from data_preparation import MovieData, normalised_adjacency
 from model import bpr
 from model.baselines import popularity
 from model.bpr import Learner, StopTraining, bpr_loss
-from model.checkpoints import load_checkpoint
+from model.checkpoints import CheckpointError, load_checkpoint
 from model.config import PRESETS, SETTINGS, TrainingConfig
 from model.evaluation import evaluate
 from model.hybrid_graph import visible_content
@@ -29,6 +32,7 @@ from model.lightgcn import factor_scorer, layer_mean, to_torch
 from model.runs import EASE, OURS, POPULARITY, load_runs
 from model.search import Trial
 from model.splits import PROTOCOLS, Split, random_80_10_10, temporal_leave_one_out
+from model.store import ModelStore
 from model.trained import EpochRecord, TrainedModel
 from model_training import RunInProgress, main, measured_run, refit, train
 from serving.training_job import TrainingJob
@@ -678,3 +682,155 @@ def test_every_protocol_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> 
         main(["--help"])
     printed = capsys.readouterr().out
     assert all(protocol in printed for protocol in PROTOCOLS)
+
+
+# --- what is not training costs no training -------------------------------------------------------
+
+LONG = ["--preset", "published", "--dim", "4", "--layers", "1", "--batch-size", "64"]
+LONG += ["--epochs", "300", "--patience", "300"]
+
+
+def send_at(monkeypatch: pytest.MonkeyPatch, number: int, *, epoch: int, refitting: bool) -> None:
+    """Let a signal come in this epoch of the training or of the refit; it then comes once more."""
+    real, epochs = Learner.run_epoch, [0, 0]
+    phase = [0]
+
+    def run_epoch(learner: Learner) -> float:
+        epochs[phase[0]] += 1
+        if phase[0] == refitting and epochs[phase[0]] == epoch:
+            os.kill(os.getpid(), number)
+            if number != signal.SIGINT:
+                os.kill(os.getpid(), number)  # as a terminal that closes does
+        return real(learner)
+
+    def refitted(*arguments: object, **named: object) -> TrainedModel:
+        phase[0] = 1
+        return refit(*arguments, **named)
+
+    monkeypatch.setattr(Learner, "run_epoch", run_epoch)
+    monkeypatch.setattr("model_training.refit", refitted)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="these signals are of Unix")
+@pytest.mark.parametrize("refitting", [False, True])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_ends_the_command_with_the_best_so_far_saved(
+    folder: Path,
+    planted_data: MovieData,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    refitting: bool,
+) -> None:
+    number, path = getattr(signal, name), tmp_path / "model.pth"
+    before = signal.getsignal(number)
+    send_at(monkeypatch, number, epoch=3, refitting=refitting)
+    epochs = ["--epochs", "4"] if refitting else []
+    assert main([*LONG, *epochs, "--refit", "--output", str(path)]) == 128 + number
+    model = load_checkpoint(planted_data, path)
+    assert model.best_epoch == int(np.argmax(ndcg(model))) and not model.refitted
+    assert len(model.history) == (5 if refitting else 3)
+    printed = capsys.readouterr()
+    assert "refit on all ratings was stopped" in printed.err
+    assert "It is in use now" in printed.out and "popularity" not in printed.out
+    assert signal.getsignal(number) == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="nohup is of Unix")
+def test_what_is_told_to_ignore_a_signal_goes_on(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        send_at(monkeypatch, signal.SIGHUP, epoch=2, refitting=False)
+        assert main([*QUICK, "--output", str(tmp_path / "model.pth")]) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full device is of Linux")
+@pytest.mark.parametrize("out", ["full", "closed", "a pipe that nobody reads"])
+def test_an_output_that_takes_nothing_costs_no_training(
+    folder: Path, planted_data: MovieData, tmp_path: Path, out: str
+) -> None:
+    path = tmp_path / "model.pth"
+    redirection = {
+        "full": "> /dev/full 2> /dev/full",
+        "closed": ">&- 2>&-",
+        "a pipe that nobody reads": "2>&1 | true",
+    }
+    command = f"{sys.executable} model_training.py {' '.join(QUICK)} --output {path}"
+    script = f"set -o pipefail; {command} {redirection[out]}"
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    ended = subprocess.run(["bash", "-c", script], cwd=REPOSITORY, env=environment, check=False)
+    assert ended.returncode == 0
+    assert load_checkpoint(planted_data, path).config.dim == 4
+
+
+def test_an_encoding_without_a_dash_costs_no_training(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = {name: io.BytesIO() for name in ("stdout", "stderr")}
+    for name, content in written.items():
+        monkeypatch.setattr(sys, name, io.TextIOWrapper(content, encoding="ascii"))
+    assert main([*QUICK, "--output", str(tmp_path / "model.pth")]) == 0
+    (line,) = [
+        each for each in written["stdout"].getvalue().split(b"\n") if b"liked NDCG@20" in each
+    ]
+    assert line.count(b"?") == 1  # in place of the dash of the interval
+    assert b"epoch 2/2" in written["stderr"].getvalue()
+
+
+def test_a_disk_that_is_full_leaves_the_model_elsewhere(
+    folder: Path,
+    planted_data: MovieData,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def no_room(*_: object) -> None:
+        raise CheckpointError("The model cannot be saved: No space left on device.", "unsaved")
+
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(elsewhere))
+    monkeypatch.setattr(ModelStore, "keep", no_room)
+    assert main([*QUICK, "--output", str(tmp_path / "model.pth")]) == 1
+    (saved,) = elsewhere.glob("*.pth")
+    assert load_checkpoint(planted_data, saved).config.dim == 4
+    printed = capsys.readouterr().err
+    assert str(saved) in printed and "No space left" in printed
+
+
+# --- what the command puts in use -----------------------------------------------------------------
+
+
+def test_only_a_first_or_a_better_model_is_put_in_use_unless_it_is_asked_for(
+    folder: Path, planted_data: MovieData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, place = tmp_path / "model.pth", ModelStore(tmp_path / "model.pth")
+    good = ["--preset", "fast", "--output", str(path)]
+    bad = [*LONG, "--epochs", "1", "--learning-rate", "0.0001", "--output", str(path)]
+    assert main(bad) == 0
+    assert "no other model was in use. It is in use now" in capsys.readouterr().out
+    assert main(good) == 0
+    assert "It is better than the model in use" in capsys.readouterr().out
+    better = path.read_bytes()
+    assert main(bad) == 0
+    printed = capsys.readouterr().out
+    assert "It is worse than the model in use" in printed and path.read_bytes() == better
+    name = place.kept(planted_data.fingerprint)[0].name
+    assert f"python model_training.py --use {name} --output {path}" in printed
+    assert str(place.path(planted_data.fingerprint, name)) in printed
+    assert main(["--use", name, "--output", str(path)]) == 0
+    assert not load_checkpoint(planted_data, path).is_hybrid
+    assert main([*good, "--protocol", "temporal_leave_one_out"]) == 0
+    assert "cannot be compared" in capsys.readouterr().out
+    assert not load_checkpoint(planted_data, path).is_hybrid
+    assert main([*bad, "--promote"]) == 0
+    assert "It is in use now" in capsys.readouterr().out
+    assert len(place.kept(planted_data.fingerprint)) == 5  # none is lost
+    for name in ("nothing", "../model"):
+        assert main(["--use", name, "--output", str(path)]) == 1
+        assert_one_sentence(capsys.readouterr().err.strip())

@@ -201,7 +201,7 @@ def _control(column: DeltaGenerator, name: str, preset: str, values: dict[str, A
         return column.segmented_control(setting.label, setting.choices, required=True, **common)
     if name in _STEPS:
         options = sorted({*_STEPS[name], also, getattr(PRESETS[preset], name)})
-        return column.select_slider(setting.label, options, format_func=_shown_as(name), **common)
+        return column.select_slider(setting.label, options, format_func=shown_as(name), **common)
     if name in _SLIDERS:
         low, high = _lowest(name, values), _SLIDERS[name][1]
         st.session_state[key] = max(low, st.session_state[key])
@@ -211,7 +211,7 @@ def _control(column: DeltaGenerator, name: str, preset: str, values: dict[str, A
     return column.number_input(setting.label, setting.low, setting.high, step=0.05, **common)
 
 
-def _shown_as(name: str) -> Callable[[float], str]:
+def shown_as(name: str) -> Callable[[float], str]:
     """How a value of this setting is written."""
     if name == "dim":
         return lambda value: "all" if value == _ALL_DIRECTIONS else f"{value:,}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -10,28 +9,31 @@ import streamlit as st
 
 from charts.training import search_chart
 from data_preparation import MovieData
-from model.checkpoints import CheckpointError, previous_checkpoint
 from model.evaluation import LIKED
-from model.runs import OURS, PREVIOUS, Run, RunHistory, load_runs
+from model.runs import IN_USE, OURS, Run, RunHistory, load_runs
 from model.trained import TrainedModel, kept_epoch
-from serving.training_job import JobBoard, JobRefusedError, TrainingJob
+from serving.state import ServerState
+from serving.training_job import JobRefusedError, TrainingJob
 from settings import TRAINING_COMMAND, checkpoint_path, runs_folder, training_allowed
 from tabs.shared import draw, escape
 from tabs.train_model.controls import PROTOCOL_NAMES, choose_settings, show_estimate
 from tabs.train_model.links import DEFAULT_K
+from tabs.train_model.models import show_models
 from tabs.train_model.progress import curves, metric_names, session_id, watch
 from tabs.train_model.runs import show_runs
+from tabs.train_model.trying import name_tried
 
 _INTERVAL = "95 % interval"
 MODEL_NAMES = {"hybrid": "the hybrid graph", "paper": "the LightGCN paper's model"}
 
 
-def render(data: MovieData, model: TrainedModel | None, board: JobBoard) -> None:
+def render(data: MovieData, model: TrainedModel | None, server: ServerState) -> None:
     st.header("Train LightGCN from scratch")
     history = _history(runs_folder(checkpoint_path()))
     if not training_allowed():
-        _only_look(data, model, history)
+        _only_look(data, model, server, history)
         return
+    board = server.board
     choice = choose_settings()
     fits = show_estimate(data, choice, history.runs)
     running = board.running
@@ -53,15 +55,18 @@ def render(data: MovieData, model: TrainedModel | None, board: JobBoard) -> None
         watch(data, board, choice.k)
     else:
         runs = _with_last(history.runs, board.job)
+        tried = name_tried(data, server) is not None
         if board.job:
-            _outcome(board.job, data, model)
+            _outcome(board.job, data, model, tried)
         if model:
-            _in_use(data, model, runs, choice.k)
-            _bring_back(data, board)
+            _describe(data, model, runs, choice.k, tried)
+        show_models(data, server)
     show_runs(data, history, choice.k)
 
 
-def _only_look(data: MovieData, model: TrainedModel | None, history: RunHistory) -> None:
+def _only_look(
+    data: MovieData, model: TrainedModel | None, server: ServerState, history: RunHistory
+) -> None:
     """The tab on a server that does not train: the model in use and the runs, nothing to press."""
     st.info(
         "Training is switched off on this server: you can look at the model in use and at the "
@@ -69,7 +74,8 @@ def _only_look(data: MovieData, model: TrainedModel | None, history: RunHistory)
         icon=":material/lock:",
     )
     if model:
-        _in_use(data, model, history.runs, DEFAULT_K)
+        _describe(data, model, history.runs, DEFAULT_K)
+    show_models(data, server, changeable=False)
     show_runs(data, history, DEFAULT_K, reusable=False)
 
 
@@ -91,33 +97,32 @@ def _with_last(runs: tuple[Run, ...], job: TrainingJob | None) -> tuple[Run, ...
     return (job.as_run(), *runs)
 
 
-def _outcome(job: TrainingJob, data: MovieData, model: TrainedModel | None) -> None:
-    """What went wrong in the last run, if anything did, or that it was no progress."""
+def _outcome(job: TrainingJob, data: MovieData, model: TrainedModel | None, tried: bool) -> None:
+    """What came of the last run, as far as it does not stand above the tabs."""
     if job.status == "failed":
         told = model is None and job.data.fingerprint == data.fingerprint  # above the tabs
         if not told:
             st.error(escape(job.problem or "The training failed."))
     elif job.problem:
-        unsaved = "" if job.saved else " The new model stays in use until the app is restarted."
+        unsaved = "" if job.saved else " The new model is in memory until the app is restarted."
         st.warning(escape(f"{job.problem}{unsaved}"))
-    before = job.test.get(PREVIOUS, {}).get("NDCG@20", 0.0)
-    if job.saved and before > (now := job.test[OURS]["NDCG@20"]):
-        st.warning(
-            f"The model before was better on test: NDCG@20 {before:.4f} against {now:.4f}. "
-            "It can be brought back below."
-        )
+    if job.compared and job.data.fingerprint == data.fingerprint and not tried:
+        now = " It is in use now." if job.promoted else ""
+        st.caption(escape(f"The last training here: {job.compared.sentence}{now}"))
 
 
-def _in_use(data: MovieData, model: TrainedModel, runs: tuple[Run, ...], k: int) -> None:
-    """The model in use: what it is, its test metrics beside others, its curves."""
+def _describe(
+    data: MovieData, model: TrainedModel, runs: tuple[Run, ...], k: int, tried: bool = False
+) -> None:
+    """The model that the visitor sees: what it is, its test metrics beside others, its curves."""
     config = model.config
-    st.subheader("The model in use")
+    st.subheader("The model you try" if tried else "The model in use")
     searched = f" after a search over {len(model.trials)} settings" if model.trials else ""
     how = f"fitted in closed form{searched}" if config.fitted else "learned from a random start"
     kept = f" Kept {kept_epoch(model)}, chosen on validation. {model.stop_reason}"
     st.success(
-        f"Now in use: {MODEL_NAMES[config.model]}, embedding size {model.dim:,}, "
-        f"K = {config.layers}, {how}.{kept if config.epochs else ''}",
+        f"Now {'tried' if tried else 'in use'}: {MODEL_NAMES[config.model]}, embedding size "
+        f"{model.dim:,}, K = {config.layers}, {how}.{kept if config.epochs else ''}",
         icon=":material/check_circle:",
     )
     run = _run_of(model, runs)
@@ -184,8 +189,8 @@ def _measured_on(data: MovieData, model: TrainedModel, run: Run | None) -> str:
             "“liked”: only held-out films with 4 stars or more; the profile “like” serves, “watch” "
             "counts stars less."
         )
-    if run and PREVIOUS not in run.test:
-        sentences.append("No previous model was measured on the same test ratings.")
+    if run and IN_USE in run.test:
+        sentences.append(f"“{IN_USE}”: the one that was in use when this one was trained.")
     if model.refitted:
         sentences.append(
             f"Then it was fitted again to all {data.n_ratings:,} ratings for serving; no rating "
@@ -197,23 +202,3 @@ def _measured_on(data: MovieData, model: TrainedModel, run: Run | None) -> str:
             f"{data.n_ratings:,}."
         )
     return " ".join(sentences)
-
-
-def _bring_back(data: MovieData, board: JobBoard) -> None:
-    """Swap the model in use with the one before it."""
-    previous = previous_checkpoint(checkpoint_path())
-    try:
-        saved = datetime.fromtimestamp(previous.stat().st_mtime, UTC)
-    except FileNotFoundError:
-        return
-    if st.button(
-        "Bring back the previous model",
-        icon=":material/undo:",
-        help=f"Saved {saved:%d %b %Y %H:%M} UTC. The two change places, so this can be undone.",
-    ):
-        try:
-            board.restore_previous(data, checkpoint_path())
-        except (JobRefusedError, CheckpointError, FileNotFoundError) as error:
-            st.error(escape(str(error)))
-        else:
-            st.rerun()

@@ -14,6 +14,7 @@ from tests.server import Server
 pytestmark = pytest.mark.browser
 
 _IN_USE = re.compile(r"Now in use: the hybrid graph, embedding size \d+, K = (\d)")
+_TRIED = re.compile(r"Now tried: the hybrid graph, embedding size \d+, K = (\d)")
 
 
 def test_train_leave_come_back_and_use_the_new_model(own_app: Server, visiting: Visit) -> None:
@@ -52,7 +53,7 @@ def test_train_leave_come_back_and_use_the_new_model(own_app: Server, visiting: 
         expect(page.get_by_text(re.compile(r"^Epoch [1-9]\d* of 300"))).to_be_visible()
         keep_picture(page, "training")
         page.get_by_role("button", name="Stop and keep the best").click()
-        expect(page.get_by_text(_IN_USE)).to_contain_text("K = 2", timeout=TRAINING_TIMEOUT)
+        expect(page.get_by_text(_TRIED)).to_contain_text("K = 2", timeout=TRAINING_TIMEOUT)
         expect(page.get_by_role("button", name="Train", exact=True)).to_be_enabled()
         settle(page)
         keep_picture(page, "trained")
@@ -60,6 +61,11 @@ def test_train_leave_come_back_and_use_the_new_model(own_app: Server, visiting: 
         open_tab(page, "Recommendations")
         after = cards.inner_text()
         assert after != before
-        # Another visitor is served by the new model as well.
+        # Another visitor has the model in use, until the new one is put in use for everybody.
         with visiting(own_app, "tab=Recommendations&k=5") as other:
-            assert other.locator(".st-key-cards").inner_text() == after
+            assert other.locator(".st-key-cards").inner_text() == before
+            page.get_by_role("button", name="Use it for everybody").first.click()
+            expect(page.get_by_text("only you see")).to_have_count(0)
+            expect(other.locator(".st-key-cards")).to_have_text(after, use_inner_text=True)
+        open_tab(page, "Train Model")
+        expect(page.get_by_text(_IN_USE)).to_contain_text("K = 2")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import pickle
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -94,16 +95,6 @@ def test_saving_leaves_no_temporary_file(saved: Path) -> None:
     assert [path.name for path in saved.parent.iterdir()] == [saved.name]
 
 
-def test_saving_again_keeps_the_file_before_as_the_previous_one(
-    model: TrainedModel, saved: Path
-) -> None:
-    before = saved.read_bytes()
-    save_checkpoint(replace(model, stop_reason="It was another run."), saved)
-    assert checkpoints.previous_checkpoint(saved).read_bytes() == before
-    assert saved.read_bytes() != before
-    assert len(list(saved.parent.iterdir())) == 2
-
-
 @pytest.mark.parametrize("error", [OSError("No space left on device"), RuntimeError("broken")])
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(
     model: TrainedModel, saved: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
@@ -173,6 +164,7 @@ def test_no_checkpoint_is_a_file_not_found(planted_data: MovieData, tmp_path: Pa
 
 def cannot_load(data: MovieData, path: Path, words: str) -> None:
     """The file is refused with one sentence that names it, and is not touched."""
+    os.utime(path, (1e9, 1e9))  # it does not arrive in this moment
     before = path.read_bytes()
     with pytest.raises(CheckpointError, match=words) as refusal:
         load_checkpoint(data, path)
@@ -304,12 +296,6 @@ def test_a_checkpoint_of_the_engine_before_is_refused_and_nothing_is_overwritten
     }
     torch.save(old, saved)
     cannot_load(planted_data, saved, "format 2, this program reads format 3; train a new model")
-    before = snapshot(saved.parent)
-    torch.save(old, checkpoints.previous_checkpoint(saved))
-    with pytest.raises(CheckpointError, match="format 2"):
-        checkpoints.restore_previous(planted_data, saved)
-    after = snapshot(saved.parent)
-    assert {name: after[name] for name in before} == before
 
 
 @pytest.mark.parametrize("version", [0, 2, 999])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import pickle
 import random
-import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,11 +20,11 @@ from model.checkpoints import (
     CHECKPOINT_VERSION,
     CheckpointError,
     load_checkpoint,
-    previous_checkpoint,
-    restore_previous,
+    read_header,
     save_checkpoint,
 )
 from model.splits import random_80_10_10
+from model.store import ModelStore
 from model.trained import TrainedModel, kept_epoch
 from model_training import train
 from tests.conftest import assert_one_sentence
@@ -276,10 +275,9 @@ def test_a_bomb_in_a_checkpoint_does_not_go_off(
     marker, path = tmp_path / "executed", tmp_path / "model.pth"
     content = HOSTILE[name](_Bomb(marker), saved)
     path.write_bytes(content)
-    shutil.copy(path, previous_checkpoint(path))
-    for read in (load_checkpoint, restore_previous):
+    for read in (lambda: load_checkpoint(planted_data, path), lambda: read_header(path)):
         with pytest.raises(CheckpointError) as caught:
-            read(planted_data, path)
+            read()
         assert_one_sentence(str(caught.value))
     assert not marker.exists()
     if name == "a plain pickle":  # the bomb itself is live
@@ -287,19 +285,20 @@ def test_a_bomb_in_a_checkpoint_does_not_go_off(
         assert marker.exists()
 
 
-def test_a_previous_model_that_is_damaged_never_gets_into_use(
+def test_a_kept_model_that_is_damaged_never_gets_into_use(
     planted_data: MovieData, saved: bytes, tmp_path: Path
 ) -> None:
-    rng, path = random.Random(0), tmp_path / "model.pth"
-    previous = previous_checkpoint(path)
-    path.write_bytes(saved)
+    rng, store = random.Random(0), ModelStore(tmp_path / "model.pth")
+    store.slot.write_bytes(saved)
+    kept = store.path(planted_data.fingerprint, "damaged")
+    kept.parent.mkdir(parents=True)
     for _ in range(40):
         damaged = saved[: rng.randrange(len(saved))]
-        previous.write_bytes(damaged)
+        kept.write_bytes(damaged)
         with pytest.raises(CheckpointError):
-            restore_previous(planted_data, path)
-        assert (path.read_bytes(), previous.read_bytes()) == (saved, damaged)
-        assert {file.name for file in tmp_path.iterdir()} == {path.name, previous.name}
+            store.promote(planted_data, "damaged")
+        assert (store.slot.read_bytes(), kept.read_bytes()) == (saved, damaged)
+        assert {file.name for file in kept.parent.iterdir()} == {kept.name}
 
 
 @pytest.mark.parametrize(

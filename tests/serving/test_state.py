@@ -5,23 +5,30 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from data_preparation import MovieData, load_movie_data
-from model.checkpoints import save_checkpoint
+from model.checkpoints import CheckpointError, save_checkpoint
 from model.splits import DEFAULT_PROTOCOL, PROTOCOLS
+from model.store import ModelStore, stamp
 from model.trained import TrainedModel
 from serving import state
-from serving.state import ServerState, remedy, stamp
-from serving.training_job import TrainingJob
+from serving.state import ServerState, remedy
+from serving.training_job import TrainingJob, TrainingOffError
 from settings import DEMO_DIR
 from sources import download
 from sources.movielens_files import DataError
-from tests.conftest import assert_one_sentence, write_dataset, write_planted
+from tests.conftest import (
+    assert_one_sentence,
+    planted_ratings,
+    snapshot,
+    write_dataset,
+    write_planted,
+)
 from tests.small_training import config
 
 
@@ -157,15 +164,15 @@ def test_a_newer_file_is_followed(
     assert server.model(planted_data).model is not first
 
 
-@pytest.mark.parametrize("content", [b"not a checkpoint", b""])
+@pytest.mark.parametrize(("content", "word"), [(b"not a checkpoint", "damaged"), (b"", "arriving")])
 def test_a_file_that_cannot_be_used_is_told_and_left_alone(
-    server: ServerState, planted_data: MovieData, path: Path, content: bytes
+    server: ServerState, planted_data: MovieData, path: Path, content: bytes, word: str
 ) -> None:
     path.write_bytes(content)
     found = server.model(planted_data)
-    assert found.model is None and "damaged" in str(found.problem)
+    assert found.model is None and word in str(found.problem)
     lack = server.why_no_model(planted_data)
-    assert (lack.state, lack.reason) == ("refused", found.problem)
+    assert (lack.state, lack.reason) == ("refused", str(found.problem))
     assert path.read_bytes() == content
 
 
@@ -194,12 +201,22 @@ def test_a_refusal_holds_until_the_file_changes(
     assert len(loads) == 4
 
 
-def test_a_model_of_other_data_is_refused(
-    server: ServerState, toy_data: MovieData, model: TrainedModel, path: Path
+def test_a_model_of_other_data_stays_while_these_data_get_their_own(
+    server: ServerState,
+    toy_data: MovieData,
+    planted_data: MovieData,
+    model: TrainedModel,
+    path: Path,
 ) -> None:
     save_checkpoint(model, path)
-    assert server.model(toy_data).model is None
-    assert "other data" in server.why_no_model(toy_data).reason
+    before = path.read_bytes()
+    assert "other data" in str(server.model(toy_data).problem)
+    assert server.why_no_model(toy_data).state == "absent"
+    server.board.start(toy_data, "temporal_leave_one_out", config(epochs=1), path)
+    join_training()
+    found = server.model(toy_data)
+    assert found.model is not None and found.problem is None
+    assert path.read_bytes() == before and server.model(planted_data).model.key == model.key
 
 
 def test_a_model_that_could_not_be_saved_serves_from_memory(
@@ -264,4 +281,176 @@ def test_what_was_trained_here_serves_where_its_file_was_damaged_since(
     server.board.job = job
     path.write_bytes(b"damaged")
     found = server.model(planted_data)
-    assert found.model is job.model and "damaged" in str(found.problem)
+    assert found.model.key == job.model.key and "damaged" in str(found.problem)
+    assert found.path.parent == job.store.folder(planted_data.fingerprint)
+
+
+# --- several models -------------------------------------------------------------------------------
+
+
+def trained(data: MovieData, path: Path, server: ServerState, owner: str) -> TrainingJob:
+    """A training of this session that is over."""
+    server.board.start(data, DEFAULT_PROTOCOL, config(epochs=1, dim=5), path, owner=owner)
+    join_training()
+    job = server.board.job
+    assert job is not None and job.status == "finished"
+    return job
+
+
+def test_who_trained_has_a_candidate_and_others_keep_the_model_in_use(
+    server: ServerState, planted_data: MovieData, model: TrainedModel, path: Path
+) -> None:
+    save_checkpoint(model, path)
+    mark = server.mark(planted_data)
+    job = trained(planted_data, path, server, "maker")
+    assert server.candidate_of(planted_data, "maker") == job.id
+    assert server.candidate_of(planted_data, "another") is None
+    assert server.model(planted_data).model.key == model.key
+    assert server.mark(planted_data) == mark
+    assert server.candidate(planted_data, job.id).key == job.model.key
+    compared = server.compared(planted_data, job.id)
+    assert compared.same_split and compared == job.compared
+    server.promote(planted_data, job.id)
+    assert server.mark(planted_data) != mark
+    assert server.model(planted_data).model.key == job.model.key
+    assert server.candidate_of(planted_data, "maker") is None
+    before, now = sorted(server.kept(planted_data), key=lambda kept: kept.in_use)
+    assert now.name == job.id and before.header.config == model.config
+    server.promote(planted_data, before.name)  # and back
+    assert server.model(planted_data).model.key == model.key
+
+
+def test_a_kept_model_is_loaded_once_however_many_ask(
+    server: ServerState, planted_data: MovieData, model: TrainedModel, path: Path
+) -> None:
+    server.store.keep(model, "kept")
+    first = server.candidate(planted_data, "kept")
+    assert server.candidate(planted_data, "kept") is first
+    for name in ("nothing", "../model"):
+        with pytest.raises(CheckpointError) as refusal:
+            server.candidate(planted_data, name)
+        assert_one_sentence(str(refusal.value))
+
+
+def test_where_training_is_off_nobody_changes_the_models(
+    server: ServerState,
+    planted_data: MovieData,
+    model: TrainedModel,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server.store.keep(model, "kept")
+    before = snapshot(path.parent)
+    monkeypatch.setenv("LIGHTGCN_TRAINING", "off")
+    with pytest.raises(TrainingOffError):
+        server.promote(planted_data, "kept")
+    with pytest.raises(TrainingOffError):
+        server.rename(planted_data, "kept", "Mine")
+    assert snapshot(path.parent) == before
+
+
+def test_data_switched_there_and_back_find_their_own_models_and_train_once(
+    server: ServerState, planted_data: MovieData, tmp_path: Path, path: Path
+) -> None:
+    rows = [row for row in planted_ratings() if row[0] % 2]  # a part of the people
+    films = [(5 + 7 * film, f"Film {film} (1999)", "Drama") for film in range(48)]
+    other = load_movie_data(write_dataset(tmp_path / "other", rows, films, tags=None, links=None))
+    keys = {}
+    for data in (planted_data, other):
+        assert server.why_no_model(data).state == "absent"
+        server.start_first_training(data)
+        join_training()
+        keys[data.fingerprint] = server.model(data).model.key
+    for data in (planted_data, other, planted_data):
+        found = server.model(data)
+        assert found.model.key == keys[data.fingerprint] and found.problem is None
+    assert [len(server.kept(data)) for data in (planted_data, other)] == [1, 1]
+
+
+def test_a_file_that_arrives_is_followed_and_no_training_begins(
+    server: ServerState,
+    planted_data: MovieData,
+    model: TrainedModel,
+    path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(state, "_PASSING_SECONDS", 0.01)
+    save_checkpoint(model, tmp_path / "theirs.pth")
+    content = (tmp_path / "theirs.pth").read_bytes()
+    marks = []
+    with path.open("wb") as file:
+        for part in (content[:3000], content[3000:6000]):
+            file.write(part)
+            file.flush()
+            lack = server.why_no_model(planted_data)
+            assert lack.state == "refused" and "still arriving" in lack.reason
+            marks.append(server.mark(planted_data))
+        file.write(content[6000:])
+    marks.append(server.mark(planted_data))
+    assert len(set(marks)) == 3  # so that open pages look again
+    assert server.model(planted_data).model.key == model.key
+    assert server.board.job is None and not server.kept(planted_data)
+
+
+def test_what_served_goes_on_while_its_file_cannot_be_read_and_ends_with_the_file(
+    server: ServerState,
+    planted_data: MovieData,
+    model: TrainedModel,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    save_checkpoint(model, path)
+    served = server.model(planted_data).model
+    path.write_bytes(b"")  # another one begins to arrive over it
+    found = server.model(planted_data)
+    assert found.model is served and found.problem.fault == "arriving"
+    path.unlink()
+    assert server.model(planted_data).model is None
+    assert server.why_no_model(planted_data).state == "absent"
+
+
+@pytest.fixture
+def nothing_can_be_saved(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Until it is called."""
+
+    def refuse(*_: object) -> None:
+        raise CheckpointError("The model cannot be saved: no room.", "unsaved")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ModelStore, "keep", refuse)
+        yield patch.undo
+
+
+def test_a_model_in_memory_is_forgotten_when_there_is_a_file_again(
+    server: ServerState,
+    planted_data: MovieData,
+    model: TrainedModel,
+    path: Path,
+    nothing_can_be_saved: Callable[[], None],
+) -> None:
+    job = trained(planted_data, path, server, "maker")
+    assert not job.saved and server.model(planted_data).model is job.model
+    save_checkpoint(model, path)
+    assert server.model(planted_data).model.key == model.key
+    assert server.candidate_of(planted_data, "maker") == job.id  # its maker may still try it
+    path.unlink()
+    assert server.model(planted_data).model is None
+
+
+def test_a_model_in_memory_is_saved_when_it_is_put_in_use_and_there_is_room(
+    server: ServerState,
+    planted_data: MovieData,
+    model: TrainedModel,
+    path: Path,
+    nothing_can_be_saved: Callable[[], None],
+) -> None:
+    save_checkpoint(model, path)
+    job = trained(planted_data, path, server, "maker")
+    with pytest.raises(CheckpointError, match="no room"):
+        server.promote(planted_data, job.id)
+    assert server.model(planted_data).model.key == model.key
+    nothing_can_be_saved()
+    server.promote(planted_data, job.id)
+    assert job.saved and server.model(planted_data).model.key == job.model.key
+    assert len(server.kept(planted_data)) == 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import signal
 import subprocess
 import sys
@@ -21,14 +20,11 @@ import model_training
 from data_preparation import MovieData
 from model import bpr, checkpoints
 from model.checkpoints import (
-    CheckpointError,
     load_checkpoint,
-    previous_checkpoint,
-    restore_previous,
     save_checkpoint,
 )
 from model.config import TrainingConfig
-from model.runs import EASE, OURS, POPULARITY, PREVIOUS, load_runs
+from model.runs import EASE, IN_USE, OURS, POPULARITY, load_runs
 from model.splits import random_80_10_10
 from model.trained import TrainedModel
 from model_training import KS, refit, train
@@ -113,14 +109,14 @@ def test_every_length_is_measured_beside_popularity_and_ease(job: TrainingJob) -
 @pytest.mark.parametrize(
     ("protocol", "compared"), [(PROTOCOL, True), ("temporal_leave_one_out", False)]
 )
-def test_the_previous_model_is_compared_only_on_the_same_test_ratings(
+def test_the_model_in_use_is_compared_only_on_the_same_test_ratings(
     job: TrainingJob, planted_data: MovieData, path: Path, protocol: str, compared: bool
 ) -> None:
     before = TrainingJob(planted_data, protocol, replace(QUICK, seed=9), path)
     before.run()
     job.run()
-    assert (PREVIOUS in job.test) == compared
-    assert not compared or job.test[PREVIOUS] == before.model.test_metrics
+    assert (IN_USE in job.test) == compared
+    assert not compared or job.test[IN_USE] == before.model.test_metrics
 
 
 @pytest.mark.parametrize("settings", [config(epochs=2), hybrid_config(), hybrid_config(layers=3)])
@@ -164,8 +160,6 @@ def test_only_one_runs_at_a_time_and_stop_keeps_the_best(
     job = board.start(planted_data, PROTOCOL, ENDLESS, path)
     with pytest.raises(JobBusyError, match="already running"):
         board.start(planted_data, PROTOCOL, ENDLESS, path)
-    with pytest.raises(JobBusyError, match="already running"):
-        board.restore_previous(planted_data, path)
     assert board.job is job
     wait_until(lambda: len(job.records) > 2)
     assert board.running
@@ -331,62 +325,6 @@ def test_a_checkpoint_knows_its_versions_and_when_it_was_saved(
     assert content["saved_at"].startswith("20")
 
 
-def test_the_previous_model_comes_back_and_the_two_change_places(
-    board: JobBoard, planted_data: MovieData, path: Path
-) -> None:
-    for dim in (3, 5):
-        TrainingJob(planted_data, PROTOCOL, replace(QUICK, dim=dim), path).run()
-    assert board.restore_previous(planted_data, path).config.dim == 3
-    assert load_checkpoint(planted_data, path).config.dim == 3
-    assert load_checkpoint(planted_data, previous_checkpoint(path)).config.dim == 5
-    assert board.restore_previous(planted_data, path).config.dim == 5
-    assert len([p for p in path.parent.iterdir() if p.is_file()]) == 2
-
-
-def test_without_a_previous_model_nothing_happens(
-    job: TrainingJob, planted_data: MovieData, path: Path
-) -> None:
-    job.run()
-    before = snapshot(path.parent)
-    with pytest.raises(FileNotFoundError):
-        restore_previous(planted_data, path)
-    assert snapshot(path.parent) == before
-
-
-def test_a_previous_model_of_other_data_is_not_put_back(
-    planted_data: MovieData, toy_data: MovieData, path: Path
-) -> None:
-    other = TrainingJob(toy_data, "temporal_leave_one_out", QUICK, path)
-    other.run()
-    assert other.saved
-    TrainingJob(planted_data, PROTOCOL, QUICK, path).run()
-    before = snapshot(path.parent)
-    with pytest.raises(CheckpointError, match="other data"):
-        restore_previous(planted_data, path)
-    assert snapshot(path.parent) == before
-
-
-@pytest.mark.parametrize("step", [0, 1, 2])
-def test_a_swap_that_breaks_off_leaves_a_whole_model_in_place(
-    planted_data: MovieData, path: Path, monkeypatch: pytest.MonkeyPatch, step: int
-) -> None:
-    for dim in (3, 5):
-        TrainingJob(planted_data, PROTOCOL, replace(QUICK, dim=dim), path).run()
-    replacements, real = iter(range(9)), os.replace
-
-    def breaks(*paths: Path) -> None:
-        if next(replacements) == step:
-            raise OSError("Permission denied")
-        real(*paths)
-
-    monkeypatch.setattr(checkpoints.os, "replace", breaks)
-    with pytest.raises(CheckpointError, match="Permission denied") as refusal:
-        restore_previous(planted_data, path)
-    assert_one_sentence(str(refusal.value))
-    assert load_checkpoint(planted_data, path).config.dim == (5, 5, 3)[step]
-    assert not list(path.parent.glob("*.tmp"))
-
-
 # --- faults ---------------------------------------------------------------------------------------
 
 
@@ -459,14 +397,17 @@ def test_data_too_small_for_the_protocol_end_in_a_sentence(
     assert_one_sentence(job.problem)
 
 
-def test_the_model_of_other_data_does_not_count_as_the_previous_one(
-    job: TrainingJob, toy_data: MovieData, path: Path
+def test_a_model_of_other_data_is_not_compared_and_stays_in_its_place(
+    job: TrainingJob, planted_data: MovieData, toy_data: MovieData, path: Path
 ) -> None:
     other = TrainingJob(toy_data, "temporal_leave_one_out", QUICK, path)
     other.run()
-    assert other.saved
+    assert other.saved and other.promoted
+    before = path.read_bytes()
     job.run()
-    assert PREVIOUS not in job.test and job.saved
+    assert IN_USE not in job.test and job.saved and job.promoted
+    assert path.read_bytes() == before
+    assert job.store.in_use(planted_data).model.key == job.model.key
 
 
 _KILLED_MID_SAVE = """
@@ -513,6 +454,7 @@ def test_a_server_killed_mid_save_leaves_the_old_checkpoint(
     killed = f"{signal.SIGKILL.value} True"
     assert printed.split("\n")[:3] == [f"{at} {killed}" for at in ("save", "fsync", "replace")]
     save_checkpoint(load_checkpoint(planted_data, path), path)  # the leftovers are in nobody's way
+    assert not list(path.parent.glob(".*.tmp"))  # and are gone
 
 
 @pytest.mark.parametrize(("value", "error"), [("off", TrainingOffError), ("of", SettingError)])
@@ -527,8 +469,6 @@ def test_the_board_refuses_everything_where_training_is_off(
     monkeypatch.setenv("LIGHTGCN_TRAINING", value)
     with pytest.raises(error):
         board.start(planted_data, PROTOCOL, ENDLESS, path)
-    with pytest.raises(error):
-        board.restore_previous(planted_data, path)
     assert board.job is None and not path.exists()
 
 

@@ -6,11 +6,20 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from sources.atomic import copy_into_place, move_all, replacing
+from sources.atomic import (
+    clear_leftovers,
+    copy_into_place,
+    link_into_place,
+    locked,
+    move_all,
+    replacing,
+)
 from tests.conftest import REPOSITORY, snapshot
 
 
@@ -70,9 +79,9 @@ def test_a_writer_that_is_killed_leaves_the_old_file(tmp_path: Path) -> None:
         assert writer.stdout and writer.stdout.readline() == b"written\n"
         writer.send_signal(signal.SIGKILL)
     assert path.read_bytes() == b"old"
-    with replacing(path) as file:  # and is in nobody's way
+    with replacing(tmp_path / "other") as file:  # and is cleared away by the next in this folder
         file.write(b"new")
-    assert path.read_bytes() == b"new"
+    assert snapshot(tmp_path) == {"file": b"old", "other": b"new"}
 
 
 def test_two_writers_do_not_meet(tmp_path: Path) -> None:
@@ -113,3 +122,72 @@ def test_all_files_move_or_none(
     with pytest.raises(OSError, match="Input/output"):
         move_all(("a", "b", "c"), source, target)
     assert snapshot(target) == before
+
+
+def test_only_leftovers_are_cleared_away(tmp_path: Path) -> None:
+    name = f".file.{'0' * 32}.tmp"
+    for other in (".file.tmp", f"file.{'0' * 32}.tmp", f".file.{'0' * 31}.tmp", "file"):
+        (tmp_path / other).write_bytes(b"mine")
+    (tmp_path / name.replace("0", "1")).symlink_to("file")
+    (tmp_path / name.replace("0", "2")).mkdir()
+    before = snapshot(tmp_path)
+    (tmp_path / name).write_bytes(b"left")
+    with replacing(tmp_path / "living") as file:
+        clear_leftovers(tmp_path)  # which leaves what a living writer is at
+        file.write(b"whole")
+    assert snapshot(tmp_path) == before | {"living": b"whole"}
+    clear_leftovers(tmp_path / "nowhere")
+
+
+def test_another_name_needs_no_room_and_a_copy_takes_its_place_where_links_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(b"model")
+    target.write_bytes(b"old")
+    for _ in range(2):  # the second time it is the same file
+        link_into_place(source, target)
+        assert target.samefile(source)
+
+    def unsupported(*_: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", unsupported)
+    target.unlink()
+    link_into_place(source, target)
+    assert not target.samefile(source)
+    assert snapshot(tmp_path) == {"source": b"model", "target": b"model"}
+    with pytest.raises(FileNotFoundError):
+        link_into_place(tmp_path / "nothing", target)
+
+
+def test_a_copy_counts_only_when_nothing_speaks_against_it(tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(b"new")
+    (tmp_path / "target").write_bytes(b"old")
+
+    def changed() -> None:
+        raise ValueError("it changed meanwhile")
+
+    with pytest.raises(ValueError, match="meanwhile"):
+        copy_into_place(tmp_path / "source", tmp_path / "target", changed)
+    assert snapshot(tmp_path) == {"source": b"new", "target": b"old"}
+
+
+def test_a_lock_is_one_threads_alone_and_waiting_for_it_ends(tmp_path: Path) -> None:
+    inside, most, path = [], [], tmp_path / "lock"
+
+    def enter() -> None:
+        with locked(path):
+            inside.append(1)
+            most.append(len(inside))
+            time.sleep(0.01)
+            inside.pop()
+
+    threads = [threading.Thread(target=enter) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 6
+    with locked(path), pytest.raises(TimeoutError), locked(path, seconds=0.1):
+        pytest.fail("two are inside")

@@ -21,12 +21,15 @@ from model.checkpoints import load_checkpoint, save_checkpoint
 from model.config import PRESETS, SETTINGS, TrainingConfig, has_effect
 from model.runs import load_runs, runs_table
 from model.splits import PROTOCOLS
+from model.store import ModelStore, compare
 from model.trained import TrainedModel
 from model_training import train
 from serving.csv_export import to_csv
 from serving.training_job import TrainingJob
 from settings import DEMO_DIR, runs_folder
 from tabs.train_model import progress as train_progress
+from tabs.train_model import tab as train_tab
+from tabs.train_model import trying
 from tests.conftest import REPOSITORY, write_planted
 
 APP = str(REPOSITORY / "app.py")
@@ -91,6 +94,12 @@ def press(app: AppTest, label: str) -> AppTest:
     return next(b for b in app.button if b.label == label).click().run()
 
 
+def newest(data: MovieData, path: Path) -> TrainedModel:
+    """What was trained last."""
+    store = ModelStore(path)
+    return load_checkpoint(data, store.kept(data.fingerprint)[0].path)
+
+
 def train_and_wait(app: AppTest) -> AppTest:
     app.button(key="train").click().run()
     finish_training()
@@ -128,7 +137,7 @@ def test_the_link_reproduces_settings_and_seed(path: Path, data: MovieData) -> N
     app = healthy(open_tab(**link))
     assert not app.warning[1:]  # the first one is about the demo data
     train_and_wait(app)
-    model = load_checkpoint(data, path)
+    model = newest(data, path)
     assert model.protocol == "temporal_leave_one_out"
     assert (model.config.batch_size, model.config.learning_rate) == (777, 0.005)
     assert (model.config.negatives, model.config.l2, model.config.seed) == (3, 0.0, 12)
@@ -139,7 +148,7 @@ def test_the_link_reproduces_settings_and_seed(path: Path, data: MovieData) -> N
     assert address == link | {"l2": "0.0"}
     again = train_and_wait(open_tab(**address))
     assert healthy(again)
-    assert (load_checkpoint(data, path).e0 == model.e0).all()
+    assert (newest(data, path).e0 == model.e0).all()
 
 
 def test_out_of_range_settings_in_a_link_fall_back_and_are_named(path: Path) -> None:
@@ -256,14 +265,16 @@ def test_a_visitor_who_empties_the_caches_loses_nobodys_training(path: Path, wai
 def test_with_training_off_the_tab_shows_the_model_and_the_runs_and_nothing_to_press(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train_and_wait(open_tab(**SMALL | {"dim": "16"}))  # so that there is a run and a previous model
+    train_and_wait(open_tab(**SMALL | {"dim": "16"}))  # so that there is a run and a kept model
     monkeypatch.setenv("LIGHTGCN_TRAINING", "off")
+    visitor("another", monkeypatch)
     app = healthy(open_tab())
     assert "Training is switched off on this server" in app.info[0].value
     assert "`python model_training.py`" in app.info[0].value
     assert "The model in use" in texts(app) and "All runs" in texts(app)
+    assert "Kept models" in texts(app)
     assert not labels(app)
-    assert not [*app.select_slider, *app.number_input, *app.toggle]
+    assert not [*app.text_input, *app.select_slider, *app.number_input, *app.toggle]
 
 
 def test_with_training_off_a_page_from_before_can_change_nothing(
@@ -272,37 +283,75 @@ def test_with_training_off_a_page_from_before_can_change_nothing(
     app = train_and_wait(open_tab(**SMALL | {"dim": "16"}))
     before = path.read_bytes()
     monkeypatch.setenv("LIGHTGCN_TRAINING", "off")
-    press(app, "Bring back the previous model")
+    app.button(key="promote_kept").click().run()
     assert healthy(app) and path.read_bytes() == before
 
 
 # --- the result -----------------------------------------------------------------------------------
 
 
-def test_a_new_model_is_compared_with_the_others_and_the_old_one_can_come_back(
-    path: Path, data: MovieData
+def visitor(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runs from here on are of this visitor's session."""
+    for module in (train_tab, train_progress, trying):
+        monkeypatch.setattr(module, "session_id", lambda: name)
+
+
+def test_a_new_model_is_for_its_maker_until_it_is_put_in_use_by_a_click(
+    path: Path, data: MovieData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    visitor("maker", monkeypatch)
     app = train_and_wait(open_tab(**SMALL | {"dim": "16"}))
     table = app.dataframe[0].value
     ours = ["LightGCN, like", "95 % interval", "LightGCN, watch"]
-    assert list(table) == [*ours, "popularity", "EASE", "previous model"]
-    model = load_checkpoint(data, path)
+    assert list(table) == [*ours, "model in use", "popularity", "EASE"]
+    model, old = newest(data, path), load_checkpoint(data, path)
+    assert (model.config.dim, old.config.dim) == (16, 8)
     assert table.loc["NDCG@20", "LightGCN, like"] == f"{model.test_metrics['NDCG@20']:.4f}"
-    assert model.config.dim == 16 and "embedding size 16" in texts(app)
-    other = open_tab()  # another session uses it too
-    assert "embedding size 16" in texts(other)
-    worse = float(table.loc["NDCG@20", "previous model"]) > model.test_metrics["NDCG@20"]
-    assert ("The model before was better on test" in texts(app)) == worse
-    press(app, "Bring back the previous model")
-    healthy(app)
+    assert "The model you try" in texts(app) and "embedding size 16" in texts(app)
+    (banner,) = [each.value for each in app.info if "only you see" in each.value]
+    compared = compare(model, old)
+    assert compared.same_split and compared.sentence in banner.replace("\\", "")
+    visitor("another", monkeypatch)
+    other = open_tab()
+    assert "embedding size 8" in texts(other) and "The model in use" in texts(other)
+    assert not [each for each in other.info if "only you see" in each.value]
+    visitor("maker", monkeypatch)
+    press(app, "Back to the model in use")
+    assert "embedding size 8" in texts(healthy(app))
+    press(app, "Try it")
+    assert "embedding size 16" in texts(app)
+    app.button(key="promote_trying").click().run()
+    assert load_checkpoint(data, path).config.dim == 16
+    assert "The model in use" in texts(app) and "embedding size 16" in texts(app)
+    visitor("another", monkeypatch)
+    assert "embedding size 16" in texts(other.run())
+    # Going back is a click, too: the one before was kept.
+    kept = [each for each in ModelStore(path).kept(data.fingerprint) if not each.in_use]
+    other.selectbox(key="kept_model").set_value(kept[0].name).run()
+    other.button(key="promote_kept").click().run()
     assert load_checkpoint(data, path).config.dim == 8
-    assert "embedding size 8" in texts(app) and "embedding size 8" in texts(other.run())
+    visitor("maker", monkeypatch)
+    assert "embedding size 8" in texts(healthy(app.run()))
+
+
+def test_a_kept_model_gets_a_name_that_every_visitor_sees(path: Path, data: MovieData) -> None:
+    app = train_and_wait(open_tab(**SMALL | {"dim": "16"}))
+    (kept,) = ModelStore(path).kept(data.fingerprint)
+    app.text_input(key=f"title_{kept.name}").set_value("Monday’s").run()
+    press(app, "Save the name")
+    assert healthy(app) and ModelStore(path).kept(data.fingerprint)[0].title == "Monday’s"
+    (table,) = [t.value for t in open_tab().dataframe if "NDCG@20 on validation" in t.value]
+    assert list(table["name"]) == ["Monday’s"]
+    app.text_input(key=f"title_{kept.name}").set_value("x" * 39 + "\u202e").run()
+    press(app, "Save the name")
+    assert "all of them visible" in app.error[0].value
+    assert ModelStore(path).kept(data.fingerprint)[0].title == "Monday’s"
 
 
 def test_a_refitted_model_says_which_ratings_were_measured(path: Path, data: MovieData) -> None:
     app = open_tab(**SMALL, refit="1")
     train_and_wait(app)
-    assert load_checkpoint(data, path).refitted
+    assert newest(data, path).refitted
     assert f"fitted again to all {data.n_ratings:,} ratings" in texts(app)
     assert "the numbers are of the model before" in texts(app)
 
@@ -317,7 +366,7 @@ def test_a_model_that_cannot_be_saved_is_used_from_memory(
     monkeypatch.setattr(checkpoints.os, "fsync", full)
     train_and_wait(app)
     assert "No space left" in texts(app) and "until the app is restarted" in texts(app)
-    assert "embedding size 16" in texts(app)
+    assert "The model you try" in texts(app) and "embedding size 16" in texts(app)
     assert load_checkpoint(data, path).config.dim == 8
 
 
@@ -346,38 +395,39 @@ def test_after_the_data_changed_the_model_of_the_old_ones_is_not_used(
     monkeypatch.setenv("MOVIELENS_DIR", str(tmp_path / "other"))
     monkeypatch.setenv("LIGHTGCN_CHECKPOINT", str(path))
     finish_training(stop=True)
-    app.run()
-    assert "was trained on other data" in texts(app)
-    assert "embedding size 16" not in texts(app)
-    press(app, "Train a new model")
-    finish_training()
-    app.run()
-    assert "The model in use" in texts(app)
-    assert load_checkpoint(load_movie_data(tmp_path / "other"), path).config == PRESETS["fast"]
-
-
-@pytest.mark.parametrize("fault", ["other data", "a newer version"])
-def test_a_checkpoint_that_does_not_fit_is_announced_and_replaced_by_a_click(
-    path: Path, planted_data: MovieData, data: MovieData, fault: str
-) -> None:
-    if fault == "other data":
-        save_checkpoint(train(planted_data, PROTOCOLS[PROTOCOL](planted_data), QUICK), path)
-    else:
-        content = torch.load(path, weights_only=True)
-        torch.save(content | {"version": 999}, path)
-    app = healthy(open_tab())
-    assert ("other data" if fault == "other data" else "format 999") in texts(app)
     before = path.read_bytes()
+    app.run()  # these data have no model: a first training begins
+    assert "embedding size 16" not in texts(app)
     finish_training()
-    assert path.read_bytes() == before
+    app.run()
+    assert "The model in use" in texts(app) and path.read_bytes() == before
+    other = load_movie_data(tmp_path / "other")
+    assert newest(other, path).config == PRESETS["fast"]
+    monkeypatch.setenv("MOVIELENS_DIR", str(DEMO_DIR))
+    app.run()  # and back: the model of before is in use
+    assert "embedding size 8" in texts(healthy(app)) and path.read_bytes() == before
+
+
+def test_a_checkpoint_of_a_newer_version_stays_and_another_is_trained_by_a_click(
+    path: Path, data: MovieData
+) -> None:
+    content = torch.load(path, weights_only=True)
+    torch.save(content | {"version": 999}, path)
+    before = path.read_bytes()
+    app = healthy(open_tab())
+    assert "format 999" in texts(app)
+    finish_training()
+    assert not ModelStore(path).kept(data.fingerprint)  # nothing was trained by itself
     press(app, "Train a new model")
     finish_training()
-    assert load_checkpoint(data, path).config == PRESETS["fast"]
+    assert newest(data, path).config == PRESETS["fast"]
+    assert path.read_bytes() == before
+    assert "The model in use" in texts(app.run()) and "format 999" in texts(app)
 
 
-def test_a_model_worse_than_the_one_before_is_called_so(path: Path) -> None:
+def test_a_model_worse_than_the_one_in_use_is_called_so(path: Path) -> None:
     app = train_and_wait(open_tab(**SMALL, preset="published"))  # two epochs from a random start
-    assert "The model before was better on test" in texts(app)
+    assert "It is worse than the model in use on validation" in texts(app)
 
 
 # --- the runs -------------------------------------------------------------------------------------
