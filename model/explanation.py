@@ -58,17 +58,16 @@ class Explanation:
 def explain(data: MovieData, model: TrainedModel, viewer: Viewer, movie: int) -> Explanation:
     """Split the scores of an (inner) movie for a viewer."""
     target = model.movie_factors[movie].astype(np.float64)  # [dim]
-    shared = (
-        tag_profile(viewer, data.content_features).multiply(data.content_features[[movie]]).tocoo()
-    )
-    order = np.argsort(-shared.data, kind="stable")
+    carried = data.content_features[[movie]]
+    shares = tag_profile(viewer, data.content_features)[carried.indices] * carried.data
+    order = [i for i in np.argsort(-shares, kind="stable").tolist() if shares[i] > 0]
     return Explanation(
         movie=movie,
         rated=viewer.movies,
         weights=viewer.weights,
         contributions=viewer.weights * (viewer.messages.astype(np.float64) @ target),
         self_term=float(viewer.own.astype(np.float64) @ target),
-        tags=tuple((data.content_names[shared.col[i]], float(shared.data[i])) for i in order),
+        tags=tuple((data.content_names[carried.indices[i]], float(shares[i])) for i in order),
     )
 
 
