@@ -36,9 +36,12 @@ Check = Callable[[Sequence[str]], tuple[list[str], str]]
 
 
 def year_range(data: MovieData) -> tuple[int, int]:
-    """First and last year of the films."""
+    """First and last year of the films; two different ones, which a slider needs."""
     years = data.movies["year"].dropna()
-    return (int(years.min()), int(years.max())) if len(years) else (1900, 2100)
+    if not len(years):
+        return 1900, 2100
+    first = int(years.min())
+    return first, max(int(years.max()), first + 1)
 
 
 def read_link(
