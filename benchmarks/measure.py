@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import costs, faithfulness, liking, load, pages, ranking
+from benchmarks import api, costs, faithfulness, liking, load, pages, ranking
 
 JOBS: dict[str, Callable[..., Any]] = {
     "quality": ranking.quality,
@@ -30,6 +30,7 @@ JOBS: dict[str, Callable[..., Any]] = {
     "faithfulness": faithfulness.measure,
     "load": load.measure,
     "pages": pages.measure,
+    "api": api.measure,
 }
 
 

@@ -68,6 +68,7 @@ MEASURES: dict[str, Callable[[str], Results]] = {
     "quality": lambda part: {"quality": measured("quality", part)},
     "load": lambda _: {"load": measured("load")},
     "pages": lambda _: {"pages": measured("pages")},
+    "api": lambda _: {"api": measured("api")},
     "faithfulness": lambda _: {"faithfulness": measured("faithfulness")},
 }
 
