@@ -25,6 +25,10 @@ def test_a_sound_link_has_no_problems(toy_data: MovieData) -> None:
     assert year_range(toy_data) == (1979, 2009)
 
 
+def test_films_of_one_year_have_a_range_that_a_slider_can_take(planted_data: MovieData) -> None:
+    assert year_range(planted_data) == (1999, 2000)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
