@@ -1,5 +1,5 @@
 # Page and API, for a server with a reverse proxy before it (compose.yaml); see docs/hosting.md.
-FROM python:3.12-slim
+FROM python:3.11-slim
 
 WORKDIR /app
 COPY requirements.txt constraints.txt ./
