@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
 
-.PHONY: run api check test lint train data benchmark screenshots clean
+.PHONY: run api check test lint audit train data benchmark screenshots clean
 
 run: $(VENV)/app-installed
 	-$(BIN)/python -m sources.download
@@ -27,6 +27,10 @@ lint: $(VENV)/dev-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Known vulnerabilities of the dependencies; skipped with a reason where no database answers.
+audit: $(VENV)/dev-installed
+	$(BIN)/python -m scripts.audit
 
 train: $(VENV)/app-installed
 	$(BIN)/python model_training.py

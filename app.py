@@ -13,8 +13,8 @@ from model.trained import TrainedModel
 from serving.hosts import refusal
 from serving.state import ServerState, server_state
 from settings import (
-    DEFAULT_POSTER,
     DEMO_DIR,
+    PAGE_ICON,
     TRAINING_COMMAND,
     SettingError,
     named_hosts,
@@ -22,6 +22,7 @@ from settings import (
 )
 from sources.download import download_movielens
 from sources.movielens_files import DataError
+from tabs.address import keep_settings_in_address
 from tabs.insights import tab as insights
 from tabs.links import TABS, read_link
 from tabs.recommendations import tab as recommendations
@@ -30,11 +31,16 @@ from tabs.start_here import tab as start_here
 from tabs.steps import arrive, asked, leave
 from tabs.train_model import tab as train_model
 from tabs.train_model.trying import model_tried
+from tabs.upload_limits import limit_uploads
+from tabs.visitor import keep_in_browser
 
 # Streamlit leaves six empty lines above the title; a phone has no room for a large one; and white
 # on the dark theme's primary colour cannot be read.
 _STYLE = """
 [data-testid=stMainBlockContainer] {padding-top: 2rem}
+[data-testid=stLayoutWrapper]:has(> .st-key-visitor_storage_place, > .st-key-address_place) {
+  display: none;
+}
 @media (max-width: 640px) {
   [data-testid=stMain] h1 {font-size: 1.8rem !important; padding-bottom: 0.25rem !important}
   [data-testid=stMain] h2 {font-size: 1.35rem !important; padding: 0.2rem 0 !important}
@@ -59,8 +65,9 @@ def freeze_libraries() -> None:
 
 def main() -> None:
     freeze_libraries()
+    limit_uploads()
     # A file of ours as the icon: an icon by name would come from another server.
-    st.set_page_config("LightGCN Movies", DEFAULT_POSTER, layout="wide")
+    st.set_page_config("LightGCN Movies", PAGE_ICON, layout="wide")
     st.html(f"<style>{_STYLE}</style>")
     st.title("LightGCN Movies")
     st.caption("A graph neural network that recommends films and shows exactly why.")
@@ -73,8 +80,10 @@ def main() -> None:
         st.error(escape(str(error)), icon=":material/error:")
         st.stop()
     show_link_problems(data)
+    keep_in_browser(data)
     model = current_model(data, server)
     arrive("tab", asked("tab", TABS, TABS[0]))
+    keep_settings_in_address()
     tabs = st.tabs(TABS, key="tab", on_change="rerun")
     renderers = [
         lambda: start_here.render(data, model),

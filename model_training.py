@@ -37,6 +37,8 @@ from model.checkpoints import CheckpointError, library_versions, save_checkpoint
 from model.config import PRESETS, SETTINGS, TrainingConfig, searches
 from model.evaluation import evaluate
 from model.hybrid_graph import content_edges, overall_mean, visible_content
+from model.item_models import ease_cost
+from model.memory import too_large
 from model.profiles import DEFAULT_PROFILE, PROFILES
 from model.runs import EASE, IN_USE, OURS, POPULARITY, Run, RunError, new_run_id, save_run
 from model.search import Trial, search
@@ -45,12 +47,12 @@ from model.store import Comparison, ModelStore, When, compare
 from model.trained import EpochRecord, TrainedModel, assemble, kept_epoch
 from settings import TRAINING_COMMAND, checkpoint_path, runs_folder
 from sources.download import obtain_data
+from sources.files import printable, reason
 from sources.movielens_files import DataError
 
 log = logging.getLogger(__name__)
 
 KS = (5, 10, 20, 50)  # list lengths that every run is measured at
-MAX_EASE_FILMS = 20_000  # its dense tables grow with users × films
 _ENDING = b"\nEnding; the best so far is saved first. Ctrl-C ends without it.\n"
 _NO_EPOCHS = "Fitted in closed form; no epochs were asked for."
 
@@ -270,7 +272,7 @@ class RunInProgress:
         return Run(
             id=self.id,
             started=self.started.isoformat(timespec="seconds"),
-            data_name=self.data.directory.name,
+            data_name=printable(self.data.directory.name),
             fingerprint=self.data.fingerprint,
             protocol=self.protocol,
             config=model.config if model else self.config,
@@ -315,7 +317,7 @@ def measured_run(
         run.problem = str(error)
     except Exception as error:  # whatever it was, the page must learn that the run is over
         log.exception("training failed")
-        run.problem = f"The training failed: {error}."
+        run.problem = f"The training failed: {reason(error)}."
     try:
         save_run(run.as_run(), runs_folder(run.checkpoint))
     except RunError as error:
@@ -390,7 +392,11 @@ def _refitted(
 
 
 def _measure_ease(run: RunInProgress, split: Split) -> None:
-    if run.data.n_movies > MAX_EASE_FILMS:
+    data = run.data
+    needed = ease_cost(data.n_users, data.n_movies, split.train.nnz).peak
+    left_out = too_large(f"The comparison with {EASE}", needed, data)
+    if left_out:
+        run.add_problem(left_out)
         return
     try:
         run.test[EASE] = evaluate(ease(split.train), split, "test", KS).mean()

@@ -18,14 +18,16 @@ from scipy import sparse
 from data_preparation import MovieData
 from model.evaluation import RankingReport, Scorer, evaluate, top_k
 from model.item_models import (
+    Cost,
     ProfileScorer,
-    ease_bytes,
+    ease_cost,
     ease_model,
-    item_knn_bytes,
+    item_knn_cost,
     item_knn_model,
-    popularity_bytes,
+    popularity_cost,
     popularity_model,
 )
+from model.memory import too_large
 from model.splits import Split
 from model.trained import TrainedModel
 from model.viewers import Viewer
@@ -39,13 +41,13 @@ _MEASURED_DEPTH = 20  # of `evaluate`: which of equal scores come first depends 
 @dataclass(frozen=True)
 class _Kind:
     fit: Callable[[sparse.csr_array], ProfileScorer]
-    memory: Callable[[int, int, int], int]
+    cost: Callable[[int, int, int], Cost]
 
 
 _RIVALS = {
-    EASE: _Kind(ease_model, ease_bytes),
-    ITEM_KNN: _Kind(item_knn_model, item_knn_bytes),
-    POPULARITY: _Kind(popularity_model, popularity_bytes),
+    EASE: _Kind(ease_model, ease_cost),
+    ITEM_KNN: _Kind(item_knn_model, item_knn_cost),
+    POPULARITY: _Kind(popularity_model, popularity_cost),
 }
 
 
@@ -80,27 +82,27 @@ class Rivals:
 
 
 def memory_bytes(data: MovieData) -> dict[str, int]:
-    """What fitting each baseline takes at its peak, estimated, by name."""
+    """What each baseline takes while it is fitted the second time, in bytes, by name."""
     size = (data.n_users, data.n_movies, data.n_ratings)
-    return {name: kind.memory(*size) for name, kind in _RIVALS.items()}
+    costs = {name: kind.cost(*size) for name, kind in _RIVALS.items()}
+    return {name: cost.kept + cost.peak for name, cost in costs.items()}
 
 
 def fit_rivals(
     data: MovieData,
     split: Split,
-    memory_limit: int,
     on_step: Callable[[str, float], None] | None = None,
 ) -> Rivals:
     """Fit and measure the baselines that fit into the memory.
 
     Args:
-        memory_limit: bytes that one may take.
         on_step: called before each step with what comes and the share that is done, 0 to 1.
     """
     needed, left_out, fitted = memory_bytes(data), [], []
     for place, (name, kind) in enumerate(_RIVALS.items()):
-        if needed[name] > memory_limit:
-            left_out.append(_too_large(name, data, needed[name], memory_limit))
+        refusal = too_large(name, needed[name], data)
+        if refusal:
+            left_out.append(refusal)
             continue
 
         def say(what: str, part: int, name: str = name, place: int = place) -> None:
@@ -131,18 +133,6 @@ def _test_scores(
     means = report.mean()
     present = [name for name in METRICS if name in means]
     return {name: means[name] for name in present}, {n: report.interval(n) for n in present}
-
-
-def _too_large(name: str, data: MovieData, needed: int, limit: int) -> str:
-    return (
-        f"{name} is left out: for {data.n_users:,} users and {data.n_movies:,} films it would need "
-        f"about {in_words(needed)} of memory, and it may take {in_words(limit)}."
-    )
-
-
-def in_words(size: int) -> str:
-    """Bytes as MB or GB."""
-    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{max(size / 1e6, 1):,.0f} MB"
 
 
 # --- the lists ------------------------------------------------------------------------------------

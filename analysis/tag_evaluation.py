@@ -59,6 +59,27 @@ def without_tag_nodes(data: MovieData, model: TrainedModel) -> TrainedModel:
     return train(data, PROTOCOLS[model.protocol](data), fitted)
 
 
+# --- what it takes --------------------------------------------------------------------------------
+
+
+def predictability_bytes(data: MovieData, dim: int) -> int:
+    """Memory of `tag_predictability` with so many numbers per film, at most."""
+    films, tags = _tagged(data)
+    return 8 * films * (4 * dim + 8 * tags)
+
+
+def suggestions_bytes(data: MovieData) -> int:
+    """Memory of `measure_suggestions`, at most: cosines of films, scores of tags."""
+    films, tags = _tagged(data)
+    return films * (6 * 4 * data.n_movies + 8 * 8 * tags)
+
+
+def _tagged(data: MovieData) -> tuple[int, int]:
+    """How many films have a tag, and how many tags there are."""
+    carries = movie_tags(data)
+    return int((np.diff(carries.indptr) > 0).sum()), carries.shape[1]
+
+
 # --- can the embeddings tell a tag? ---------------------------------------------------------------
 
 

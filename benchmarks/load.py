@@ -1,7 +1,7 @@
 """Many visitors at once: `python benchmarks/run.py load`.
 
 Twenty visitors (`tests/session.py`) look around in a real server, on the model that its first visit
-trains, first by themselves, then while one more trains the best. Each has ratings, a watchlist and
+trains, first by themselves, then while one more trains the best. Each has ratings, a shortlist and
 filters of its own, and after every step checks that the page shows these and no one else's. Then
 one visitor reruns the page a thousand times.
 
@@ -51,7 +51,7 @@ class Visitor:
         number: which one; chooses the films, the genre and the length of the list, so that no two
             visitors see the same.
         ratings: film → stars that this visitor gave.
-        listed: films on this visitor's watchlist, oldest first.
+        listed: numbers of the films on this visitor's shortlist, oldest first.
     """
 
     number: int
@@ -69,7 +69,7 @@ class Visitor:
         """Open a link to the own recommendations, and wait for the first model."""
         session = self.session
         await session.open(tab="Recommendations", who="Me", k=str(self.k))
-        await session.wait_for(lambda: "My watchlist" in session.texts(), 120)
+        await session.wait_for(lambda: "Rate a film or two" in session.texts(), 120)
         await self.rate()
 
     # --- what they do -----------------------------------------------------------------------------
@@ -87,6 +87,8 @@ class Visitor:
         """Rate one more film; from time to time start anew."""
         await self._be("Me")
         session = self.session
+        if not session.find("own_ratings")[1].expanded:
+            await session.enter("own_ratings", True)
         if len(self.ratings) >= MAX_RATINGS:
             await session.press("Remove all my ratings")
             self.ratings.clear()
@@ -100,15 +102,16 @@ class Visitor:
         self.ratings[found[key]] = stars
 
     async def watch(self) -> None:
-        """Put a film on the watchlist or take it off."""
+        """Put a film on the shortlist or take it off."""
         await self._be("Me")
         films = self._films()
         if films is None:
             return
-        place = self.chance.randrange(len(films))
-        film = films["film"].iloc[place]
-        buttons = [b for b in self.session.elements("button") if b.label.endswith("Watchlist")]
-        await self.session.press(key_of(buttons[place]))
+        keys = [key_of(b) for b in self.session.elements("button") if not b.disabled]
+        shown = [key for key in keys if re.fullmatch(r"shortlist_\d+", key)]
+        key = self.chance.choice(shown or [f"take_off_{film}" for film in self.listed])
+        await self.session.press(key)
+        film = key.rsplit("_", 1)[1]
         if film in self.listed:
             self.listed.remove(film)
         else:
@@ -157,9 +160,9 @@ class Visitor:
             return
         if self.session.query.get("who") == ["Me"]:
             self._same("ratings", self._shown_ratings(), self.ratings)
-        listed = self.session.table("movie_id", "name", "year")
-        names = [] if listed is None else [_label(*row) for row in listed.values.tolist()]
-        self._same("watchlist", names, self.listed)
+        keys = [key_of(button) for button in self.session.elements("button")]
+        off = [key.removeprefix("take_off_") for key in keys if key.startswith("take_off_")]
+        self._same("shortlist", off, self.listed)
         films = self._films()
         if films is not None:
             expected = self.k if self.genre is None else min(self.k, len(films))
@@ -183,10 +186,6 @@ class Visitor:
 def _plain(text: str) -> str:
     """The title that a button in Markdown shows."""
     return text.removeprefix("✓ ").replace("\\", "").replace("\u2060", "")
-
-
-def _label(_: int, name: str, year: float | None) -> str:
-    return name if year is None or year != year else f"{name} ({year:.0f})"
 
 
 async def keep_training(session: Session, stop: asyncio.Event, **settings: str) -> int:

@@ -22,7 +22,7 @@ from scipy import sparse
 from benchmarks.costs import GIVEN, Row, load
 from data_preparation import MovieData
 from model import profiles
-from model.baselines import ease, ease_of_others, item_knn, popularity, pure_svd, tuned_ease
+from model.baselines import ease, item_knn, popularity, pure_svd, tuned_ease
 from model.bpr import Learner
 from model.config import CONTENT_KINDS, PRESETS, TrainingConfig
 from model.evaluation import LIKED, RankingReport, Scorer, evaluate
@@ -273,7 +273,7 @@ def _strangers(
     others: sparse.csr_array, known: sparse.csr_array, content: Content, l2: float
 ) -> Iterable[tuple[str, Scorer]]:
     """Models fitted to the others, scoring people by their known ratings alone."""
-    yield EASE, ease_of_others(others, known, l2)
+    yield EASE, ease(others, l2, known)
     yield "popularity", popularity(others)
     learner = Learner(others, content, GIVEN)
     e0 = learner.weights()

@@ -449,7 +449,7 @@ TABLES: dict[str, tuple[str, str, Callable[[Any], str]]] = {
         "Many visitors at once",
         "Real WebSocket sessions on one server with the model 'fast' that its first visit "
         "trains (the one who trains later makes 'best'), who act every 2 to 8 seconds and check "
-        "that they see their own ratings, watchlist and filters; from sending an interaction to "
+        "that they see their own ratings, shortlist and filters; from sending an interaction to "
         "the end of its run, without the drawing in the browser.",
         load_tables,
     ),

@@ -1,4 +1,4 @@
-"""Film → URL of its poster at TMDB; None wherever `default.png` has to do. No Streamlit in here.
+"""Film → URL of its poster at TMDB; None wherever a drawn cover has to do. No Streamlit in here.
 
 Only the JSON look-ups happen here, and only their answers are cached: the browser itself fetches
 the images from TMDB. Whoever shows a poster also shows `TMDB_NOTICE` among the credits, with the
@@ -8,7 +8,10 @@ unaltered logo at `TMDB_LOGO_URL`, less prominent than the app's own name.
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
+import math
+import os
 import random
 import re
 import sqlite3
@@ -17,11 +20,13 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, wait
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import requests
+
+from sources.bounded_http import AnswerError, BoundedSession, chunks
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +41,9 @@ POSTER_SIZE = "w342"  # cards are about 136 CSS px wide: sharp up to 2.5 device 
 
 FOUND_SECONDS = 180 * 86_400  # TMDB's terms: nothing is kept for longer than six months
 NOT_FOUND_SECONDS = 7 * 86_400
+ANSWER_SECONDS, ANSWER_BYTES = 6.0, 2**20  # of a whole answer; TMDB's have some kilobytes
 LOOKUP_SECONDS = 15.0  # a look-up may outlive its page, for the cache's sake, but no longer
+SILENCE_SECONDS = 2.5  # without any answer to a page that waits: then none is to be expected
 RETEST_SECONDS = 30.0  # after a failure; else every rerun would wait for a network that is down
 RETRIES, BACKOFF_SECONDS, MAX_PAUSE_SECONDS = 2, 0.3, 600.0
 CONCURRENT = 16
@@ -46,6 +53,15 @@ _MALFORMED = (
     "read access token (eyJ…); copy it anew from your TMDB settings."
 )
 _REFUSED = "Posters are off, because TMDB refused the token; correct it and restart the app."
+
+# Why there is no answer, as the page says it.
+_SILENT = "TMDB does not answer in time"
+_UNREACHABLE = "TMDB cannot be reached from this server"
+_FORBIDDEN = "TMDB does not let this server in"
+_BUSY = "TMDB asks this server to wait"
+_BROKEN = "TMDB has a fault of its own"
+_BLOCKED = "a web page answers in the place of TMDB, as a firewall or a sign-in page does"
+_ODD = "what comes from TMDB is no answer that can be read"
 
 _POSTER_PATH = re.compile(r"/[A-Za-z0-9_-]+\.(jpg|png)")
 _V3_KEY = re.compile(r"[0-9A-Fa-f]{32}")
@@ -66,9 +82,8 @@ class Film:
 class PosterService:
     """Looks posters up side by side; sessions may share it.
 
-    Attributes:
-        notice: why posters are off, one sentence to show; None while they are on, and also when no
-            token was given. Once TMDB has refused the token (401), only a new service helps.
+    When look-ups fail and nothing else is answered meanwhile, it is the service that fails: for a
+    while, longer each time, none is begun for any film, and no page waits. Then one page tries.
     """
 
     def __init__(
@@ -88,29 +103,40 @@ class PosterService:
         """
         token = (token or "").strip()
         sound = _V3_KEY.fullmatch(token) or _V4_TOKEN.fullmatch(token)
-        self.notice: str | None = None if sound or not token else _MALFORMED
+        self._off_for: str | None = None if sound or not token else _MALFORMED
         self._off = threading.Event()
         if not sound:
             self._off.set()
         self._api_url, self._timeout = api_url, timeout
         self._image_url = f"{image_url}/{POSTER_SIZE}"
         self._cache = _Cache(cache_dir / "posters.sqlite3")
-        self._session = requests.Session()
+        self._session = BoundedSession(ANSWER_SECONDS, CONCURRENT)
         self._session.auth = _Credential(token)
-        self._session.mount(api_url, requests.adapters.HTTPAdapter(pool_maxsize=CONCURRENT))
         self._slots = threading.BoundedSemaphore(CONCURRENT)
         self._lock = threading.Lock()  # guards what follows; the times are time.monotonic()
-        self._running: dict[Film, Future[str | None]] = {}
+        self._running: dict[Film, _LookUp] = {}
         self._failed_until: dict[Film, float] = {}
         self._paused_until = 0.0
+        self._answered_at = -math.inf
+        self._outages, self._down_since, self._down_until, self._down_for = 0, 0.0, 0.0, ""
 
     @property
     def enabled(self) -> bool:
         """Whether posters are on, and TMDB's notice and logo are due."""
         return not self._off.is_set()
 
+    @property
+    def notice(self) -> str | None:
+        """Why there are no posters, or no new ones, one sentence to show; None if nothing is wrong.
+
+        A token that is malformed, or that TMDB has refused, needs a new service.
+        """
+        if self._off_for or not self._down_for:
+            return self._off_for
+        return f"No new posters for now, because {self._down_for}; they are tried again later."
+
     def urls(self, films: Sequence[Film], deadline_seconds: float = 3.0) -> list[str | None]:
-        """An image URL per film, in order; None means `default.png`. Never raises.
+        """An image URL per film, in order; None means a drawn cover. Never raises.
 
         Returns after about `deadline_seconds` at most; a later answer is cached for the next time.
         """
@@ -118,47 +144,80 @@ class PosterService:
         try:
             if self.enabled:
                 paths = self._cache.get(films)
-                jobs = self._start(film for film in films if film not in paths)
-                wait(jobs.values(), max(0.0, deadline - time.monotonic()))
-                paths |= {film: job.result() for film, job in jobs.items() if job.done()}
+                jobs = self._start([film for film in films if film not in paths])
+                found = {film: job.path for film, job in jobs.items()}
+                wait(found.values(), max(0.0, deadline - time.monotonic()))
+                paths |= {film: path.result() for film, path in found.items() if path.done()}
+                self._mind_silence(jobs.values())
             if self.enabled:  # still
                 return [self._image_url + path if (path := paths.get(f)) else None for f in films]
         except Exception as error:  # whatever it was, a page never fails for a poster
             log.warning("posters failed: %s", type(error).__name__)
         return [None] * len(films)
 
-    def _start(self, films: Iterable[Film]) -> dict[Film, Future[str | None]]:
+    def _start(self, films: Sequence[Film]) -> dict[Film, _LookUp]:
         """The look-ups under way, after starting those that neither are nor failed just now."""
         jobs = {}
         with self._lock:
             now = time.monotonic()
+            if now < self._down_until:
+                return {}
+            if self._outages and films:  # this page tries whether it works again; others wait
+                self._down_until = now + RETEST_SECONDS
             for film in films:
                 if film not in self._running and self._failed_until.get(film, 0.0) <= now:
-                    job: Future[str | None] = Future()
-                    work = (film, job, now + LOOKUP_SECONDS)
+                    job = _LookUp(now)
                     # A daemon: a ThreadPoolExecutor would hold up the interpreter's exit.
-                    threading.Thread(target=self._work, args=work, daemon=True).start()
+                    threading.Thread(target=self._work, args=(film, job), daemon=True).start()
                     self._running[film] = job
                 if film in self._running:
                     jobs[film] = self._running[film]
         return jobs
 
-    def _work(self, film: Film, job: Future[str | None], give_up: float) -> None:
-        path, failed = None, True
+    def _work(self, film: Film, job: _LookUp) -> None:
+        path, failure = None, None
         try:
             with self._slots:
-                path = self._look_up(film, give_up)
-            failed = False
+                path = self._look_up(film, job.begun + LOOKUP_SECONDS)
             self._cache.put(film, path)
         except _LookupFailedError as error:
-            log.info("no poster for %r: %s", film.name, error)
+            failure = error
         except Exception as error:  # the message might quote a URL, and with it a v3 key
-            log.warning("no poster for %r: %s", film.name, type(error).__name__)
+            log.warning("a poster failed: %s", type(error).__name__)
+            failure = _LookupFailedError(type(error).__name__, _ODD)
         with self._lock:
             self._running.pop(film)
-            if failed:
+            if failure:
+                # Which film it was is the visitor's affair, not the log's.
+                log.info("no poster: %s", failure)
                 self._failed_until[film] = time.monotonic() + RETEST_SECONDS
-        job.set_result(path)
+                self._mind_failure(job, failure.why)
+        job.path.set_result(path)
+
+    def _mind_silence(self, jobs: Iterable[_LookUp]) -> None:
+        """After a page waited: if it was for nothing, the next pages shall not."""
+        now = time.monotonic()
+        with self._lock:
+            for job in jobs:
+                if not job.path.done() and now - job.begun >= SILENCE_SECONDS:
+                    self._mind_failure(job, _SILENT)
+
+    def _mind_failure(self, job: _LookUp, why: str) -> None:
+        """The service is down unless it answered anything since; only with the lock."""
+        now = time.monotonic()
+        known = self._down_for and job.begun < self._down_since  # one of those that told already
+        if self._answered_at >= job.begun or known or not self.enabled:
+            return
+        pause = min(RETEST_SECONDS * 2**self._outages, MAX_PAUSE_SECONDS)
+        self._outages = min(self._outages + 1, 10)
+        self._down_since, self._down_for = now, why
+        self._down_until = max(now + pause, self._paused_until)
+        log.warning("no posters for %.0f s: %s", self._down_until - now, why)
+
+    def _mind_answer(self) -> None:
+        with self._lock:
+            self._answered_at = time.monotonic()
+            self._outages, self._down_until, self._down_for = 0, 0.0, ""
 
     def _look_up(self, film: Film, give_up: float) -> str | None:
         """The poster's path, None if TMDB has none; raises `_LookupFailedError`."""
@@ -182,37 +241,55 @@ class PosterService:
 
     def _get(self, path: str, query: dict[str, Any], give_up: float) -> dict[str, Any] | None:
         """TMDB's JSON object; None for 404. Retries as long as `give_up` and `_off` allow."""
-        reason, not_before = "no time left", 0.0
+        problem, not_before = _LookupFailedError("no time left", _BUSY), 0.0
         for attempt in range(1 + RETRIES):
             now = time.monotonic()
             start = max(now, not_before, self._paused_until)
             if start >= give_up or self._off.wait(start - now):
                 break
-            timeout = min(self._timeout, give_up - start)
-            try:  # no redirects: one could carry the token elsewhere
-                response = self._session.get(
-                    self._api_url + path, params=query, timeout=timeout, allow_redirects=False
-                )
-            except requests.RequestException as error:  # its message quotes the URL: not for logs
-                reason = type(error).__name__
+            try:
+                answer = self._ask(path, query, min(self._timeout, give_up - start))
+            except (requests.RequestException, OSError) as error:
+                late = isinstance(error, requests.Timeout)
+                why = _ODD if isinstance(error, AnswerError) else _SILENT if late else _UNREACHABLE
+                # The message of the error quotes the URL: not for logs.
+                problem = _LookupFailedError(type(error).__name__, why)
             else:
-                status, reason = response.status_code, f"HTTP {response.status_code}"
-                if status == 404:
-                    return None
-                if status == 200:
-                    reason = "an answer that is no JSON object"
-                    with suppress(ValueError, RecursionError):
-                        answer = response.json()
-                        if isinstance(answer, dict):
-                            return answer
-                if status == 401:
+                problem = _LookupFailedError(f"HTTP {answer.status}", _ODD)
+                content = answer.content()
+                if content is None and answer.status not in (429, *range(500, 600)):
+                    raise _LookupFailedError(
+                        f"{problem} without JSON", _BLOCKED if answer.is_page else _ODD
+                    )
+                if answer.status == 403:
+                    raise _LookupFailedError(str(problem), _FORBIDDEN)
+                if answer.status == 401:
                     self._switch_off()
-                if status != 429 and status < 500:
-                    break
-                self._pause(response.headers.get("Retry-After", ""))
+                    raise problem
+                if answer.status != 429 and answer.status < 500:
+                    self._mind_answer()
+                    if answer.status == 404:
+                        return None
+                    if answer.status == 200:
+                        return content
+                    raise problem
+                problem.why = _BUSY if answer.status == 429 else _BROKEN
+                self._pause(answer.retry_after)
             backoff = BACKOFF_SECONDS * 2**attempt * random.uniform(0.5, 1.5)
             not_before = time.monotonic() + backoff
-        raise _LookupFailedError(reason)
+        raise problem
+
+    def _ask(self, path: str, query: dict[str, Any], timeout: float) -> _Answer:
+        """Whatever comes back, of bounded size and in a bounded time; raises what `requests` does.
+
+        A redirect is not followed: it could carry the token elsewhere.
+        """
+        with self._session.get(
+            self._api_url + path, params=query, timeout=timeout, stream=True, allow_redirects=False
+        ) as response:
+            body = b"".join(chunks(response, ANSWER_BYTES))
+            retry_after = response.headers.get("Retry-After", "")
+            return _Answer(response.status_code, body, retry_after, response.is_redirect)
 
     def _pause(self, retry_after: str) -> None:
         """Make every look-up wait for so many seconds, and not just the one that was told to."""
@@ -225,12 +302,47 @@ class PosterService:
         with self._lock:
             if self.enabled:  # many look-ups at once may be refused
                 log.warning(_REFUSED)
-            self.notice = _REFUSED
+            self._off_for = _REFUSED
             self._off.set()
 
 
+@dataclass(eq=False)
+class _LookUp:
+    """A look-up under way: when it began (time.monotonic()), and the path that it finds."""
+
+    begun: float
+    path: Future[str | None] = field(default_factory=Future)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    status: int
+    body: bytes
+    retry_after: str = ""
+    moved: bool = False  # it sends the client elsewhere
+
+    def content(self) -> dict[str, Any] | None:
+        """The JSON object, as TMDB sends with every status; None if it is none."""
+        with suppress(ValueError, RecursionError):
+            content = json.loads(self.body)
+            return content if isinstance(content, dict) else None
+        return None
+
+    @property
+    def is_page(self) -> bool:
+        return self.moved or self.body.lstrip()[:1] == b"<"
+
+
 class _LookupFailedError(Exception):
-    """No answer that may be cached; the message names neither URL nor token."""
+    """No answer that may be cached; the message names neither URL nor token.
+
+    Attributes:
+        why: for the page, if it is not this film alone.
+    """
+
+    def __init__(self, message: str, why: str = _ODD) -> None:
+        super().__init__(message)
+        self.why = why
 
 
 class _Credential(requests.auth.AuthBase):
@@ -288,6 +400,8 @@ class _Cache:
         """The rows of each statement, all in one transaction; trouble is logged: no rows."""
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
+            if os.path.exists(self._file) and not os.path.isfile(self._file):
+                raise OSError("it is no file")  # and SQLite would wait for a pipe
             # A connection per call suits any thread; half a second is what a page can spare.
             with closing(sqlite3.connect(self._file, timeout=0.5)) as db, db:
                 db.execute("PRAGMA synchronous = OFF")  # a power cut may cost a cache, no more

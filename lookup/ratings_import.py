@@ -17,6 +17,7 @@ import pandas as pd
 from data_preparation import MovieData
 from lookup.imports.files import MAX_BYTES, MAX_ROWS, ONE_PERSON, RatingsFileError, read_table
 from lookup.imports.formats import (
+    OWN_COLUMNS,
     Line,
     Points,
     Scale,
@@ -30,6 +31,7 @@ from lookup.imports.titles import Certainty, Match, TitleIndex, title_key
 __all__ = [
     "MAX_BYTES",
     "MAX_ROWS",
+    "OWN_COLUMNS",
     "ImportedRatings",
     "LineToConfirm",
     "Points",
@@ -41,10 +43,10 @@ __all__ = [
 ]
 
 MATCHED, TO_CONFIRM, ABSENT = "matched", "to confirm", "not in the catalogue"
-NOT_RATED, OUT_OF_RANGE = "not rated", "out of range"
+NOT_RATED, LISTED, OUT_OF_RANGE = "not rated", "on a list", "out of range"
 RATED_TWICE, UNCERTAIN, UNREADABLE = "rated twice", "uncertain", "unreadable"
 STATUSES = (
-    *(MATCHED, TO_CONFIRM, ABSENT, NOT_RATED, OUT_OF_RANGE),
+    *(MATCHED, LISTED, TO_CONFIRM, ABSENT, NOT_RATED, OUT_OF_RANGE),
     *(RATED_TWICE, UNCERTAIN, UNREADABLE),
 )
 
@@ -76,6 +78,8 @@ class ImportedRatings:
         format: "IMDb", "Letterboxd", "MovieLens", "TMDB", "Trakt" or "CSV".
         stars: inner movie id → stars, 0.5–5 in halves; one entry per "matched" line.
         dates: inner movie id → date of the rating, for those of `stars` where the file has one.
+        shortlist, not_interested: inner movie id → day since when the film is on that list, in a
+            file that this app gave.
         to_confirm: the lines that someone has to decide, in the order of the file.
         rows: one row per line that is not blank: line (from 1, where it begins), title and rating
             (as in the file), status (of `STATUSES`), film (name and year, or ""), note (or "").
@@ -89,6 +93,8 @@ class ImportedRatings:
     format: str
     stars: dict[int, float]
     dates: dict[int, date]
+    shortlist: dict[int, date]
+    not_interested: dict[int, date]
     to_confirm: tuple[LineToConfirm, ...]
     rows: pd.DataFrame
     notes: tuple[str, ...]
@@ -153,12 +159,15 @@ def read_ratings_file(
     scale = find_scale(lines, form, points)
     judged = _weigh([_judge(line, scale, index) for line in lines], index)
     counted = [item for item in judged if item.status == MATCHED]
+    found = [(item.match.movies[0], item.line) for item in judged if item.match.sure]
     missing = [item.line.year for item in judged if item.status == ABSENT]
     last = index.last_year
     return ImportedRatings(
         format=form.name,
         stars={item.match.movies[0]: item.stars for item in counted},
         dates={item.match.movies[0]: item.line.day for item in counted if item.line.day},
+        shortlist={movie: line.shortlisted for movie, line in found if line.shortlisted},
+        not_interested={movie: line.not_interested for movie, line in found if line.not_interested},
         to_confirm=tuple(
             LineToConfirm(
                 item.line.line, item.line.label, item.stars, item.match.movies, item.line.day
@@ -201,7 +210,8 @@ def _judge(line: Line, scale: Scale, index: TitleIndex) -> _Judged:
     if line.fault:
         return _Judged(line, match, UNREADABLE, line.fault)
     if not line.rating:
-        return _Judged(line, match, NOT_RATED)
+        listed = match.sure and (line.shortlisted or line.not_interested)
+        return _Judged(line, match, LISTED if listed else NOT_RATED)
     if stars is None or line.value is None:
         return _Judged(line, match, OUT_OF_RANGE, scale.allowed)
     if not match.movies:

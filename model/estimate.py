@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from data_preparation import MovieData
 from model.config import TrainingConfig, searches
 from model.fitted_start import MAX_DENSE_NODES, ROUNDS
+from model.item_models import ease_cost
+from model.memory import allowance
 from model.runs import Run
 
 # Seconds per unit of `epoch_work` and `fit_work`, measured on one core with ml-latest-small;
@@ -20,7 +21,8 @@ _FLOAT = 4  # bytes
 _OVERHEAD = 60 * 2**20  # bytes: torch's own buffers
 _COPIES = 13  # E(0), its gradient, Adam's two moments, the best so far, F and what it is made from
 _FIT_COPIES = 6  # the eigenvectors, E(0), what is sent, met and kept of them
-_TABLES = 3  # of all pairs of nodes: YYᵀ, its eigenvectors, LAPACK's room to work
+_TABLES = 4  # of all pairs of nodes or films: YYᵀ, its eigenvectors, LAPACK's room to work
+_PER_RATING = 100  # bytes: the parts of the split, and the edges with and without stars, both ways
 _BATCH_COPIES = 3  # the rows of a batch, their gradient, the products
 _USERS_RANKED_AT_ONCE = 512
 _SEARCH_OVERTIME = 1.25  # the fits that end a search come after its budget
@@ -87,19 +89,31 @@ def fit_work(data: MovieData, config: TrainingConfig) -> float:
     return float(4 * ROUNDS * (2 * data.n_ratings + data.n_movies * dim / 10) * dim)
 
 
-def memory_bytes(data: MovieData, config: TrainingConfig) -> int:
-    """At the peak, on top of what the app holds already."""
+def fit_bytes(data: MovieData, config: TrainingConfig) -> int:
+    """Of a training or a fit alone, at the peak, on top of what the app holds already."""
     dim, batch = directions(data, config), min(config.batch_size, data.n_ratings)
-    floats = 3 * min(_USERS_RANKED_AT_ONCE, data.n_users) * data.n_movies
+    fitting = learning = 0
     if config.fitted:
         nodes = graph_nodes(data)
-        floats += _FIT_COPIES * data.n_movies * dim
-        floats += _TABLES * nodes**2 if nodes <= MAX_DENSE_NODES else 2 * nodes * dim
+        few = min(nodes, data.n_movies)
+        fitting = _FIT_COPIES * data.n_movies * dim
+        fitting += _TABLES * few**2 if few <= MAX_DENSE_NODES else 2 * nodes * dim
     if config.epochs:
         rows = data.n_movies + (data.n_users if config.model == "paper" else 0)
-        floats += _COPIES * rows * dim
-        floats += _BATCH_COPIES * batch * (2 + config.negatives) * dim
-    return _OVERHEAD + _FLOAT * floats
+        learning = _COPIES * rows * dim + _BATCH_COPIES * batch * (2 + config.negatives) * dim
+    return _beside(data) + _FLOAT * max(fitting, learning)
+
+
+def memory_bytes(data: MovieData, config: TrainingConfig) -> int:
+    """Of a whole run: of the training, or of EASE, which it is compared with if that fits."""
+    ease = ease_cost(data.n_users, data.n_movies, data.n_ratings).peak
+    return max(fit_bytes(data, config), _beside(data) + ease if ease <= allowance() else 0)
+
+
+def _beside(data: MovieData) -> int:
+    """What every training needs: libraries, the ratings in several forms, a batch of lists."""
+    ranking = 3 * _FLOAT * min(_USERS_RANKED_AT_ONCE, data.n_users) * data.n_movies
+    return _OVERHEAD + _PER_RATING * data.n_ratings + ranking
 
 
 def estimate(data: MovieData, config: TrainingConfig, runs: Sequence[Run]) -> Estimate:
@@ -131,11 +145,3 @@ def estimate(data: MovieData, config: TrainingConfig, runs: Sequence[Run]) -> Es
 
 def _starts_alike(one: TrainingConfig, other: TrainingConfig) -> bool:
     return one.fitted == other.fitted
-
-
-def physical_memory() -> int | None:
-    """Bytes of RAM of this machine, where the system tells."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # Windows, for one
-        return None

@@ -28,7 +28,7 @@ LIKED = "liked "  # begins the name of a metric that counts only liked films
 LIKED_STARS = 4.0
 LOW_STARS = 3.0  # a hit below is a film that was watched, but hardly liked
 _RESAMPLES = 2000
-_RESAMPLED_AT_ONCE = 20_000_000  # bounds the table of a bootstrap to 160 MB
+_RESAMPLED_AT_ONCE = 2_000_000  # bounds the tables of a bootstrap to 32 MB
 # Bounds the dense block of scores to 20 MiB, which the memory allocator still hands out again.
 _USERS_PER_BATCH, _SCORES_PER_BATCH = 512, 5_000_000
 

@@ -8,6 +8,7 @@ are never held as a table of all pairs of films unless that is the smaller one. 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,8 @@ ProfileScorer = Callable[[sparse.csr_array], NDArray[np.float32]]
 NEIGHBOURS = 30
 L2 = 200.0  # of EASE; the default of `model.baselines.ease`
 _BLOCK = 1024  # films at a time
-_DOUBLE, _FLOAT = 8, 4  # bytes
+_DOUBLE, _FLOAT, _INDEX = 8, 4, 4  # bytes
+_WORK = 32 * 2**20  # bytes that BLAS and LAPACK take for themselves
 
 
 def popularity_model(ratings: sparse.csr_array) -> ProfileScorer:
@@ -46,33 +48,46 @@ def item_knn_model(ratings: sparse.csr_array, neighbours: int = NEIGHBOURS) -> P
 
 
 def ease_model(ratings: sparse.csr_array, l2: float = L2) -> ProfileScorer:
-    """x B with B = I − P/diag P, P = (XᵀX + λI)^-1 (Steck 2019, eq. 8).
+    """EASE^R: x B with zero diagonal, B = I − P/diag P, P = (XᵀX + λI)^-1 (Steck 2019, eq. 8).
 
     With fewer users than films P is never made: by Woodbury x P = (x − (x Xᵀ) G^-1 X)/λ with
-    G = XXᵀ + λI, and diag P = (1 − diag Xᵀ G^-1 X)/λ.
+    G = XXᵀ + λI, and diag P = (1 − diag Xᵀ G^-1 X)/λ. Each table takes the place of the one before,
+    as `ease_cost` counts on.
     """
-    rated = _ones(ratings)
+    rated = _ones(ratings).astype(np.float64)
     n_users, n_movies = rated.shape
     if n_users < n_movies:
-        dense = rated.toarray().astype(np.float64)
-        gram = dense @ dense.T + l2 * np.eye(n_users)
-        solved = linalg.solve(gram, dense, assume_a="pos", overwrite_a=True)  # G^-1 X
-        scale = (1 - np.einsum("ui,ui->i", dense, solved)) / l2  # diag P  [n_movies]
-        solved, back = solved.astype(np.float32), rated.T.tocsr()
+        factor = linalg.cho_factor(
+            _gram(rated.T.tocsr(), l2), lower=True, overwrite_a=True, check_finite=False
+        )
+        dense = rated.toarray(order="F")
+        solved = linalg.cho_solve(factor, dense, overwrite_b=True, check_finite=False)  # G^-1 X
+        del dense, factor
+        stored = rated.tocoo()
+        own = np.bincount(stored.col, solved[stored.row, stored.col], minlength=n_movies)
+        scale = ((1 - own) / l2).astype(np.float32)  # diag P  [n_movies]
+        solved, back = solved.astype(np.float32), _ones(ratings).T.tocsr()
 
         def by_users(rows: sparse.csr_array) -> NDArray[np.float32]:
             x = _ones(rows)
             shared = (x @ back).toarray()  # films in common with each user  [n, n_users]
-            projected = (x - shared @ solved) / l2
-            return (x - projected / scale).astype(np.float32)
+            projected = (x - shared @ solved) / np.float32(l2)
+            projected /= scale
+            return x - projected
 
         return by_users
-    gram = (rated.T @ rated).toarray().astype(np.float64)
-    gram.flat[:: n_movies + 1] += l2
-    inverse = linalg.inv(gram, overwrite_a=True)
-    weights = (-inverse / np.diag(inverse)).astype(np.float32)
+    inverse = linalg.inv(_gram(rated, l2), overwrite_a=True, check_finite=False)
+    inverse /= -np.diag(inverse)
+    weights = inverse.astype(np.float32)
     np.fill_diagonal(weights, 0)
     return lambda rows: _ones(rows) @ weights
+
+
+def _gram(rows: sparse.csr_array, l2: float) -> NDArray[np.float64]:
+    """rowsᵀ·rows + λI as a table that LAPACK can overwrite."""
+    gram = (rows.T @ rows).toarray(order="F")
+    gram[np.diag_indices(len(gram))] += l2
+    return gram
 
 
 def _ones(ratings: sparse.csr_array) -> sparse.csr_array:
@@ -84,19 +99,32 @@ def _ones(ratings: sparse.csr_array) -> sparse.csr_array:
 # --- what they take -------------------------------------------------------------------------------
 
 
-def popularity_bytes(n_users: int, n_movies: int, n_ratings: int) -> int:
-    """Memory of `popularity_model`, at most."""
-    return _FLOAT * n_movies
+class Cost(NamedTuple):
+    """Memory in bytes: at the peak of a fit, and of what is kept of it."""
+
+    peak: int
+    kept: int
 
 
-def item_knn_bytes(n_users: int, n_movies: int, n_ratings: int) -> int:
-    """Memory of `item_knn_model` at its peak: copies of the ratings, blocks, kept neighbours."""
+def popularity_cost(n_users: int, n_movies: int, n_ratings: int) -> Cost:
+    """Of `popularity_model`, at most."""
+    return Cost(_FLOAT * n_movies, _FLOAT * n_movies)
+
+
+def item_knn_cost(n_users: int, n_movies: int, n_ratings: int) -> Cost:
+    """Of `item_knn_model`: copies of the ratings, blocks, kept neighbours."""
     block = 4 * _FLOAT * min(_BLOCK, n_movies) * n_movies
-    return block + 2 * 2 * _FLOAT * (n_ratings + NEIGHBOURS * n_movies)
+    neighbours = (_FLOAT + _INDEX) * NEIGHBOURS * n_movies
+    return Cost(block + 2 * (_FLOAT + _INDEX) * n_ratings + 2 * neighbours, neighbours)
 
 
-def ease_bytes(n_users: int, n_movies: int, n_ratings: int) -> int:
-    """Memory of `ease_model` at its peak: users × films, or films², whichever it takes."""
+def ease_cost(n_users: int, n_movies: int, n_ratings: int) -> Cost:
+    """Of `ease_model`: films², or users × films, whichever it takes."""
+    few = min(n_users, n_movies)
+    pairs = (_DOUBLE + _INDEX + _DOUBLE) * few**2  # sparse, and as the table made from it
+    copies = 3 * (_DOUBLE + _INDEX) * n_ratings
+    kept = _FLOAT * few * n_movies
     if n_users < n_movies:
-        return _DOUBLE * (4 * n_users * n_movies + 2 * n_users**2)
-    return _DOUBLE * 3 * n_movies**2
+        solved = _DOUBLE * n_users * n_movies + kept
+        return Cost(_WORK + copies + max(pairs, _DOUBLE * few**2 + solved), kept)
+    return Cost(_WORK + copies + max(pairs, 2 * _DOUBLE * few**2 + kept), kept)

@@ -20,10 +20,12 @@ from model.records import RecordError
 from model.splits import PROTOCOLS
 from model.trained import EpochRecord
 from sources.atomic import replacing
+from sources.files import printable, reason, regular_files
 
 log = logging.getLogger(__name__)
 
 FORMAT = 3
+MAX_BYTES = 8 * 2**20  # of a file; a run of 300 epochs has some 200 KB
 OURS, POPULARITY, EASE, IN_USE = "LightGCN", "popularity", "EASE", "model in use"
 
 
@@ -122,26 +124,22 @@ def save_run(run: Run, folder: Path) -> None:
         with replacing(folder / f"{run.id}.json") as file:
             file.write(json.dumps(content, allow_nan=False).encode())
     except OSError as error:
-        reason = error.strerror or error
-        raise RunError(f"The run cannot be written to the history ({reason}).") from None
+        raise RunError(f"The run cannot be written to the history ({reason(error)}).") from None
 
 
 def load_runs(folder: Path) -> RunHistory:
     """All runs in the folder; what is damaged is named and left alone."""
     runs, problems = [], []
-    for path in sorted(folder.glob("*.json"), reverse=True):
+    for path in reversed(regular_files(folder, ".json")):
+        name = printable(path.name)
         try:
             runs.append(_read(path))
         except _OtherFormatError as error:
-            problems.append(f"{_shown(path)} in the history of runs {error}.")
+            problems.append(f"{name} in the history of runs {error}.")
         except (OSError, ValueError, RecursionError) as error:
-            log.warning("run %s skipped: %s", _shown(path), error)
-            problems.append(f"{_shown(path)} in the history of runs is damaged, so it is left out.")
+            log.warning("run %s skipped: %s", name, error)
+            problems.append(f"{name} in the history of runs is damaged, so it is left out.")
     return RunHistory(tuple(runs), tuple(problems))
-
-
-def _shown(path: Path) -> str:
-    return path.name.encode(errors="replace").decode()  # a name need not be text
 
 
 def run_label(run: Run) -> str:
@@ -188,6 +186,8 @@ def curves_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 def _read(path: Path) -> Run:
     """The run in a file; raises OSError, ValueError or RecursionError for what is none."""
+    if path.stat().st_size > MAX_BYTES:
+        raise RecordError("the file is too large for a run")
     content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     written = content.get("format") if isinstance(content, dict) else None
     if type(written) is int and 0 < written < FORMAT:

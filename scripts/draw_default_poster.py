@@ -1,4 +1,4 @@
-"""Draw default.png, the poster of films that have none: `python scripts/draw_default_poster.py`."""
+"""Draw default.png, the icon of the page: `python scripts/draw_default_poster.py`."""
 
 from pathlib import Path
 

@@ -22,4 +22,5 @@ def fill(text: str, results: Results) -> str:
 
 if __name__ == "__main__":
     for page in PAGES:
-        page.write_text(fill(page.read_text(), load_results()))
+        text = fill(page.read_text(encoding="utf-8"), load_results())
+        page.write_text(text, encoding="utf-8")

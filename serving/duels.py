@@ -11,16 +11,15 @@ from typing import Literal
 from analysis.duel import Rivals, fit_rivals, memory_bytes
 from analysis.model_health import without_held_out
 from data_preparation import MovieData
-from model.estimate import physical_memory
 from model.evaluation import Scorer
+from model.memory import allowance
 from model.splits import PROTOCOLS
 from model.trained import TrainedModel, measured_scorer
 from settings import training_allowed
+from sources.files import reason
 
 log = logging.getLogger(__name__)
 
-_SHARE = 4  # a baseline may take a fourth of the memory of the machine
-_UNKNOWN_MEMORY = 8 * 2**30  # bytes assumed where the system does not tell
 _CANNOT_MEASURE = (
     "LightGCN is left out for users of the data: this model was fitted to all ratings in the end, "
     "and this server does not train, so there is none that has not seen the held-out films."
@@ -105,7 +104,7 @@ class DuelBoard:
             preparation.problem = str(error)
         except Exception as error:  # whatever it was, the page must learn that it is over
             log.exception("fitting the baselines failed")
-            preparation.problem = f"The other models could not be fitted: {error}."
+            preparation.problem = f"The other models could not be fitted: {reason(error)}."
         finally:
             preparation.status = end  # last: who sees it may read everything else
 
@@ -116,7 +115,7 @@ class DuelBoard:
         if self._rivals and self._rivals[0] == key:
             return self._rivals[1]
         self._rivals = None  # the old ones first: both may be large
-        rivals = fit_rivals(data, PROTOCOLS[model.protocol](data), memory_limit(), say)
+        rivals = fit_rivals(data, PROTOCOLS[model.protocol](data), say)
         self._rivals = (key, rivals)
         return rivals
 
@@ -129,14 +128,9 @@ def _data_key(data: MovieData, model: TrainedModel) -> tuple[str, str]:
     return data.fingerprint, model.protocol
 
 
-def memory_limit() -> int:
-    """Bytes that a baseline may take on this machine."""
-    return (physical_memory() or _UNKNOWN_MEMORY) // _SHARE
-
-
 def estimated_bytes(data: MovieData) -> int:
     """What fitting takes at most: all that is not left out, one on top of the other."""
-    return sum(size for size in memory_bytes(data).values() if size <= memory_limit())
+    return sum(size for size in memory_bytes(data).values() if size <= allowance())
 
 
 _board = DuelBoard()

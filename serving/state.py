@@ -24,6 +24,7 @@ from model.trained import TrainedModel
 from serving.training_job import JobBoard, JobRefusedError, TrainingJob, board_of, refuse_if_off
 from settings import DEMO_DIR, checkpoint_path, training_allowed
 from sources import download
+from sources.files import regular_files
 from sources.movielens_files import DataError
 
 _HELD = 3  # data sets and models at a time: in use, replaced by a change, tried by who trained it
@@ -132,7 +133,7 @@ class ServerState:
         Raises:
             DataError: as `load_movie_data`.
         """
-        key = (folder, tuple(stamp(file) for file in sorted(folder.glob("*.csv"))))
+        key = (folder, tuple(stamp(file) for file in regular_files(folder, ".csv")))
         return self._data.get(
             key, lambda: load_movie_data(folder), waiting("Reading the ratings …")
         )

@@ -22,7 +22,6 @@ from typing import BinaryIO
 
 _NEW = re.compile(r"\..+\.[0-9a-f]{32}\.tmp", re.DOTALL)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-_TRIES = 5  # where another program is in the way for a moment
 
 if sys.platform == "win32":
     import msvcrt
@@ -50,6 +49,30 @@ else:
         return True
 
 
+# Windows lets nobody replace a file that another program has open; a virus scanner lets go soon.
+_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds between tries
+_HELD_OPEN = (5, 32, 33)  # Windows' errors: access denied, sharing violation, lock violation
+
+
+def put_in_place(source: Path, target: Path) -> None:
+    """`os.replace`, tried a few times where Windows refuses because the target is open elsewhere.
+
+    Raises:
+        PermissionError: it is open for longer; `strerror` says so.
+        OSError: as `os.replace`.
+    """
+    for pause in (*_PAUSES, None):
+        try:
+            return os.replace(source, target)
+        except PermissionError as error:
+            if getattr(error, "winerror", None) not in _HELD_OPEN:
+                raise
+            if pause is None:
+                said = f"{target.name} is open in another program; close it there and try again"
+                raise PermissionError(error.errno, said) from None
+        time.sleep(pause)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A new file to write, which takes the place of `path` at the end of the block.
@@ -68,7 +91,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         os.fsync(file.fileno())
         if sys.platform == "win32":  # which moves no open file
             file.close()
-        _put(new, path)
+        put_in_place(new, path)
     except BaseException:  # Ctrl-C as well
         with suppress(OSError):  # the first fault is the one to report
             file.close()
@@ -122,7 +145,7 @@ def _link(source: Path, target: Path) -> None:
                 with suppress(OSError):
                     _hold(held)  # so that nobody takes the new name for a leftover
                 os.link(source, new)
-                _put(new, target)
+                put_in_place(new, target)
             return
         except FileNotFoundError:
             if last or not source.exists():
@@ -192,14 +215,14 @@ def move_all(names: Iterable[str], source: Path, target: Path) -> None:
     try:
         for name in names:
             if (target / name).exists():
-                os.replace(target / name, replaced / name)
+                put_in_place(target / name, replaced / name)
             begun.append(name)
-            os.replace(source / name, target / name)
+            put_in_place(source / name, target / name)
     except BaseException:
         for name in begun:
             (target / name).unlink(missing_ok=True)
             if (replaced / name).exists():
-                os.replace(replaced / name, target / name)
+                put_in_place(replaced / name, target / name)
         raise
 
 
@@ -218,15 +241,3 @@ def _begin(path: Path) -> tuple[Path, BinaryIO]:
         if mine and new.exists():  # else another writer took it for a leftover in this moment
             return new, file
         file.close()
-
-
-def _put(new: Path, path: Path) -> None:
-    """`os.replace`; Windows refuses while another program has `path` open, if only for a moment."""
-    for tries_left in reversed(range(_TRIES if sys.platform == "win32" else 1)):
-        try:
-            os.replace(new, path)
-            return
-        except PermissionError:
-            if not tries_left:
-                raise
-            time.sleep(0.1)

@@ -10,13 +10,11 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import requests
-import urllib3
 
 from settings import (
     DEMO_DIR,
@@ -27,6 +25,8 @@ from settings import (
     usual_data,
 )
 from sources.atomic import move_all
+from sources.bounded_http import AnswerError, BoundedSession, chunks
+from sources.files import note, reason
 from sources.movielens_files import DataError
 
 MOVIELENS_URL = "https://files.grouplens.org/datasets/movielens/ml-latest-small.zip"
@@ -37,7 +37,6 @@ MOVIELENS_SHA256 = "696d65a3dfceac7c45750ad32df2c259311949efec81f0f144fdfb91ebc9
 MEMBERS = ("README.txt", "links.csv", "tags.csv", "movies.csv", "ratings.csv")
 
 CONNECT_SECONDS, READ_SECONDS, TOTAL_SECONDS = 5, 10, 120
-_CHUNK = 64 * 1024
 
 Progress = Callable[[int, int], object]  # bytes so far, bytes in all
 """Called with (bytes so far, bytes in all)."""
@@ -54,9 +53,10 @@ def find_local_data(
     chosen = chosen_data(environ)
     if chosen:
         if not _has_data(chosen):
+            note(f"{MOVIELENS_VARIABLE} is {chosen}")
             raise DataError(
-                f"{MOVIELENS_VARIABLE} is {chosen}, but ratings.csv and "
-                "movies.csv are not both there; correct it or unset it."
+                f"{MOVIELENS_VARIABLE} names a folder where ratings.csv and movies.csv are not "
+                "both to be found; correct it or unset it."
             )
         return chosen
     return next((folder for folder in usual_data(project) if _has_data(folder)), None)
@@ -101,37 +101,36 @@ def download_movielens(
             _fetch(url, archive, progress)
             _verify(archive, sha256)
             _unpack(archive, Path(scratch), target)
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+    except requests.RequestException as error:
         raise DataError(_network_sentence(error)) from None
     except OSError as error:
         raise DataError(
-            f"The MovieLens files cannot be written to {target} ({error.strerror or error}); "
+            f"The MovieLens files cannot be written to {target.name} ({reason(error)}); "
             f"free some space or set {MOVIELENS_VARIABLE} to a folder that has them."
         ) from None
     return target
 
 
 def _has_data(folder: Path) -> bool:
-    return (folder / "ratings.csv").is_file() and (folder / "movies.csv").is_file()
+    # And not Path.is_file, which raises where it may not look.
+    return all(os.path.isfile(folder / name) for name in ("ratings.csv", "movies.csv"))
 
 
 def _fetch(url: str, archive: Path, progress: Progress | None) -> None:
-    deadline = time.monotonic() + TOTAL_SECONDS
     timeouts = (CONNECT_SECONDS, READ_SECONDS)
-    with requests.get(url, stream=True, timeout=timeouts) as response:
-        response.raise_for_status()
+    with (
+        BoundedSession(TOTAL_SECONDS) as session,
+        session.get(url, stream=True, timeout=timeouts) as response,
+        archive.open("wb") as file,
+    ):
+        if response.status_code != 200:
+            raise requests.HTTPError(response=response)
         received = 0
-        with archive.open("wb") as file:
-            # read1 returns what has arrived, so a trickling server meets the deadline too.
-            while chunk := response.raw.read1(_CHUNK):
-                received += len(chunk)
-                if received > MOVIELENS_BYTES:
-                    break  # more than the real file: the checksum will refuse it
-                if time.monotonic() > deadline:
-                    raise requests.Timeout
-                file.write(chunk)
-                if progress:
-                    progress(received, MOVIELENS_BYTES)
+        for chunk in chunks(response, MOVIELENS_BYTES):
+            file.write(chunk)
+            received += len(chunk)
+            if progress:
+                progress(received, MOVIELENS_BYTES)
 
 
 def _verify(archive: Path, sha256: str) -> None:
@@ -164,7 +163,9 @@ def _unpack(archive: Path, scratch: Path, target: Path) -> None:
 def _network_sentence(error: Exception) -> str:
     if isinstance(error, requests.HTTPError):
         return f"GroupLens answered {error.response.status_code} to the download; try again later."
-    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
+    if isinstance(error, AnswerError):
+        return "What came is not the MovieLens file (it is larger, or packed); try again later."
+    if isinstance(error, requests.Timeout):
         return "GroupLens did not answer in time; check the connection and try again."
     return "GroupLens cannot be reached; check the connection and try again."
 

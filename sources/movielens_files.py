@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+
+from sources.files import kind, note, reason
 
 MIN_STARS, MAX_STARS = 0.5, 5.0
 _LAST_SECOND = 253_402_300_799  # of the year 9999, the last that dates are written in
@@ -64,7 +67,7 @@ def read_tables(directory: Path) -> Tables:
 
 
 def _read_optional(path: Path, columns: dict[str, str]) -> pd.DataFrame:
-    if path.exists():
+    if os.path.exists(path):  # and not Path.exists, which raises where it may not look
         return _read_table(path, columns)
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
 
@@ -75,6 +78,9 @@ def _read_table(path: Path, columns: dict[str, str]) -> pd.DataFrame:
     The index counts the lines after the header from 0, blank lines included.
     """
     try:
+        other = kind(path)
+        if other:  # opening a pipe would wait for a writer
+            raise DataError(f"{path.name} is {other}; put the MovieLens file in its place.")
         header = _header(path, columns)
         table = _quickly(path, columns)
         if table is None:  # a slower second look, to name the line or to drop blank ones
@@ -83,8 +89,9 @@ def _read_table(path: Path, columns: dict[str, str]) -> pd.DataFrame:
     except DataError:
         raise
     except FileNotFoundError:
+        note(f"{path} is missing")
         raise DataError(
-            f"{path.name} is missing from {path.parent}; put the MovieLens files there."
+            f"{path.name} is missing from the folder of the data; put the MovieLens files there."
         ) from None
     except pd.errors.EmptyDataError:
         raise DataError(f"{path.name} is empty; restore the original file.") from None
@@ -93,9 +100,11 @@ def _read_table(path: Path, columns: dict[str, str]) -> pd.DataFrame:
     except csv.Error:
         raise DataError(_parser_sentence(path.name, "")) from None
     except UnicodeDecodeError:
-        raise DataError(f"{path.name} is not UTF-8 text; restore the original file.") from None
+        raise DataError(
+            f"{path.name} is not UTF-8 text; save it as UTF-8 or restore the original file."
+        ) from None
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+        raise DataError(f"{path.name} cannot be read: {reason(error)}.") from None
 
 
 def _header(path: Path, columns: dict[str, str]) -> list[str]:

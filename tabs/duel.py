@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from analysis.duel import METRICS, OURS, Duel, in_words, user_duel, viewer_duel
+from analysis.duel import METRICS, OURS, Duel, user_duel, viewer_duel
 from charts.duel import duel_lists
 from data_preparation import MovieData
+from model.memory import in_words
 from model.trained import TrainedModel
 from model.viewers import fold_in
 from serving.duels import DuelPreparation, duel_board, estimated_bytes

@@ -11,6 +11,7 @@ from model.profiles import Profile
 
 MAX_K = 50
 MAX_MIN_RATINGS = 100
+MAX_SEED = 999_999
 WHO = ("A user of the data", "Me")
 AIMS: dict[str, Profile] = {"What I will like": "like", "What I will watch": "watch"}
 TABS = ("Start Here", "Recommendations", "Train Model", "Insights")
@@ -31,6 +32,15 @@ PLAIN, FORMULAS = LEVELS = ("Plain words", "Formulas")
 DUEL = "Model duel"
 SECTIONS = ("Map of films", "Tags", "Tag suggestions", "Model health", DUEL, "Data at a glance")
 
+# The parameters that Streamlit writes for widgets of a tab (`bind="query-params"`).
+BOUND = {
+    "Start Here": ("level",),
+    "Recommendations": (
+        *("who", "profile", "k", "tag_weight", "genres", "without", "years"),
+        *("min_ratings", "novelty", "diversity"),
+    ),
+}
+
 Check = Callable[[Sequence[str]], tuple[list[str], str]]
 """Called with the values of a parameter; those that a widget can take, and what is wrong or ""."""
 
@@ -40,8 +50,8 @@ def year_range(data: MovieData) -> tuple[int, int]:
     years = data.movies["year"].dropna()
     if not len(years):
         return 1900, 2100
-    first = int(years.min())
-    return first, max(int(years.max()), first + 1)
+    first, last = int(years.min()), int(years.max())
+    return first, max(last, first + 1)
 
 
 def read_link(
@@ -78,6 +88,7 @@ def _checks(data: MovieData) -> dict[str, Check]:
         "novelty": _number(-1.0, 1.0),
         "diversity": _number(0.0, 1.0),
         "years": _years(*year_range(data)),
+        "surprise": _number(0, MAX_SEED),
         "tab": _one_of(TABS),
         "who": _one_of(WHO),
         "profile": _one_of(AIMS),

@@ -11,6 +11,7 @@ import streamlit as st
 from charts.spec import finished_spec
 from data_preparation import MovieData
 from serving.state import server_state
+from sources.files import printable
 from tabs.steps import arrive, leave
 
 # Streamlit turns these into links, icons and signs even where they are escaped: an invisible word
@@ -80,7 +81,7 @@ def kept(name: str, data: MovieData) -> dict:
 
 def escape(text: str) -> str:
     """Text from files and links, safe inside Markdown: it shows as written, on one line."""
-    one_line = " ".join(_BIDI_CONTROLS.sub("", text).split())
+    one_line = " ".join(_BIDI_CONTROLS.sub("", printable(text)).split())
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~$:&=^@])", r"\\\1", _SHORTHAND.sub("\u2060", one_line))
 
 

@@ -46,19 +46,22 @@ _FLAGS = [
 
 
 @contextmanager
-def running_app(data: Path, folder: Path) -> Iterator[Server]:
+def running_app(data: Path, folder: Path, port: int | None = None) -> Iterator[Server]:
     """Serve the app to a browser.
 
     Args:
         data: folder of the dataset.
         folder: for what the server writes: `model.pth` and `server.log`.
+        port: as in `running_server`.
     """
     host = "127.0.0.1"
     # Without a key for posters: the same pictures everywhere.
     options = ("--server.address", host, "--secrets.files", str(folder / "no_secrets.toml"))
     checkpoint, log = folder / "model.pth", folder / "server.log"
     no_key = {"TMDB_API_KEY": ""}
-    with running_server(data, checkpoint, log, *options, environment=no_key, host=host) as server:
+    with running_server(
+        data, checkpoint, log, *options, environment=no_key, host=host, port=port
+    ) as server:
         yield server
 
 

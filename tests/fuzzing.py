@@ -28,6 +28,12 @@ _WHOLE = [
     lambda text: text.rstrip(b"\n"),
     lambda text: re.sub(rb"([^,\n\"]+)", rb'"\1"', text),
     lambda text: text.decode("utf-8", "replace").encode("utf-16"),
+    lambda text: text.decode("utf-8", "replace").encode("utf-16-le"),
+    lambda text: text.replace(b"e", b"\xe9"),  # as Latin-1 would have it
+    lambda text: text.replace(b"\n", b"\r\r\n"),
+    lambda text: text + text,
+    lambda text: text + b"\0" * 512,  # as a crash may leave it
+    lambda text: text[: len(text) // 2] + text[: len(text) // 2],
 ]
 
 

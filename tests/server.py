@@ -54,6 +54,7 @@ def running_server(
     project: Path = PROJECT_DIR,
     host: str = "localhost",
     start: Sequence[str] = ("-m", "streamlit", "run", "app.py"),
+    port: int | None = None,
 ) -> Iterator[Server]:
     """Serve the app on a free loopback port, with the project's own config.toml.
 
@@ -64,10 +65,10 @@ def running_server(
         environment: on top of this process's.
         host: the name in the address.
         start: what Python is to run; `("serve.py",)` serves the API, too.
+        port: the one of a server that was here before, to a browser the same site; by default a
+            free one.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = port or _free_port()
     command = [
         *(sys.executable, *start, "--server.port", str(port)),
         *("--server.headless", "true", "--server.fileWatcherType", "none", *options),
@@ -90,14 +91,20 @@ def running_server(
         process.wait()
 
 
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     for _ in range(600):
         if process.poll() is not None:
-            raise RuntimeError(f"the app ended by itself:\n{log.read_text()}")
+            raise RuntimeError(f"the app ended by itself:\n{log.read_text(encoding='utf-8')}")
         try:
             urllib.request.urlopen(f"{url}/_stcore/health", timeout=1)
         except OSError:
             time.sleep(0.1)
         else:
             return
-    raise RuntimeError(f"the app did not start:\n{log.read_text()}")
+    raise RuntimeError(f"the app did not start:\n{log.read_text(encoding='utf-8')}")

@@ -31,6 +31,7 @@ _VALUE_FIELDS = {
     "radio": "string_value",
     "text_input": "string_value",
     "tab_container": "string_value",
+    "expandable": "bool_value",
     "dataframe": "string_value",
     "multiselect": "string_array_value",
     "button_group": "string_array_value",
@@ -137,8 +138,8 @@ class Session:
                 yield kind, getattr(delta.new_element, kind), delta.fragment_id
             else:
                 kind = delta.add_block.WhichOneof("type")
-                if kind == "tab_container":
-                    yield kind, delta.add_block.tab_container, delta.fragment_id
+                if kind in ("tab_container", "expandable"):
+                    yield kind, getattr(delta.add_block, kind), delta.fragment_id
 
     # --- what a visitor does ----------------------------------------------------------------------
 

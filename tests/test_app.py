@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 from data_preparation import MovieData, load_movie_data
 from lookup import posters
 from lookup.ratings_import import MAX_BYTES
+from model import memory
 from model.checkpoints import load_checkpoint, save_checkpoint
 from model.config import PRESETS, TrainingConfig
 from model.splits import temporal_leave_one_out
@@ -457,17 +459,6 @@ def test_why_splits_the_score_exactly(open_tab: Open, data: MovieData, model: Tr
     assert f"**{best.graph_score:.4f}** exactly" in texts(app)
 
 
-def test_the_watchlist_keeps_a_film_and_lets_it_go(open_tab: Open, data: MovieData) -> None:
-    app = open_tab("Recommendations")
-    button = next(b for b in app.button if b.label == "+ Watchlist")
-    app = button.click().run()
-    healthy(app)
-    assert [b.label for b in app.button].count("✓ Watchlist") == 1
-    assert "movie_id" in [c for d in app.dataframe for c in d.value.columns]
-    press(app, "✓ Watchlist")
-    assert "Empty. Press" in texts(app)
-
-
 def test_posters_come_from_tmdb_when_there_is_a_key(
     open_tab: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -494,9 +485,51 @@ def test_posters_come_from_tmdb_when_there_is_a_key(
         app = open_tab("Recommendations")
         healthy(app)
         assert set(asked) == {"Bearer eyJhbGciOiJIUzI1NiJ9.payload.signature"}
-        assert posters.TMDB_NOTICE in "".join(element.proto.body for element in app.get("html"))
+        html = "".join(element.proto.body for element in app.get("html"))
+        assert posters.TMDB_NOTICE in html
+        found = html.count(f'src="{posters.IMAGE_URL}/{posters.POSTER_SIZE}/poster.jpg"')
+        assert 0 < found == html.count('alt="Poster of ')  # of the films of that year
+        assert found + html.count('alt="Cover of ') == 10
     finally:
         server.shutdown()
+
+
+def test_a_page_without_posters_says_why(
+    open_tab: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and never listens
+        monkeypatch.setattr(posters, "API_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}")
+        monkeypatch.setattr(posters, "RETRIES", 0)
+        monkeypatch.setattr(cards, "POSTER_CACHE", tmp_path)
+        monkeypatch.setenv("TMDB_API_KEY", "0" * 32)
+        app = open_tab("Recommendations")
+        healthy(app)
+        assert "No new posters for now, because TMDB cannot be reached from this" in texts(app)
+    monkeypatch.setenv("TMDB_API_KEY", "no key")
+    assert "Posters are off, because the TMDB token is neither" in texts(app.run())
+
+
+@pytest.mark.parametrize(
+    ("section", "what"),
+    [
+        ("Tag suggestions", "This measurement is left out"),
+        ("Tags", "The prediction of tags is left out"),
+        ("Model duel", "EASE is left out"),
+    ],
+)
+def test_what_does_not_fit_into_the_memory_is_left_out_with_a_sentence(
+    open_tab: Open, monkeypatch: pytest.MonkeyPatch, section: str, what: str
+) -> None:
+    monkeypatch.setattr(memory, "machine_memory", lambda: 1_000_000)
+    app = open_tab("Insights", section=section)
+    for thread in threading.enumerate():
+        if thread.name == "duel":
+            thread.join(timeout=60)
+    if section == "Model duel":
+        app = open_tab("Insights", section=section)
+    healthy(app)
+    assert what in texts(app)
 
 
 def test_unusable_data_give_one_sentence_and_no_traceback(

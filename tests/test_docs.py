@@ -55,7 +55,7 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_local_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
 
 
@@ -64,7 +64,9 @@ def test_commands_of_the_pages_exist(page: Path) -> None:
     targets = re.findall(r"^([a-z]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
     commands = "\n".join(
         block or inline
-        for block, inline in re.findall(r"```sh\n(.*?)```|`([^`\n]+)`", page.read_text(), re.DOTALL)
+        for block, inline in re.findall(
+            r"```sh\n(.*?)```|`([^`\n]+)`", page.read_text(encoding="utf-8"), re.DOTALL
+        )
     )
     for target in re.findall(r"^make (\w+)", commands, re.MULTILINE):
         assert target in targets, target
@@ -86,10 +88,10 @@ def option_names() -> set[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_names_of_the_code_in_the_pages_exist(page: Path) -> None:
     places = {*CODE_FOLDERS, *(module.split(".")[0] for module in MODULES)}
-    for dotted in re.findall(r"`([a-z_]+(?:\.\w+)+)`", page.read_text()):
+    for dotted in re.findall(r"`([a-z_]+(?:\.\w+)+)`", page.read_text(encoding="utf-8")):
         if dotted.split(".")[0] in places and not dotted.endswith((".py", ".pth")):
             assert is_a_name(dotted), dotted
-    for path in re.findall(r"`([\w/]+\.py)`", page.read_text()):
+    for path in re.findall(r"`([\w/]+\.py)`", page.read_text(encoding="utf-8")):
         assert (REPOSITORY / path).exists() or path == "tabs/my_tab.py", path
 
 

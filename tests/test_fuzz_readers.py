@@ -355,24 +355,16 @@ def test_a_file_whose_name_is_no_text_is_named(
 # --- posters --------------------------------------------------------------------------------------
 
 
-class _Answer:
-    """What TMDB said, as `requests` hands it over."""
-
-    def __init__(self, status: int, body: bytes) -> None:
-        self.status_code, self._body, self.headers = status, body, {"Retry-After": "0"}
-
-    def json(self) -> Any:
-        return json.loads(self._body)
-
-
 FILMS = [Film(f"Film {n}", 1990 + n, f"01147{n:02}", str(100 + n)) for n in range(20)]
 IMAGE = re.compile(re.escape(posters.IMAGE_URL) + r"/w342/[A-Za-z0-9_-]+\.(jpg|png)")
 TOKEN = "0123456789abcdef0123456789abcdef"
 
 
-def service(folder: Path, monkeypatch: pytest.MonkeyPatch, answer: _Answer) -> PosterService:
+def service(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, answer: posters._Answer
+) -> PosterService:
     found = PosterService(TOKEN, folder)
-    monkeypatch.setattr(found._session, "get", lambda *_, **__: answer)
+    monkeypatch.setattr(found, "_ask", lambda *_: answer)
     return found
 
 
@@ -391,7 +383,7 @@ def test_any_answer_of_tmdb_gives_an_image_of_tmdb_or_none(
         body = replaced(sound, rng.choice(list(places(sound))), any_json(rng))
         text = json.dumps(body).encode()
         text = flipped(text, rng) if rng.random() < 0.5 else text
-        answer = _Answer(rng.choice([200, 200, 200, 404, 401, 500]), text)
+        answer = posters._Answer(rng.choice([200, 200, 200, 404, 401, 500]), text)
         film = Film(f"Film {number}", 1990, *rng.choice([("", ""), ("0114709", ""), ("", "862")]))
         (url,) = service(tmp_path, monkeypatch, answer).urls([film], 10.0)
         assert url is None or IMAGE.fullmatch(url)
@@ -401,7 +393,7 @@ def test_no_bit_of_the_poster_cache_can_change_a_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A flipped cache gives the picture that was kept, or none: never another film's."""
-    right = _Answer(200, b'{"poster_path": "/right.jpg"}')
+    right = posters._Answer(200, b'{"poster_path": "/right.jpg"}')
     service(tmp_path, monkeypatch, right).urls(FILMS, 10.0)
     file, rng = tmp_path / "posters.sqlite3", random.Random(0)
     content = file.read_bytes()

@@ -143,13 +143,48 @@ def test_an_upload_needs_the_token_and_at_most_10_mb(server: Server) -> None:
     assert asyncio.run(statuses()) == [403, 204, 413]
 
 
+def test_a_session_cannot_fill_the_memory_with_files(server: Server) -> None:
+    """Whatever it sends, and without any other session losing its own."""
+
+    async def send() -> tuple[float, list[int], int]:
+        session, other = await Session(server.url).open(), await Session(server.url).open()
+        cookie = _cookie(server)
+        await asyncio.to_thread(_upload, server, other.id, 1000, cookie, cookie, "mine")
+        before, statuses = server.memory(), []
+        for number in range(15):
+            name = f"file-{number}"
+            sent = (server, session.id, 9 * 2**20, cookie, cookie, name)
+            statuses.append(await asyncio.to_thread(_upload, *sent))
+        grown = server.memory() - before
+        kept = _kept(server)
+        await session.close()
+        await other.close()
+        return grown, statuses, kept
+
+    grown, statuses, kept = asyncio.run(send())
+    assert set(statuses) == {204}
+    two = 2 * 9 * 2**20  # the last two of them, and the other session's
+    assert two + 1000 <= kept < two + 10_000
+    assert grown < 80  # MiB; 135 were sent
+
+
+def _kept(server: Server) -> int:
+    """Bytes of uploaded files in the server, by its own count."""
+    with urllib.request.urlopen(f"{server.url}/_stcore/metrics", timeout=20) as answer:
+        lines = answer.read().decode("utf-8").splitlines()
+    (line,) = (line for line in lines if "UploadedFileManager" in line and "bytes" in line)
+    return int(float(line.split()[-1]))
+
+
 def _cookie(server: Server) -> str:
     with urllib.request.urlopen(f"{server.url}/_stcore/health", timeout=20) as answer:
         (cookie,) = re.findall(r"_streamlit_xsrf=([^;]+);", str(answer.headers["Set-Cookie"]))
     return cookie
 
 
-def _upload(server: Server, session: str, size: int, token: str, cookie: str) -> int:
+def _upload(
+    server: Server, session: str, size: int, token: str, cookie: str, name: str = "some-file"
+) -> int:
     """PUT a file of this size as the page does; the status of the answer."""
     body = (
         b'--edge\r\nContent-Disposition: form-data; name="f"; filename="f.csv"\r\n\r\n'
@@ -158,7 +193,7 @@ def _upload(server: Server, session: str, size: int, token: str, cookie: str) ->
     )
     headers = {"Content-Type": "multipart/form-data; boundary=edge", "X-Xsrftoken": token}
     request = urllib.request.Request(
-        f"{server.url}/_stcore/upload_file/{session}/some-file",
+        f"{server.url}/_stcore/upload_file/{session}/{name}",
         data=body,
         method="PUT",
         headers=headers | {"Cookie": f"_streamlit_xsrf={cookie}"},

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from sources.csv_cells import restored
+
 MAX_BYTES = 5 * 2**20
 MAX_ROWS = 20_000  # ratings; MovieLens' most active person has 2,698
 MAX_MEMBERS = 2_000  # a Letterboxd archive has one file per list
@@ -196,7 +198,7 @@ def _from_csv(text: str, notes: list[str]) -> Table:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
         for fields in reader:
             if any(map(str.strip, fields)):
-                table.append((start + rest, *map(str.strip, fields)))
+                table.append((start + rest, *(restored(field.strip()) for field in fields)))
             if len(table) > MAX_ROWS + 1:
                 raise RatingsFileError(f"The file has over {MAX_ROWS:,} ratings; {ONE_PERSON}.")
             start = reader.line_num + 1

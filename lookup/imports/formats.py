@@ -40,7 +40,20 @@ class Format:
     key: Literal["imdb", "raw", ""] = ""
 
 
+OWN_COLUMNS = ("movieId", "title", "rating", "date", "shortlist since", "not interested since")
+"""Of the file that this app gives a visitor with all their films."""
+
+_OWN = Format(
+    "this app",
+    ("movieId", *OWN_COLUMNS[-2:]),
+    ("rating",),
+    ("date",),
+    points=5,
+    step=0.5,
+    key="raw",
+)
 _FORMATS = (
+    _OWN,
     Format(
         "IMDb",
         ("Const",),
@@ -111,6 +124,7 @@ class Line:
         day: the date of the rating.
         person: whose rating it is, where the file says so.
         fault: one sentence if the line cannot be read, else "".
+        shortlisted, not_interested: since when the film is on that list of this app's; None if not.
     """
 
     line: int
@@ -126,6 +140,8 @@ class Line:
     day: date | None = None
     person: str = ""
     fault: str = ""
+    shortlisted: date | None = None
+    not_interested: date | None = None
 
     @property
     def label(self) -> str:
@@ -270,6 +286,8 @@ def _read(row: tuple[Any, ...], names: list[str], form: Format, day_first: bool 
         )
     cells = defaultdict(str, zip(names, fields, strict=True))
     title, original = _first(cells, _TITLES), _first(cells, _ORIGINAL)
+    if form.name == _OWN.name:
+        title = title.removeprefix("'")  # which keeps spreadsheets from running "=…"
     year, in_title = _first(cells, _YEARS), _YEAR_IN_TITLE.fullmatch(title)
     year = year or next(iter(_YEAR.findall(_first(cells, _RELEASED))), "")
     if in_title and year in ("", in_title[2]):
@@ -282,6 +300,7 @@ def _read(row: tuple[Any, ...], names: list[str], form: Format, day_first: bool 
     kind = _first(cells, _TYPES)
     moments = [_moment(cells[_name(column)], day_first) for column in form.dates]
     known = [moment for moment in moments if moment is not None]
+    since = [_moment(cells[_name(column)], day_first) for column in OWN_COLUMNS[-2:]]
     return Line(
         number,
         tuple(filter(None, (title, original))),
@@ -294,6 +313,7 @@ def _read(row: tuple[Any, ...], names: list[str], form: Format, day_first: bool 
         _day(known[0]) if known else None,
         cells["userid"],
         fault,
+        *(None if moment is None else _day(moment) for moment in since),
     )
 
 

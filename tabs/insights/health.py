@@ -24,7 +24,9 @@ from analysis.model_health import (
 )
 from charts.insights import group_chart, lorenz_chart, norm_chart, similarity_chart
 from data_preparation import MovieData
+from model.estimate import fit_bytes
 from model.evaluation import LIKED
+from model.memory import too_large
 from model.profiles import DEFAULT_PROFILE
 from model.runs import OURS
 from model.trained import TrainedModel
@@ -143,6 +145,12 @@ def _with_held_out_ratings(data: MovieData, model: TrainedModel) -> TrainedModel
         return model
     key = model.key
     if key not in _retrained():
+        left_out = too_large(
+            "Training without the held-out ratings", fit_bytes(data, model.config), data
+        )
+        if left_out:
+            st.info(left_out, icon=":material/memory_alt:")
+            return None
         st.info(
             "This model was fitted to all ratings in the end, the held-out ones included, so they "
             "cannot measure its users. Training it once more without them takes no longer than "

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from analysis.tag_evaluation import SuggestionReport, measure_suggestions
+from analysis.tag_evaluation import SuggestionReport, measure_suggestions, suggestions_bytes
 from data_preparation import MovieData
+from model.memory import too_large
 from model.trained import TrainedModel
 from prediction import TagSuggestion, suggest_tags, tagged_neighbours
 from tabs.insights.shared import (
@@ -44,6 +45,10 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
     movie = pick_movie(data)
     _suggestions(data, model, movie)
     st.subheader("How often are they right?")
+    left_out = too_large("This measurement", suggestions_bytes(data), data)
+    if left_out:
+        st.info(left_out, icon=":material/memory_alt:")
+        return
     _quality(_report(data, model, model.key), without_tags_in_words(model))
 
 

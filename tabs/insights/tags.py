@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from analysis.movie_map import MovieMap
-from analysis.tag_evaluation import tag_predictability
+from analysis.tag_evaluation import MEASURED_DIM, predictability_bytes, tag_predictability
 from analysis.tags import (
     co_occurrence,
     component_ends,
@@ -25,6 +25,7 @@ from charts.insights import (
     raw_tag_chart,
 )
 from data_preparation import MovieData
+from model.memory import too_large
 from model.trained import TrainedModel
 from tabs.insights.shared import (
     Figure,
@@ -129,7 +130,12 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
         return
     _show_directions(data, model)
     if not data.tags.empty:
-        _show_prediction(_prediction(data, model, model.key))
+        needed = predictability_bytes(data, min(model.dim, MEASURED_DIM))
+        left_out = too_large("The prediction of tags", needed, data)
+        if left_out:
+            st.info(left_out, icon=":material/memory_alt:")
+        else:
+            _show_prediction(_prediction(data, model, model.key))
 
 
 def _show_cleaning(tags: _Tags) -> None:

@@ -1,63 +1,41 @@
-"""A visitor's own ratings and watchlist: kept in the session, for each dataset apart."""
+"""A visitor's own ratings; `tabs/visitor.py` keeps them in the browser."""
 
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from charts.basics import label
 from data_preparation import MovieData
-from prediction import Recommendation
-from serving.csv_export import to_csv
 from sources.movielens_files import MAX_STARS, MIN_STARS
 from tabs.film_search import search_film
+from tabs.recommendations.copies import WHERE_KEPT, offer_copies
 from tabs.recommendations.upload import upload_ratings
 from tabs.shared import count, kept, my_stars
+from tabs.visitor import rated_on, today
 
 _STARS = [half / 2 for half in range(int(MIN_STARS * 2), int(MAX_STARS * 2) + 1)]
 _LIKED = 4.5
 _OFFERED = 10  # films to click at once
 
 
-def watchlist(data: MovieData) -> dict[int, bool]:
-    """Inner ids of the films to watch, oldest first."""
-    return kept("watchlist", data)
+def edit_my_ratings(data: MovieData) -> DeltaGenerator:
+    """Search and rate, upload a file, keep a copy; change and remove what is there.
 
-
-def toggle_watchlist(data: MovieData, movie: int) -> None:
-    if watchlist(data).pop(movie, None) is None:
-        watchlist(data)[movie] = True
-
-
-def rank_changes(recommendations: list[Recommendation], stars: dict[int, float]) -> dict[int, str]:
-    """How each film moved since the ratings last changed: "▲ 3", "▼ 1", "new" or nothing."""
-    ranks = {item.movie: rank for rank, item in enumerate(recommendations, 1)}
-    last = st.session_state.get("my_list")
-    if last is None or not last["ranks"]:
-        moves: dict[int, str] = {}
-    elif last["stars"] == stars:
-        moves = last["moves"]
-    else:
-        moves = {movie: _move(last["ranks"].get(movie), rank) for movie, rank in ranks.items()}
-    st.session_state["my_list"] = {"stars": dict(stars), "ranks": ranks, "moves": moves}
-    return moves
-
-
-def _move(before: int | None, now: int) -> str:
-    if before is None:
-        return "new"
-    if before == now:
-        return ""
-    return f"▲ {before - now}" if now < before else f"▼ {now - before}"
-
-
-def edit_my_ratings(data: MovieData) -> None:
-    """Search and rate, upload a file; change and remove what is there."""
-    rate, upload = st.tabs(["Rate films", "Upload my ratings"])
+    Returns:
+        The place below the films to rate, for what a rating did.
+    """
+    rate, upload, copy = st.tabs(["Rate films", "Upload my ratings", "Keep or move them"])
     with rate:
         _rate(data)
+        effect = st.container()
     with upload:
         upload_ratings(data)
+    with copy:
+        offer_copies(data)
+    st.caption(WHERE_KEPT)
     _table(data)
+    return effect
 
 
 @st.fragment  # typing a title need not run the page
@@ -79,6 +57,7 @@ def _rate(data: MovieData) -> None:
             del mine[movie]
         else:
             mine[movie] = stars
+            rated_on(data)[movie] = today()
         st.session_state["my_ratings_changed"] = True
 
     with which:
@@ -100,6 +79,7 @@ def _table(data: MovieData) -> None:
         for row, cells in edits["edited_rows"].items():
             if cells.get("stars") in _STARS:
                 stars[movies[row]] = cells["stars"]
+                rated_on(data)[movies[row]] = today()
         for row in edits["deleted_rows"]:
             stars.pop(movies[row], None)
 
@@ -119,40 +99,29 @@ def _table(data: MovieData) -> None:
             alt="My ratings; stars can be changed, rows deleted",
         )
         if st.button("Remove all my ratings"):
-            removed = kept("removed_stars", data)
-            removed.clear()
-            removed.update(stars)
-            stars.clear()
+            for name, mine in _ratings_and_dates(data).items():
+                removed = kept(f"removed_{name}", data)
+                removed.clear()
+                removed.update(mine)
+                mine.clear()
             st.rerun()
 
 
 def _undo_removal(data: MovieData) -> None:
     """After *Remove all*: bring the ratings back; those given since then stay as they are."""
-    removed, stars = kept("removed_stars", data), my_stars(data)
+    removed = kept("removed_my_stars", data)
     if not removed:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(f"{count(len(removed), 'rating')} removed.", width="content")
         if st.button("Undo", icon=":material/undo:", key="undo_removal"):
-            newer = dict(stars)
-            stars.clear()
-            stars.update(removed | newer)
-            removed.clear()
+            for name, mine in _ratings_and_dates(data).items():
+                before, since = kept(f"removed_{name}", data), dict(mine)
+                mine.clear()
+                mine.update(before | since)
+                before.clear()
             st.rerun()
 
 
-def show_watchlist(data: MovieData) -> None:
-    movies = list(watchlist(data))
-    st.subheader("My watchlist")
-    if not movies:
-        st.caption("Empty. Press **+ Watchlist** under a film to keep it here for this session.")
-        return
-    table = data.movies.iloc[movies][["movie_id", "name", "year"]]
-    st.dataframe(table, hide_index=True, alt="Films on the watchlist")
-    clear, download = st.columns(2)
-    download.download_button(
-        "Download as CSV", to_csv(table), "watchlist.csv", "text/csv", on_click="ignore"
-    )
-    if clear.button("Clear the watchlist"):
-        watchlist(data).clear()
-        st.rerun()
+def _ratings_and_dates(data: MovieData) -> dict[str, dict]:
+    return {"my_stars": my_stars(data), "rated_on": rated_on(data)}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
+from streamlit.delta_generator import DeltaGenerator
 
 from charts.reasons import DECIMALS, score_bars
 from data_preparation import MovieData
@@ -24,17 +27,22 @@ from prediction import (
 from serving.csv_export import to_csv
 from tabs.duel import duel_button
 from tabs.links import AIMS, MAX_K, MAX_MIN_RATINGS, WHO, year_range
+from tabs.recommendations.actions import forget_last_change, last_change, show_hidden
 from tabs.recommendations.cards import show_cards
+from tabs.recommendations.copies import show_arrivals
 from tabs.recommendations.listing import Listing
-from tabs.recommendations.my_ratings import edit_my_ratings, rank_changes, show_watchlist
+from tabs.recommendations.my_ratings import edit_my_ratings
+from tabs.recommendations.shortlist import show_shortlist
+from tabs.recommendations.surprise import DRAWN_FROM, show_surprise, surprise_button
 from tabs.recommendations.words import percent
 from tabs.recommendations.would_i_like import would_i_like
 from tabs.shared import count, my_stars, no_model_yet, pick_user
+from tabs.visitor import came_from_browser, not_interested
 
 AIM_OF = {profile: aim for aim, profile in AIMS.items()}
 _ABOUT: dict[Profile, str] = {
-    "like": "Films that {person} will rate high if seen.",
-    "watch": "Films that {person} will watch and rate, however high.",
+    "like": "Films that will be rated high if seen.",
+    "watch": "Films that will be watched and rated, however high.",
 }
 
 
@@ -47,28 +55,63 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
         "For whom", WHO, default=WHO[0], required=True, key="who", bind="query-params"
     )
     me = who == WHO[1]
-    viewer = _viewer(data, model, me)
-    listing, recommendations = _choose(data, model, viewer)
+    effect = _own_ratings(data) if me else None
+    user = None if me else pick_user(data)
+    with st.container(horizontal=True, gap="small"):
+        asked = _settings(data, model)
+        surprise_button()
+    viewer = (
+        fold_in(data, model, my_stars(data), asked.profile)
+        if user is None
+        else user_viewer(data, model, user, asked.profile)
+    )
+    allowed = asked.allowed.copy()
+    if me:
+        allowed[list(not_interested(data))] = False
+    listing = Listing(data, model, viewer, asked.tag_weight, asked.novelty, allowed)
     if me and not len(viewer.movies):
+        show_shortlist(data, None)
         st.info(
             "Rate a film or two, or upload your ratings, and your own recommendations appear here. "
-            "Nothing is retrained and nothing leaves this session.",
+            "Nothing is retrained.",
             icon=":material/star:",
         )
     else:
-        if viewer.only_averse:
-            _say_what_competes(listing)
-        if recommendations:
-            moves = rank_changes(recommendations, my_stars(data)) if me else {}
-            show_cards(listing, recommendations, moves)
-        else:
-            _say_why_empty(listing)
-        if recommendations:
-            _breakdown(data, recommendations)
-        duel_button()
-        would_i_like(listing)
-    show_watchlist(data)
+        _show_list(listing, asked, me, effect)
+    if me:
+        show_hidden(data)
     _rated(data, viewer)
+
+
+def _show_list(listing: Listing, asked: Settings, me: bool, effect: DeltaGenerator | None) -> None:
+    """The list with all that belongs to it.
+
+    Args:
+        effect: where the visitor rates films, if that is open.
+    """
+    data, most = listing.data, max(asked.k, DRAWN_FROM)
+    best = recommend(listing.model, listing.scores, most, listing.allowed, asked.diversity)
+    recommendations = best[: asked.k]
+    change = last_change(data, recommendations) if me else None
+    if change and effect:
+        effect.markdown(change.sentence)
+    if listing.viewer.only_averse:
+        _say_what_competes(listing)
+    if 0 < len(recommendations) < asked.k:
+        few = count(len(recommendations), "film")
+        all_there_is = listing.scores.candidates.sum() == len(recommendations)
+        st.caption(f"Only {few} {'are left to list' if all_there_is else 'match the filters'}.")
+    show_shortlist(data, listing)
+    if recommendations:
+        show_surprise(listing, best[:DRAWN_FROM], mine=me)
+        if change and not change.place and not effect:
+            st.markdown(change.sentence)
+        show_cards(listing, recommendations, change, mine=me)
+        _breakdown(data, recommendations)
+    else:
+        _say_why_empty(listing)
+    duel_button()
+    would_i_like(listing)
 
 
 def _say_what_competes(listing: Listing) -> None:
@@ -99,16 +142,68 @@ def _say_why_empty(listing: Listing) -> None:
 # --- whom for, and what is allowed ----------------------------------------------------------------
 
 
-def _viewer(data: MovieData, model: TrainedModel, me: bool) -> Viewer:
-    """Who is chosen, with the profile that is asked for."""
-    if me:
-        edit_my_ratings(data)
-        return fold_in(data, model, my_stars(data), _profile(model, "you"))
-    user = pick_user(data)
-    return user_viewer(data, model, user, _profile(model, "the user"))
+def _own_ratings(data: MovieData) -> DeltaGenerator | None:
+    """Where the visitor rates films, out of the way once there are some; None while it is closed.
+
+    Returns:
+        The place for what a rating did.
+    """
+    show_arrivals(data)
+    # Open until there are ratings, and then as the visitor leaves it; another label would reset it.
+    st.session_state.setdefault("own_ratings", not my_stars(data))
+    if came_from_browser(data):
+        st.session_state["own_ratings"] = False
+        forget_last_change(data)
+    place = st.expander(
+        "My ratings: rate films, upload, change",
+        icon=":material/star:",
+        key="own_ratings",
+        on_change="rerun",
+    )
+    if not place.open:
+        return None
+    with place:
+        return edit_my_ratings(data)
 
 
-def _profile(model: TrainedModel, person: str) -> Profile:
+@dataclass(frozen=True)
+class Settings:
+    """What the controls ask for.
+
+    Attributes:
+        k: how many films.
+        allowed: bool [n_movies], the films that may appear.
+    """
+
+    profile: Profile
+    k: int
+    tag_weight: float
+    allowed: NDArray[np.bool_]
+    novelty: float
+    diversity: float
+
+
+def _settings(data: MovieData, model: TrainedModel) -> Settings:
+    """The controls, one tap away."""
+    with st.popover("Filters", icon=":material/tune:", key="filters"):
+        profile = _profile(model)
+        k = st.slider("Number of films (K)", 1, MAX_K, 10, key="k", bind="query-params")
+        allowed, novelty, diversity = _filters(data)
+        tag_weight = st.slider(
+            "Weight of tags and genres",
+            0.0,
+            1.0,
+            DEFAULT_TAG_WEIGHT,
+            0.05,
+            key="tag_weight",
+            bind="query-params",
+            help="0 ranks by the graph alone, 1 by tags and genres alone. The default was chosen "
+            "on held-out validation ratings.",
+        )
+    return Settings(profile, k, tag_weight, allowed, novelty, diversity)
+
+
+def _profile(model: TrainedModel) -> Profile:
     """What the list is for; a model that does not look at the stars has no such choice."""
     if not model.is_hybrid:
         return DEFAULT_PROFILE
@@ -122,40 +217,11 @@ def _profile(model: TrainedModel, person: str) -> Profile:
     )
     profile = AIMS.get(chosen or "", DEFAULT_PROFILE)
     weight = strength(model.config, profile)
-    aim = _ABOUT[profile].format(person=person)
     st.caption(
-        f"{aim} One star more than a person's own level makes a film count {percent(weight)} more; "
-        "what is rated clearly below that level never counts in favour."
+        f"{_ABOUT[profile]} One star more than a person's own level makes a film count "
+        f"{percent(weight)} more; what is rated clearly below that level never counts in favour."
     )
     return profile
-
-
-def _choose(
-    data: MovieData, model: TrainedModel, viewer: Viewer
-) -> tuple[Listing, list[Recommendation]]:
-    """The controls, and the list that they give."""
-    many, blend = st.columns(2)
-    k = many.slider("Number of films (K)", 1, MAX_K, 10, key="k", bind="query-params")
-    tag_weight = blend.slider(
-        "Weight of tags and genres",
-        0.0,
-        1.0,
-        DEFAULT_TAG_WEIGHT,
-        0.05,
-        key="tag_weight",
-        bind="query-params",
-        help="0 ranks by the graph alone, 1 by tags and genres alone. The default was chosen on "
-        "held-out validation ratings.",
-    )
-    with st.expander("Filters, novelty and diversity", icon=":material/tune:"):
-        allowed, novelty, diversity = _filters(data)
-    listing = Listing(data, model, viewer, tag_weight, novelty, allowed)
-    found = recommend(model, listing.scores, k, allowed, diversity)
-    if 0 < len(found) < k:
-        few = count(len(found), "film")
-        all_there_is = listing.scores.candidates.sum() == len(found)
-        st.caption(f"Only {few} {'are left to list' if all_there_is else 'match the filters'}.")
-    return listing, found
 
 
 def _filters(data: MovieData) -> tuple[np.ndarray, float, float]:
@@ -167,8 +233,9 @@ def _filters(data: MovieData) -> tuple[np.ndarray, float, float]:
     exclude = second.multiselect(
         "Without these genres", data.genre_names, key="without", bind="query-params"
     )
-    whole = year_range(data)
-    years = first.slider("Years", *whole, whole, key="years", bind="query-params")
+    whole = years = year_range(data)
+    if whole[0] < whole[1]:  # else there is nothing to choose
+        years = first.slider("Years", *whole, whole, key="years", bind="query-params")
     min_ratings = second.slider(
         "Ratings at least",
         0,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from data_preparation import MovieData
 from lookup.ratings_import import (
+    LISTED,
     MATCHED,
     MAX_BYTES,
     TO_CONFIRM,
@@ -24,6 +26,7 @@ from lookup.ratings_import import (
 )
 from serving.csv_export import to_csv
 from tabs.shared import count, escape, my_stars
+from tabs.visitor import not_interested, rated_on, shortlist
 
 _TYPES = ("csv", "zip", "txt", "tsv", "json")
 _SHOWN = 10  # lines to confirm at once
@@ -55,7 +58,7 @@ class _Upload:
     """A file that was read, kept so that it is read once.
 
     Attributes:
-        key: of the data, the content and the scale that was asked for.
+        key: of the data, the upload and the scale that was asked for.
         found: what it holds, or the sentence why it cannot be used.
         in_doubt: whether it is the scale that is in doubt.
         done: lines that were confirmed or turned down.
@@ -73,7 +76,7 @@ def upload_ratings(data: MovieData) -> None:
     ends = f" Films up to {index.last_year} are in the catalogue." if index.last_year else ""
     st.caption(
         "Your ratings from IMDb, Letterboxd, MovieLens, TMDB, Trakt or a CSV of your own."
-        f"{ends} The file is read in this session only and not stored."
+        f"{ends} The file itself is not stored; the ratings that you use are kept in this browser."
     )
     with st.expander("Which file, and where to get it", icon=":material/help:"):
         st.markdown(_HELP)
@@ -81,7 +84,7 @@ def upload_ratings(data: MovieData) -> None:
     if file is None:
         st.session_state.pop(_STATE, None)
         return
-    upload = _read(file.getvalue(), index, data.fingerprint)
+    upload = _read(file, index, data.fingerprint)
     if isinstance(upload.found, str):
         st.error(escape(upload.found))
         if upload.in_doubt:
@@ -95,17 +98,16 @@ def _title_index(_data: MovieData, fingerprint: str) -> TitleIndex:
     return TitleIndex.of(_data)
 
 
-def _read(content: bytes, index: TitleIndex, fingerprint: str) -> _Upload:
+def _read(file: UploadedFile, index: TitleIndex, fingerprint: str) -> _Upload:
     """The file, read if the last run has not read the same."""
-    digest = hashlib.sha256(content).hexdigest()
     last = st.session_state.get(_STATE)
-    if last and last.key[:2] != (fingerprint, digest):
+    if last and last.key[:2] != (fingerprint, file.file_id):
         st.session_state.pop("ratings_points", None)  # asked about another file
     points = st.session_state.get("ratings_points")
-    key = (fingerprint, digest, points)
+    key = (fingerprint, file.file_id, points)
     if last is None or last.key != key:
         try:
-            last = _Upload(key, read_ratings_file(content, index, points))
+            last = _Upload(key, read_ratings_file(file.getvalue(), index, points))
         except RatingsFileError as error:
             last = _Upload(key, str(error), isinstance(error, ScaleError))
         st.session_state[_STATE] = last
@@ -127,7 +129,7 @@ def _ask_for_scale() -> None:
 
 def _report(data: MovieData, upload: _Upload, found: ImportedRatings) -> None:
     st.success(escape(found.summary))
-    _use(data, found.stars)
+    _use(data, found)
     points = list(found.notes)
     if found.newer:
         points.append(
@@ -145,7 +147,7 @@ def _report(data: MovieData, upload: _Upload, found: ImportedRatings) -> None:
 def _other_lines(found: ImportedRatings) -> None:
     """What became of each line that is not plainly matched; a list, which a phone can wrap."""
     rows = found.rows
-    plain = (rows["status"] == MATCHED) & (rows["note"] == "")
+    plain = rows["status"].isin((MATCHED, LISTED)) & (rows["note"] == "")
     rest = rows[~plain & (rows["status"] != TO_CONFIRM)]
     if len(rest):
         with (
@@ -172,16 +174,32 @@ def _told(row: Any) -> str:
     return f"- **{escape(row.title)}**{film} :gray[(line {row.line})]  \n  {row.status}{note}"
 
 
-def _use(data: MovieData, stars: Mapping[int, float]) -> None:
-    mine = my_stars(data)
-    if stars and all(mine.get(movie) == value for movie, value in stars.items()):
-        st.caption(f":material/check: {count(len(stars), 'rating')} of this file in use.")
-    elif stars and st.button(
-        f"Use {'this' if len(stars) == 1 else 'these'} {count(len(stars), 'rating')}",
-        type="primary",
+def _use(data: MovieData, found: ImportedRatings) -> None:
+    """One click for what is sure: the ratings, and the lists of a file that this app gave."""
+    wanted: tuple[tuple[dict, dict], ...] = (
+        (my_stars(data), found.stars),
+        (rated_on(data), _as_text(found.dates)),
+        (shortlist(data), _as_text(found.shortlist)),
+        (not_interested(data), _as_text(found.not_interested)),
+    )
+    listed = len(found.shortlist | found.not_interested)
+    what = " and ".join(
+        count(number, thing)
+        for number, thing in ((len(found.stars), "rating"), (listed, "listed film"))
+        if number
+    )
+    if what and all(mine.items() >= new.items() for mine, new in wanted):
+        st.caption(f":material/check: {what} of this file in use.")
+    elif what and st.button(
+        f"Use {'this' if len(found.stars) + listed == 1 else 'these'} {what}", type="primary"
     ):
-        mine.update(stars)
+        for mine, new in wanted:
+            mine.update(new)
         st.rerun()
+
+
+def _as_text(days: Mapping[int, date]) -> dict[int, str]:
+    return {movie: day.isoformat() for movie, day in days.items()}
 
 
 def _confirm(data: MovieData, upload: _Upload, found: ImportedRatings) -> None:
@@ -225,4 +243,6 @@ def _confirm(data: MovieData, upload: _Upload, found: ImportedRatings) -> None:
 def _take(data: MovieData, upload: _Upload, chosen: list[tuple[LineToConfirm, int]]) -> None:
     for line, movie in chosen:
         my_stars(data)[movie] = line.stars
+        if line.day:
+            rated_on(data)[movie] = line.day.isoformat()
         upload.done.add(line.line)

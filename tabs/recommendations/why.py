@@ -11,7 +11,9 @@ import streamlit as st
 from analysis.counterfactual import can_be_refitted, ranks_without, refitted_ranks
 from analysis.reasons import by_kind, named_places, score_lines
 from charts.reasons import kind_bars, tag_bars, term_bars
+from model.estimate import fit_bytes
 from model.explanation import Explanation, explain, through
+from model.memory import too_large
 from prediction import similar_movies
 from serving.refits import Refit, Report, refit_board
 from serving.training_job import JobRefusedError
@@ -180,12 +182,15 @@ def _offer_refit(listing: Listing, movie: int, cases: Sequence[Case], refit: Ref
         return
     if refit and refit.status == "finished":
         return
+    data = listing.data
     if refit:
         st.warning("The fit failed; the server's log has the reason.", icon=":material/error:")
     if listing.viewer.user is None:
         st.caption("A visitor's ratings are not in the fit, so fitting again would change nothing.")
     elif not can_be_refitted(listing.model):
         st.caption("This model learned step by step; to fit it again would take a whole training.")
+    elif left_out := too_large("Fitting again", fit_bytes(data, listing.model.config), data):
+        st.caption(left_out)
     elif training_allowed():
         st.button(
             "Fit the model again without them",

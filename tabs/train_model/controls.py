@@ -11,7 +11,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from data_preparation import MovieData
 from model.config import PRESETS, SETTINGS, TrainingConfig, has_effect
-from model.estimate import estimate, physical_memory
+from model.estimate import estimate
+from model.memory import machine_memory
 from model.runs import Run
 from model.splits import PROTOCOLS
 from model_training import KS
@@ -140,9 +141,11 @@ def show_estimate(data: MovieData, choice: Choice, runs: Sequence[Run]) -> bool:
         f"{cost.memory / 2**20:,.0f} MiB of memory.",
         help=f"Scaled from {origin}. Time per epoch ∝ steps × embedding size × (2 · layers · "
         "edges + nodes + rows of a batch). Memory of a fit: the table of all pairs of nodes where "
-        "there are few, and some tables of films × embedding size, in 4-byte numbers.",
+        "or films where there are few, and some tables of films × embedding size, in 4-byte "
+        "numbers; or of EASE, which is measured beside it where it fits into a fourth of the "
+        "memory, if that takes more.",
     )
-    available = physical_memory()
+    available = machine_memory()
     if available and cost.memory > available:
         st.error(
             f"These settings need about {cost.memory / 2**30:,.0f} GiB of memory; this machine has "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -11,10 +12,12 @@ from charts.training import search_chart
 from data_preparation import MovieData
 from model.evaluation import LIKED
 from model.runs import IN_USE, OURS, Run, RunHistory, load_runs
+from model.store import Stamp, stamp
 from model.trained import TrainedModel, kept_epoch
 from serving.state import ServerState
 from serving.training_job import JobRefusedError, TrainingJob
 from settings import TRAINING_COMMAND, checkpoint_path, runs_folder, training_allowed
+from sources.files import regular_files
 from tabs.shared import draw, escape
 from tabs.train_model.controls import PROTOCOL_NAMES, choose_settings, show_estimate
 from tabs.train_model.links import DEFAULT_K
@@ -80,14 +83,16 @@ def _only_look(
 
 
 def _history(folder: Path) -> RunHistory:
-    files = sorted(folder.glob("*.json"))
-    return _cached_history(folder, tuple((f.name, f.stat().st_mtime_ns) for f in files))
+    files = regular_files(folder, ".json")
+    # As bytes: names need not be text, and Streamlit hashes texts in UTF-8.
+    stamps = tuple((os.fsencode(file.name), stamp(file)) for file in files)
+    return _cached_history(os.fsencode(folder), stamps)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _cached_history(folder: Path, files: tuple[tuple[str, int], ...]) -> RunHistory:
-    """`files`: names and modification times, so that new runs are read."""
-    return load_runs(folder)
+def _cached_history(folder: bytes, files: tuple[tuple[bytes, Stamp | None], ...]) -> RunHistory:
+    """`files`: names and what changes with them, so that new runs are read."""
+    return load_runs(Path(os.fsdecode(folder)))
 
 
 def _with_last(runs: tuple[Run, ...], job: TrainingJob | None) -> tuple[Run, ...]:

@@ -15,12 +15,12 @@ from analysis.duel import (
     POPULARITY,
     Rivals,
     fit_rivals,
-    in_words,
     memory_bytes,
     user_duel,
     viewer_duel,
 )
 from data_preparation import MovieData
+from model import memory
 from model.baselines import ease, item_knn, popularity
 from model.evaluation import evaluate
 from model.splits import Split
@@ -28,12 +28,10 @@ from model.trained import TrainedModel, measured_scorer
 from model.viewers import fold_in
 from tests.conftest import assert_one_sentence
 
-PLENTY = 2**40
-
 
 @pytest.fixture(scope="module")
 def rivals(planted_data: MovieData, split: Split) -> Rivals:
-    return fit_rivals(planted_data, split, PLENTY)
+    return fit_rivals(planted_data, split)
 
 
 @pytest.mark.parametrize("which", ["model", "hybrid"])
@@ -109,11 +107,12 @@ def test_a_visitor_gets_the_lists_of_models_of_all_ratings(
 
 
 def test_what_needs_too_much_memory_is_left_out_with_a_sentence(
-    planted_data: MovieData, split: Split
+    planted_data: MovieData, split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needed = memory_bytes(planted_data)
     assert needed[POPULARITY] < min(needed[EASE], needed[ITEM_KNN])
-    few = fit_rivals(planted_data, split, needed[POPULARITY])
+    monkeypatch.setattr(memory, "machine_memory", lambda: 4 * needed[POPULARITY])
+    few = fit_rivals(planted_data, split)
     assert [rival.name for rival in few.fitted] == [POPULARITY]
     assert len(few.left_out) == 2
     for sentence in few.left_out:
@@ -130,11 +129,7 @@ def test_without_a_measured_model_the_others_still_compare(
 
 def test_progress_is_reported_and_grows(planted_data: MovieData, split: Split) -> None:
     steps: list[tuple[str, float]] = []
-    fit_rivals(planted_data, split, PLENTY, lambda what, share: steps.append((what, share)))
+    fit_rivals(planted_data, split, lambda what, share: steps.append((what, share)))
     shares = [share for _, share in steps]
     assert shares == sorted(shares) and shares[0] == 0 and shares[-1] < 1
     assert {what.split(":")[0] for what, _ in steps} == set(NAMES[1:])
-
-
-def test_sizes_in_words() -> None:
-    assert [in_words(n) for n in (10, 95_400_000, 84e9)] == ["1 MB", "95 MB", "84.0 GB"]

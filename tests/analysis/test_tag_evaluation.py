@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tracemalloc
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -20,8 +21,10 @@ from analysis.tag_evaluation import (
     measure_suggestions,
     movie_cosines,
     neighbour_weights,
+    predictability_bytes,
     saw_tags,
     suggestion_scores,
+    suggestions_bytes,
     tag_predictability,
     without_tag_nodes,
 )
@@ -45,6 +48,30 @@ def planted_model(noise: float = 0.3) -> SimpleNamespace:
     """Films of a group point the same way, more or less."""
     rng = np.random.default_rng(1)
     return model_with(np.eye(6)[np.arange(48) % 3] + noise * rng.normal(size=(48, 6)))
+
+
+def test_measuring_tags_takes_at_most_the_memory_that_is_foretold(
+    planted_data: MovieData,
+) -> None:
+    rng = np.random.default_rng(0)
+    films, tags = 900, 40
+    counts = sparse.csr_array((rng.random((films, tags)) < 0.1).astype(np.float32))
+    data = dataclasses.replace(
+        planted_data,
+        ratings=sparse.csr_array(np.ones((3, films), np.float32)),
+        tag_counts=counts,
+        tag_names=tuple(map(str, range(tags))),
+    )
+    model = model_with(rng.normal(size=(films, 30)))
+    for measure, foretold in (
+        (lambda: tag_predictability(data, model, 2), predictability_bytes(data, 30)),
+        (lambda: measure_suggestions(data, model), suggestions_bytes(data)),
+    ):
+        tracemalloc.start()
+        measure()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert 0.3 * foretold < peak <= foretold
 
 
 # --- held-out tags --------------------------------------------------------------------------------

@@ -71,8 +71,8 @@ def test_a_visitor_rates_films_and_sees_the_list_change(app: Server, visiting: V
         expect(page.locator(".st-key-cards")).to_contain_text(re.compile("▲|▼|new"))
         settle(page)
         assert titles(page).all_inner_texts() != first
-        page.get_by_role("button", name="+ Watchlist").first.click()
-        expect(page.get_by_role("button", name="✓ Watchlist")).to_be_visible()
+        page.get_by_role("button", name="Shortlist", exact=True).first.click()
+        expect(page.get_by_role("button", name="Shortlisted")).to_be_visible()
         keep_picture(page, "my_ratings")
         # The next visitor finds none of it.
         with visiting(app, "tab=Recommendations&who=Me") as other:
@@ -87,7 +87,10 @@ def test_the_link_reproduces_user_and_k(app: Server, visiting: Visit) -> None:
         expect(user).to_have_value(re.compile(r"User 7 · \d+ ratings"))
         expect(page).to_have_url(re.compile(r"(?=.*user=7\b)(?=.*k=3\b)"))
         shown = titles(page).all_inner_texts()
-        open_tab(page, "Insights")  # its address is its own, and the settings outlive it
+        open_tab(page, "Insights")
+        expect(page).to_have_url(re.compile(r"(?=.*k=3\b)(?=.*tab=Insights)"))
+        page.reload()  # which loses no setting of a tab that is closed
+        settle(page)
         open_tab(page, "Recommendations")
         assert titles(page).all_inner_texts() == shown
         with visiting(app, page.url.split("?")[1]) as other:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 import os
@@ -11,8 +12,9 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -463,7 +465,7 @@ def test_failures_and_garbage_give_no_poster_and_are_not_cached(
     assert service.urls([TOY]) == [None]
     assert set(tmdb.paths()) == {"/movie/862"}  # and no guess by title
     assert not (tmp_path / "cache").exists() or rows(tmp_path / "cache") == []
-    assert service.enabled and caplog.text == ""  # foreseen: no warning
+    assert service.enabled and len(caplog.records) <= 1  # foreseen: a word to the operator
     tmdb.on("*", Reply(body=poster()))
     assert make().urls([TOY]) == [url()]
 
@@ -633,6 +635,183 @@ def test_a_film_that_just_failed_is_left_alone_for_a_while(
     assert len(tmdb.asked) == 1
     service._failed_until[TOY] -= posters.RETEST_SECONDS  # as if so much time had passed
     assert service.urls([TOY]) == [url()]
+
+
+# --- a service that fails -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failures are remembered; silence is noticed at once."""
+    monkeypatch.setattr(posters, "RETEST_SECONDS", 60.0)
+    monkeypatch.setattr(posters, "SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr(posters, "RETRIES", 0)
+
+
+OUTAGES = {
+    "refused": (None, "cannot be reached"),
+    "silent": (Reply(delay=0.6), "does not answer"),
+    "forbidden": (Reply(403), "does not let this server in"),
+    "block page": (Reply(body=b"<!doctype html><title>Blocked</title>"), "web page"),
+    "block page, 403": (Reply(403, b" <html>"), "web page"),
+    "block page, 404": (Reply(404, b"<html>"), "web page"),
+    "block page, 401": (Reply(401, b"<html>"), "web page"),
+    "sign-in": (Reply(302, b"", {"Location": "/login"}), "web page"),
+    "down": (Reply(503, b"<html>"), "a fault of its own"),
+    "busy": (Reply(429), "asks this server to wait"),
+    "garbage": (Reply(body=b"\0\1"), "no answer that can be read"),
+    "cut off": (Reply(headers={"Content-Length": "9999"}), "cannot be reached"),
+    "packed": (Reply(body=b"", headers={"Content-Encoding": "gzip"}), "no answer that can be"),
+}
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("name", OUTAGES)
+def test_a_service_that_fails_is_asked_by_one_page_only_and_the_page_says_why(
+    tmdb: FakeTmdb, make: Make, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    reply, why = OUTAGES[name]
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and never listens
+        address = {"api_url": f"http://127.0.0.1:{nobody.getsockname()[1]}"} if not reply else {}
+        tmdb.on("*", *[reply] if reply else [])
+        service, films = make(**address), numbered(30)
+        for begin in range(0, 30, 10):  # three pages of other films, and the first one again
+            assert service.urls(films[begin : begin + 10], 0.2) == [None] * 10
+        assert service.urls(films[:10], 0.2) == [None] * 10
+    assert len(tmdb.asked) <= 10  # by the first page alone
+    assert service.enabled and service.notice
+    assert_one_sentence(service.notice)
+    assert why in service.notice
+    assert len(caplog.records) == 1 and "Film" not in caplog.text  # nor what people look at
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_film_that_fails_alone_stops_no_other(tmdb: FakeTmdb, make: Make) -> None:
+    tmdb.on("*", Reply(body=poster()))
+    tmdb.on("/movie/1", Reply(500, delay=0.1))
+    service = make()
+    assert service.urls(numbered(4)) == [None, *[url()] * 3]
+    assert service.notice is None
+    assert service.urls(numbered(5)) == [None, *[url()] * 4]
+
+
+@pytest.mark.usefixtures("patient")
+def test_after_a_while_one_page_tries_again_and_success_ends_it(tmdb: FakeTmdb, make: Make) -> None:
+    tmdb.on("*", Reply(403))
+    service, films = make(), numbered(9)
+    waits = []
+    for number in range(3):
+        asked = len(tmdb.asked)
+        service.urls(films[number : number + 1])
+        assert len(tmdb.asked) == asked + 1
+        waits.append(service._down_until - time.monotonic())
+        service._down_until = 0.0  # as if so much time had passed
+    assert waits == pytest.approx([60, 120, 240], abs=2)  # longer each time
+    tmdb.on("*", Reply(body=poster(), delay=0.3))
+    first = threading.Thread(target=service.urls, args=(films[3:5],))
+    first.start()
+    while len(tmdb.asked) < 4:
+        time.sleep(0.005)
+    assert service.urls(films[5:7]) == [None, None]  # does not wait with the one that tries
+    first.join()
+    assert service.notice is None
+    assert service.urls(films[3:]) == [url()] * 6
+
+
+@pytest.mark.usefixtures("patient")
+def test_an_answer_that_comes_late_ends_the_outage(tmdb: FakeTmdb, make: Make) -> None:
+    tmdb.on("*", Reply(body=poster(), delay=0.5))
+    service, films = make(), numbered(2)
+    assert service.urls(films[:1], 0.2) == [None]
+    assert "does not answer" in (service.notice or "")
+    (job,) = service._running.values()
+    job.path.result(timeout=10)
+    assert service.notice is None
+    assert service.urls(films) == [url()] * 2
+
+
+# --- bounded --------------------------------------------------------------------------------------
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+ENDLESS = b"x" * 65536
+BOMB = gzip.compress(b"[" * 20_000_000)
+
+
+def drip(rest: bytes) -> Iterator[bytes]:
+    for byte in rest:
+        yield bytes([byte])
+        time.sleep(0.05)
+
+
+def chunked() -> Iterator[bytes]:
+    yield HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+    while True:
+        yield b"10000\r\n" + ENDLESS + b"\r\n"
+
+
+def after(head: bytes, rest: bytes) -> Callable[[], Iterator[bytes]]:
+    def play() -> Iterator[bytes]:
+        yield head
+        while True:
+            yield rest
+
+    return play
+
+
+HOSTILE: dict[str, Callable[[], Iterator[bytes]]] = {
+    "dripping head": lambda: drip(HEAD * 99),
+    "dripping body": lambda: (
+        piece for part in (iter([HEAD + b"\r\n"]), drip(ENDLESS)) for piece in part
+    ),
+    "dripping chunk size": lambda: (
+        piece
+        for part in (iter([HEAD + b"Transfer-Encoding: chunked\r\n\r\n"]), drip(b"0" * 999))
+        for piece in part
+    ),
+    "endless body": after(HEAD + b"\r\n", ENDLESS),
+    "endless body of a redirect": after(b"HTTP/1.1 302 Found\r\nLocation: /login\r\n\r\n", ENDLESS),
+    "endless body of an error": after(b"HTTP/1.1 500 Oh\r\n\r\n", ENDLESS),
+    "endless chunks": chunked,
+    "endless line": after(b"HTTP/1.1 ", ENDLESS),
+    "endless heads": after(HEAD, b"X-More: 1\r\n" * 1000),
+    "endless 100": after(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "bomb": lambda: iter([HEAD + b"Content-Encoding: gzip\r\n\r\n", BOMB]),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_answer_costs_more_than_its_share_of_time_and_memory(
+    make: Make, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(posters, "ANSWER_SECONDS", 0.4)
+    monkeypatch.setattr(posters, "RETRIES", 0)
+    monkeypatch.setattr(posters, "RETEST_SECONDS", 60.0)
+    sent, ended = [0], threading.Event()
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        connection.settimeout(10)
+        with connection, suppress(OSError):
+            connection.recv(65536)
+            for piece in HOSTILE[name]():
+                connection.sendall(piece)
+                sent[0] += len(piece)
+            if name == "bomb":
+                connection.recv(1)  # until the other side hangs up
+        ended.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        service = make(api_url=f"http://127.0.0.1:{listener.getsockname()[1]}/3")
+        tracemalloc.start()
+        assert service.urls([TOY], 20.0) == [None]  # far less than 20 s: the look-up has ended
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert ended.wait(10)  # the connection is closed
+    assert service._running == {} and service.notice
+    assert peak < 12 * 2**20  # http.client takes a hundred lines of 64 KiB for a head
+    assert sent[0] < 64 * 2**20  # what sockets hold, and no more
 
 
 # --- a refused token ------------------------------------------------------------------------------

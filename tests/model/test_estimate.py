@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy import sparse
 
 from data_preparation import MovieData
+from model import memory
 from model.config import TrainingConfig
-from model.estimate import estimate, memory_bytes
+from model.estimate import estimate, fit_bytes, memory_bytes
+from model.item_models import ease_cost
 from serving.training_job import TrainingJob
+from tests.conftest import assert_one_sentence
 
 CONFIG = TrainingConfig(dim=8, layers=1, epochs=3, batch_size=64)
 
@@ -39,11 +44,34 @@ def test_the_estimate_of_the_same_settings_is_what_the_last_run_took(
     assert not estimate(toy_data, CONFIG, [run]).calibrated  # that was on other data
 
 
+def test_ease_beside_the_model_is_counted_and_what_is_left_out_is_not(
+    planted_data: MovieData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = replace(planted_data, ratings=sparse.csr_array((40_000, 3_000), dtype=np.float32))
+    cost = ease_cost(40_000, 3_000, 0).peak
+    monkeypatch.setattr(memory, "machine_memory", lambda: 4 * cost)
+    with_ease = memory_bytes(large, CONFIG)
+    monkeypatch.setattr(memory, "machine_memory", lambda: 4 * cost - 4)
+    assert with_ease > cost > 200 * 2**20
+    assert memory_bytes(large, CONFIG) == fit_bytes(large, CONFIG) < with_ease
+
+
+def test_a_run_without_room_for_ease_says_so_and_ends_well(
+    planted_data: MovieData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "machine_memory", lambda: 10_000_000)
+    job = TrainingJob(planted_data, "random_80_10_10", CONFIG, tmp_path / "model.pth")
+    job.run()
+    assert job.status == "finished" and "EASE" not in job.test
+    assert_one_sentence(job.problem or "")
+    assert "The comparison with EASE is left out: for 30 users" in (job.problem or "")
+
+
 def test_memory_grows_with_size_and_not_beyond_the_ratings_there_are(
     planted_data: MovieData,
 ) -> None:
-    assert memory_bytes(planted_data, replace(CONFIG, dim=16)) > memory_bytes(planted_data, CONFIG)
+    assert fit_bytes(planted_data, replace(CONFIG, dim=16)) > fit_bytes(planted_data, CONFIG)
     all_at_once = replace(CONFIG, batch_size=planted_data.n_ratings)
-    assert memory_bytes(planted_data, replace(CONFIG, batch_size=10**6)) == memory_bytes(
+    assert fit_bytes(planted_data, replace(CONFIG, batch_size=10**6)) == fit_bytes(
         planted_data, all_at_once
     )

@@ -9,6 +9,7 @@ import pytest
 
 from analysis.duel import NAMES, memory_bytes
 from data_preparation import MovieData
+from model import memory
 from model.splits import Split
 from model.trained import TrainedModel
 from model_training import refit
@@ -98,5 +99,5 @@ def test_the_estimate_leaves_out_what_is_left_out(
     needed = memory_bytes(planted_data)
     assert estimated_bytes(planted_data) == sum(needed.values())
     largest = max(needed.values())
-    monkeypatch.setattr(duels, "physical_memory", lambda: 4 * (largest - 1))
+    monkeypatch.setattr(memory, "machine_memory", lambda: 4 * (largest - 1))
     assert estimated_bytes(planted_data) == sum(needed.values()) - largest

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from sources import atomic
 from sources.atomic import (
     clear_leftovers,
     copy_into_place,
@@ -55,6 +56,48 @@ def test_a_disk_that_refuses_changes_nothing(
     with pytest.raises(OSError, match="No space"), replacing(path) as file:
         file.write(b"new")
     assert snapshot(tmp_path) == {"file": b"old"}
+
+
+class OpenElsewhere:
+    """`os.replace` as on Windows while another program has the file open for so many tries."""
+
+    def __init__(self, tries: int, winerror: int) -> None:
+        self.left, self.real, self.winerror, self.calls = tries, os.replace, winerror, 0
+
+    def __call__(self, source: Path, target: Path) -> None:
+        self.calls += 1
+        if self.left:
+            self.left -= 1
+            error = PermissionError(13, "The process cannot access the file")
+            error.winerror = self.winerror
+            raise error
+        self.real(source, target)
+
+
+@pytest.mark.parametrize("winerror", [5, 32])
+def test_a_file_that_is_open_elsewhere_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, winerror: int
+) -> None:
+    path, pauses = tmp_path / "file", []
+    monkeypatch.setattr(atomic.time, "sleep", pauses.append)
+    monkeypatch.setattr(os, "replace", OpenElsewhere(3, winerror))
+    with replacing(path) as file:
+        file.write(b"new")
+    assert snapshot(tmp_path) == {"file": b"new"} and len(pauses) == 3
+
+
+@pytest.mark.parametrize(("winerror", "said"), [(32, "open in another program"), (0, "access")])
+def test_a_file_that_stays_open_is_left_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, winerror: int, said: str
+) -> None:
+    path, pauses, refuses = tmp_path / "file", [], OpenElsewhere(99, winerror)
+    path.write_bytes(b"old")
+    monkeypatch.setattr(atomic.time, "sleep", pauses.append)
+    monkeypatch.setattr(os, "replace", refuses)
+    with pytest.raises(PermissionError, match=said), replacing(path) as file:
+        file.write(b"new")
+    assert snapshot(tmp_path) == {"file": b"old"}
+    assert sum(pauses) < 2 and refuses.calls == (6 if winerror else 1)  # no other refusal waits
 
 
 KILLED = """

@@ -80,7 +80,7 @@ def test_an_environment_variable_that_points_at_no_data_is_an_error_and_not_pass
         chosen.write_text("")
     with pytest.raises(DataError, match="MOVIELENS_DIR") as refusal:
         find_local_data({"MOVIELENS_DIR": str(chosen)}, project)
-    assert str(chosen) in str(refusal.value)
+    assert str(chosen) not in str(refusal.value)  # visitors see it; the log has the path
     assert_one_sentence(str(refusal.value))
 
 
@@ -407,7 +407,7 @@ def test_a_read_only_folder_is_named(server: Server, archive: bytes, target: Pat
 def test_a_folder_that_cannot_be_made_is_named(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     message = refuses(tmp_path / "file" / "data", "cannot be written", url=server.url, sha256="0")
-    assert str(tmp_path / "file" / "data") in message
+    assert "written to data" in message and str(tmp_path) not in message
 
 
 def test_a_full_disk_while_unpacking_changes_nothing(

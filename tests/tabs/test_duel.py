@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from analysis.duel import NAMES, OURS, user_duel
 from data_preparation import MovieData
+from model import memory
 from model.trained import TrainedModel
 from serving import duels
 from serving.duels import DuelBoard, duel_board
@@ -133,7 +134,7 @@ def test_what_takes_much_memory_is_not_begun_without_being_asked_for(
 def test_what_is_left_out_is_said(
     planted_data: MovieData, hybrid: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(duels, "physical_memory", lambda: 4 * 4 * planted_data.n_movies)
+    monkeypatch.setattr(memory, "machine_memory", lambda: 4 * 8 * planted_data.n_movies)
     open_duel(planted_data, hybrid)
     wait()
     shown, words = pieces(open_duel(planted_data, hybrid))

@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Callable
 from decimal import Decimal
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 from analysis.counterfactual import ranks_without, refitted_ranks
 from analysis.reasons import named_places
 from data_preparation import MovieData, load_movie_data
+from lookup.posters import Film
 from model.checkpoints import save_checkpoint
 from model.config import TrainingConfig
 from model.explanation import Explanation, explain
@@ -29,6 +31,7 @@ from prediction import Recommendation, often_and_well_rated, recommend, score_al
 from serving import refits, state
 from settings import DEMO_DIR
 from tabs.links import AIMS
+from tabs.recommendations.cards import pages_text
 from tabs.recommendations.listing import ordinal, sum_of_parts
 from tabs.recommendations.words import because, percent
 from tests.conftest import REPOSITORY
@@ -77,6 +80,35 @@ def bar_values(picture: str) -> list[Decimal]:
     return [Decimal(number.replace("−", "-")) for number in found]
 
 
+# --- the cards ------------------------------------------------------------------------------------
+
+
+def test_without_a_key_each_card_has_a_drawn_cover_and_what_is_known_of_the_film(
+    visit: Open, data: MovieData, model: TrainedModel
+) -> None:
+    app = visit(user="7")
+    healthy(app)
+    viewer = user_viewer(data, model, data.inner_user(7))
+    listed = [item.movie for item in recommend(model, score_all(data, model, viewer), 10)]
+    covers = re.findall(r'<img src="([^"]+)" alt="Cover of ([^"]+)"', html(app))
+    assert [unescape(name) for _, name in covers] == [data.labels[movie] for movie in listed]
+    assert len({address for address, _ in covers}) == 10
+    assert all(address.startswith("data:image/svg+xml;base64,") for address, _ in covers)
+    for movie in listed:
+        ratings = int(data.movie_degree[movie])
+        assert f"★\xa0{data.mean_stars[movie]:.1f} of {ratings:,} rating" in texts(app)
+    assert texts(app).count("Expect ≈") == 10
+    assert "imdb.com" not in texts(app)  # the demo data have no links.csv
+
+
+def test_a_card_links_to_the_pages_whose_ids_are_known() -> None:
+    both = pages_text(Film("Heat", 1995, "0113277", "949"))
+    assert "[IMDb](https://www.imdb.com/title/tt0113277/)" in both
+    assert "[TMDB](https://www.themoviedb.org/movie/949)" in both
+    assert "TMDB" not in pages_text(Film("Heat", 1995, "0113277"))
+    assert pages_text(Film("Heat", 1995)) == ""
+
+
 # --- the profile ----------------------------------------------------------------------------------
 
 
@@ -100,9 +132,8 @@ def test_a_model_that_looks_at_stars_has_two_profiles_and_likes_by_default(
         viewer = user_viewer(data, model, user, profile)  # type: ignore[arg-type]
         expected = recommend(model, score_all(data, model, viewer), 10)
         assert films(app) == [data.labels[item.movie] for item in expected]
-        assert (
-            f"Films that the user will {'watch' if profile == 'watch' else 'rate high'}"
-            in texts(app)
+        assert f"Films that will be {'watched' if profile == 'watch' else 'rated high'}" in texts(
+            app
         )
 
 

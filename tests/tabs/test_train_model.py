@@ -181,7 +181,7 @@ def test_the_cost_is_estimated_and_grows_with_the_settings(path: Path) -> None:
 def test_settings_that_no_memory_can_hold_are_refused_before_the_start(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tabs.train_model.controls.physical_memory", lambda: 2**20)
+    monkeypatch.setattr("tabs.train_model.controls.machine_memory", lambda: 2**20)
     app = healthy(open_tab())
     assert app.button(key="train").disabled
     assert "Lower the embedding size" in app.error[0].value
@@ -427,7 +427,10 @@ def test_a_checkpoint_of_a_newer_version_stays_and_another_is_trained_by_a_click
 
 def test_a_model_worse_than_the_one_in_use_is_called_so(path: Path) -> None:
     app = train_and_wait(open_tab(**SMALL, preset="published"))  # two epochs from a random start
-    assert "It is worse than the model in use on validation" in texts(app)
+    said = "It is worse than the model in use on validation"
+    assert said in " ".join(each.value for each in app.info)
+    press(app, "Back to the model in use")
+    assert said in texts(app)
 
 
 # --- the runs -------------------------------------------------------------------------------------
