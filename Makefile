@@ -4,11 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
 
-.PHONY: run check test lint audit train data benchmark screenshots clean
+.PHONY: run api check test lint audit train data benchmark screenshots clean
 
 run: $(VENV)/app-installed
 	-$(BIN)/python -m sources.download
-	$(BIN)/streamlit run app.py
+	$(BIN)/python serve.py
+
+# The API without the page, on port 8000.
+api: $(VENV)/app-installed
+	-$(BIN)/python -m sources.download
+	$(BIN)/python -m api.server
 
 # Everything; see pytest_collection_modifyitems in tests/conftest.py for what runs beside what.
 test: lint

@@ -10,12 +10,14 @@ import streamlit as st
 from data_preparation import MovieData
 from model.checkpoints import PASSING
 from model.trained import TrainedModel
+from serving.hosts import refusal
 from serving.state import ServerState, server_state
 from settings import (
     DEMO_DIR,
     PAGE_ICON,
     TRAINING_COMMAND,
     SettingError,
+    named_hosts,
     training_allowed,
 )
 from sources.download import download_movielens
@@ -70,6 +72,7 @@ def main() -> None:
     st.html(f"<style>{_STYLE}</style>")
     st.title("LightGCN Movies")
     st.caption("A graph neural network that recommends films and shows exactly why.")
+    refuse_foreign_hosts()
     server = server_state()
     try:
         training_allowed()
@@ -94,6 +97,15 @@ def main() -> None:
             with tab:
                 render()
     leave(tab=st.session_state["tab"])
+
+
+def refuse_foreign_hosts() -> None:
+    """The check of `serve.py` for who runs this file alone: nothing of the app is shown."""
+    host = st.context.headers.get("Host")  # none under AppTest
+    sentence = refusal(host, named_hosts()) if host else None
+    if sentence:
+        st.error(escape(sentence), icon=":material/block:")
+        st.stop()
 
 
 def show_link_problems(data: MovieData) -> None:

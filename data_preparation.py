@@ -99,6 +99,17 @@ class MovieData:
             return _frozen(np.asarray(self.ratings.sum(axis=0)) / self.movie_degree)
 
     @cached_property
+    def popularity(self) -> NDArray[np.float64]:
+        """log(1 + ratings) on a scale from 0 to 1, float64 [n_movies]."""
+        degree = self.movie_degree
+        return _frozen(np.log1p(degree) / np.log1p(max(degree.max(), 1)))
+
+    @cached_property
+    def years(self) -> NDArray[np.float64]:
+        """Of each film, float64 [n_movies]; NaN without one."""
+        return _frozen(self.movies["year"].to_numpy(np.float64, na_value=np.nan, copy=True))
+
+    @cached_property
     def labels(self) -> tuple[str, ...]:
         """Display title with year of every film, by inner id: `The Matrix (1999)`."""
         years = ["" if pd.isna(year) else f" ({year})" for year in self.movies["year"]]
@@ -144,15 +155,18 @@ class MovieData:
         return _frozen(tfidf(self.tag_counts))
 
     @cached_property
-    def genre_features(self) -> sparse.csr_array:
-        """TF-IDF of the genres, rows of length 1, csr float32 [n_movies, n_genres]."""
+    def has_genre(self) -> NDArray[np.bool_]:
+        """Which films have which genre, bool [n_movies, n_genres]."""
         column = {genre: i for i, genre in enumerate(self.genre_names)}
         pairs = self.movies["genres"].explode().dropna()
-        membership = sparse.coo_array(
-            (np.ones(len(pairs), np.float32), (pairs.index, pairs.map(column))),
-            shape=(self.n_movies, len(column)),
-        )
-        return _frozen(tfidf(membership.tocsr()))
+        has = np.zeros((self.n_movies, len(column)), bool)
+        has[pairs.index, pairs.map(column).to_numpy(np.int64)] = True
+        return _frozen(has)
+
+    @cached_property
+    def genre_features(self) -> sparse.csr_array:
+        """TF-IDF of the genres, rows of length 1, csr float32 [n_movies, n_genres]."""
+        return _frozen(tfidf(sparse.csr_array(self.has_genre.astype(np.float32))))
 
     @cached_property
     def content_features(self) -> sparse.csr_array:

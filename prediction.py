@@ -36,7 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_preparation import MovieData, UnknownIdError, load_movie_data
-from model.explanation import explain
+from model.explanation import Explanation, explain
 from model.profiles import DEFAULT_PROFILE, PROFILES
 from model.rounding import rounded_parts
 from model.store import ModelStore
@@ -105,6 +105,17 @@ class Scores:
     def final(self) -> NDArray[np.float32]:
         return self.graph_part + self.tag_part + self.popularity_part
 
+    def item(self, movie: int) -> Recommendation:
+        """The scores of one film, listed or not."""
+        return Recommendation(
+            movie=movie,
+            graph_score=float(self.graph[movie]),
+            tag_similarity=float(self.tags[movie]),
+            graph_part=float(self.graph_part[movie]),
+            tag_part=float(self.tag_part[movie]),
+            popularity_part=float(self.popularity_part[movie]),
+        )
+
 
 @dataclass(frozen=True)
 class TagSuggestion:
@@ -164,7 +175,7 @@ def score_all(
         raise ValueError(f"The novelty must be from -1 to 1; got {novelty}.")
     graph = model.movie_factors @ viewer.factor  # [n_movies]
     profile = tag_profile(viewer, data.content_features)
-    tags = data.content_features @ profile.toarray()[0]  # [n_movies]
+    tags = data.content_features @ profile  # [n_movies]
     rated = np.zeros(data.n_movies, bool)
     rated[viewer.movies] = True
     listed = candidates(data, model, viewer.movies, viewer.only_averse)
@@ -253,7 +264,7 @@ def unseen(data: MovieData, rated: NDArray[np.integer]) -> NDArray[np.bool_]:
 
 def popularity_of(data: MovieData) -> NDArray[np.float64]:
     """log(1 + ratings) on a scale from 0 to 1, float64 [n_movies]."""
-    return np.log1p(data.movie_degree) / np.log1p(max(data.movie_degree.max(), 1))
+    return data.popularity
 
 
 def often_and_well_rated(data: MovieData) -> NDArray[np.bool_]:
@@ -299,26 +310,29 @@ def recommend(
         raise ValueError(f"The diversity must be from 0 to 1; got {diversity}.")
     eligible = scores.candidates if allowed is None else scores.candidates & allowed
     candidates = np.flatnonzero(eligible)
-    order = candidates[np.argsort(-scores.final[candidates], kind="stable")]
-    best = _diverse(model, scores, order, k, diversity) if diversity else order[:k].tolist()
-    return [
-        Recommendation(
-            movie=int(movie),
-            graph_score=float(scores.graph[movie]),
-            tag_similarity=float(scores.tags[movie]),
-            graph_part=float(scores.graph_part[movie]),
-            tag_part=float(scores.tag_part[movie]),
-            popularity_part=float(scores.popularity_part[movie]),
-        )
-        for movie in best
-    ]
+    pool = _best(scores.final, candidates, _pool_size(k) if diversity else k)
+    best = _diverse(model, scores, pool, k, diversity) if diversity else pool.tolist()
+    return [scores.item(movie) for movie in best]
+
+
+def _best(final: NDArray[np.float32], candidates: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """The n candidates with the highest score, best first, equals in the order of their ids."""
+    score = final[candidates]
+    if n < len(score):  # to sort them all would take longer than all else
+        kept = score >= np.partition(score, len(score) - n)[len(score) - n]
+        candidates, score = candidates[kept], score[kept]
+    return candidates[np.argsort(-score, kind="stable")][:n]
+
+
+def _pool_size(k: int) -> int:
+    """Of how many films diversity chooses K."""
+    return max(_MMR_POOL, 2 * k)
 
 
 def _diverse(
-    model: TrainedModel, scores: Scores, order: NDArray[np.int64], k: int, diversity: float
+    model: TrainedModel, scores: Scores, pool: NDArray[np.int64], k: int, diversity: float
 ) -> list[int]:
-    """K films of the order (best first) by maximal marginal relevance, as `recommend` says."""
-    pool = order[: max(_MMR_POOL, 2 * k)]
+    """K films of the pool (best first) by maximal marginal relevance, as `recommend` says."""
     pool = pool[scores.known[pool] | (np.arange(len(pool)) < k)]  # what it brings is known
     directions, final = model.directions[pool], scores.final[pool]
     cosine = directions @ directions.T  # [pool, pool]
@@ -361,19 +375,22 @@ def film_filter(
     Returns:
         bool [n_movies].
     """
-    genres = data.movies["genres"]
     allowed = data.movie_degree >= min_ratings
     if min_stars > 0:
         allowed &= np.nan_to_num(data.mean_stars) >= min_stars
     if include:
-        wanted = frozenset(include)
-        allowed &= np.array([not wanted.isdisjoint(film) for film in genres])
+        allowed &= _of_any(data, include)
     if exclude:
-        unwanted = frozenset(exclude)
-        allowed &= np.array([unwanted.isdisjoint(film) for film in genres])
+        allowed &= ~_of_any(data, exclude)
     if years:
-        allowed &= data.movies["year"].between(*years).fillna(False).to_numpy(bool)
+        allowed &= (data.years >= years[0]) & (data.years <= years[1])
     return allowed
+
+
+def _of_any(data: MovieData, genres: Collection[str]) -> NDArray[np.bool_]:
+    """The films of any of these genres, bool [n_movies]."""
+    columns = [place for place, name in enumerate(data.genre_names) if name in genres]
+    return np.asarray(data.has_genre[:, columns].any(axis=1))
 
 
 def similar_movies(
@@ -468,13 +485,12 @@ def main(arguments: list[str] | None = None) -> int:
         graph, tags = rounded_parts([item.graph_part, item.tag_part], 3).tolist()
         parts = f"{graph + tags:.3f} = {graph:.3f} graph + {tags:.3f} tags"
         print(f"{place:>3}. {data.labels[item.movie]}: {parts}")
-        print(f"     {_reasons(data, model, viewer, item.movie)}")
+        print(f"     {why_in_words(data, viewer, explain(data, model, viewer, item.movie))}")
     return 0
 
 
-def _reasons(data: MovieData, model: TrainedModel, viewer: Viewer, movie: int) -> str:
+def why_in_words(data: MovieData, viewer: Viewer, reasons: Explanation) -> str:
     """The films that speak loudest for it, with the share of the graph score that they carry."""
-    reasons = explain(data, model, viewer, movie)
     loudest = np.argsort(-reasons.contributions, kind="stable")[:3]
     named = [i for i in loudest.tolist() if reasons.contributions[i] > 0]
     if not named:

@@ -17,6 +17,14 @@ MOVIELENS_VARIABLE = "MOVIELENS_DIR"
 CHECKPOINT_VARIABLE = "LIGHTGCN_CHECKPOINT"
 TRAINING_VARIABLE = "LIGHTGCN_TRAINING"
 TMDB_VARIABLE = "TMDB_API_KEY"  # in Streamlit's secrets too
+HOSTS_VARIABLE = "LIGHTGCN_HOSTS"
+KEY_VARIABLE = "LIGHTGCN_API_KEY"
+RATE_VARIABLE = "LIGHTGCN_API_RATE"
+ORIGINS_VARIABLE = "LIGHTGCN_API_ORIGINS"
+PROXIES_VARIABLE = "FORWARDED_ALLOW_IPS"  # uvicorn's own name for it
+
+LEAST_KEY = 16  # characters
+DEFAULT_RATE = 20.0  # requests per second and client
 
 TRAINING_COMMAND = "python model_training.py"  # for the operator of a server that does not train
 
@@ -70,3 +78,72 @@ def training_allowed(environ: Mapping[str, str] = os.environ) -> bool:
             "correct it or unset it."
         )
     return value == "on"
+
+
+def named_hosts(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """$LIGHTGCN_HOSTS: the names, apart from this machine's own, that the server answers to.
+
+    `films.example.org, *.example.net`: lower case, without ports; `*` is any name.
+    """
+    return tuple(name.lower() for name in _listed(environ.get(HOSTS_VARIABLE, "")))
+
+
+def api_key(environ: Mapping[str, str] = os.environ) -> str | None:
+    """$LIGHTGCN_API_KEY: who has it may train, promote and read the counters through the API.
+
+    Raises:
+        SettingError: it is too short, or no header could carry it.
+    """
+    key = environ.get(KEY_VARIABLE) or None
+    if key and (len(key) < LEAST_KEY or not key.isascii() or not key.isprintable() or " " in key):
+        raise SettingError(
+            f"{KEY_VARIABLE} must have at least {LEAST_KEY} letters, digits and signs, and no "
+            "spaces; make one with `openssl rand -hex 32`."
+        )
+    return key
+
+
+def api_rate(environ: Mapping[str, str] = os.environ) -> float:
+    """$LIGHTGCN_API_RATE: requests per second that one client may make for long.
+
+    Raises:
+        SettingError: it is no number above 0.
+    """
+    value = environ.get(RATE_VARIABLE) or str(DEFAULT_RATE)
+    try:
+        rate = float(value)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise SettingError(
+            f"{RATE_VARIABLE} is “{value[:40]}”, which is no number of requests per second above "
+            "0; correct it or unset it."
+        )
+    return rate
+
+
+def api_origins(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """$LIGHTGCN_API_ORIGINS: the sites whose pages may call the API (CORS); none by default.
+
+    Raises:
+        SettingError: one of them is not written as an origin, `https://shop.example.org`.
+    """
+    origins = _listed(environ.get(ORIGINS_VARIABLE, ""))
+    for origin in origins:
+        scheme, separator, name = origin.partition("://")
+        if scheme not in ("http", "https") or not separator or not name or "/" in name:
+            raise SettingError(
+                f"{ORIGINS_VARIABLE} holds “{origin[:60]}”, which is not written like "
+                "https://shop.example.org; correct it or unset it."
+            )
+    return origins
+
+
+def trusted_proxies(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """$FORWARDED_ALLOW_IPS: addresses whose X-Forwarded-For is believed; none by default."""
+    return _listed(environ.get(PROXIES_VARIABLE, ""))
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """What stands between the commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())

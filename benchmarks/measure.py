@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import costs, faithfulness, liking, load, opening, pages, ranking
+from benchmarks import api, costs, faithfulness, liking, load, opening, pages, ranking
 
 JOBS: dict[str, Callable[..., Any]] = {
     "quality": ranking.quality,
@@ -31,6 +31,7 @@ JOBS: dict[str, Callable[..., Any]] = {
     "load": load.measure,
     "opening": opening.measure,
     "pages": pages.measure,
+    "api": api.measure,
 }
 
 

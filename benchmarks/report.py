@@ -317,9 +317,44 @@ def load_tables(values: Results) -> str:
         [f"one visitor, after {reruns:,} more reruns", f"{mib:,.0f}"]
         for reruns, mib in (growth[0], growth[len(growth) // 2 - 1], growth[-1])
     ]
+    first, last = values["memory"]["one visitor"], values["memory"]["all have looked around"]
+    others = values["phases"]["all"]["visitors"] - 1
+    memory.append(["each visitor after the first", f"{(last - first) / others:.1f}"])
     memory.append(["peak", f"{values['peak']:,.0f}"])
     headers = ["phase", "interactions", "errors", "p50, s", "p95, s", "max, s", "processor"]
     return f"{table(headers, rows)}\n\n{table(['server memory', 'MiB'], memory)}"
+
+
+_ASKED = {
+    "nothing": "nothing (`/health/live`)",
+    "first version": "ten films, as one writes it first",
+    "a list": "ten films",
+}
+
+
+def api_table(rows: list[Results]) -> str:
+    """What the API answers per second, and what that takes."""
+    rates = {(row["model"], row["what"]): row["rate"] for row in rows}
+    headers = (
+        *("model", "asked for", "requests/s", "of the first version", "of nothing"),
+        *("p50, ms", "p99, ms", "processor, ms", "memory, MiB"),
+    )
+    return table(
+        headers,
+        [
+            [
+                MODELS[row["model"]],
+                _ASKED[row["what"]],
+                f"{row['rate']:,.0f}",
+                f"{row['rate'] / rates[row['model'], 'first version']:.1f} times",
+                f"{row['rate'] / rates[row['model'], 'nothing']:.0%}",
+                *(f"{row[name]:.1f}" for name in ("p50", "p99")),
+                f"{row['processor']:.2f}",
+                f"{row['memory']:,.0f}",
+            ]
+            for row in rows
+        ],
+    )
 
 
 def pages_table(rows: list[Results]) -> str:
@@ -446,6 +481,14 @@ TABLES: dict[str, tuple[str, str, Callable[[Any], str]]] = {
         "From a click to the end of the server's run, with the new content and its charts "
         "drawn, in headless Chromium on the same two cores as the server.",
         pages_table,
+    ),
+    "api": (
+        "The API",
+        "Asked by wrk over 16 connections, one worker, one thread for the matrices, nothing from a "
+        "cache; a list is for another user each time. The servers run side by side and are asked "
+        "in turns; medians of the rounds. The first version is `benchmarks/first_api.py`, over the "
+        "same functions.",
+        api_table,
     ),
 }
 

@@ -69,6 +69,7 @@ MEASURES: dict[str, Callable[[str], Results]] = {
     "load": lambda _: {"load": measured("load")},
     "opening": lambda _: {"opening": measured("opening")},
     "pages": lambda _: {"pages": measured("pages")},
+    "api": lambda _: {"api": measured("api")},
     "faithfulness": lambda _: {"faithfulness": measured("faithfulness")},
 }
 

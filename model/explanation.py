@@ -72,6 +72,7 @@ def explain_all(
     own = targets @ viewer.own.astype(np.float64)
     profile = tag_profile(viewer, data.content_features)
     shared = sparse.csr_array(data.content_features[movies].multiply(profile))
+    shared.eliminate_zeros()
     return [
         Explanation(
             movie=movie,

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, sparse
+from scipy import sparse
+from scipy.linalg import lapack
 from sklearn.preprocessing import normalize
 from threadpoolctl import threadpool_limits
 
@@ -112,12 +113,13 @@ def predict_stars(
     above = stars - model.mean - model.film_bias[movies]
     bias = float(above.sum() / (len(movies) + BIAS_RIDGE))
     rated = model.directions[movies].astype(np.float64)  # [n_rated, dim]
-    precision = rated.T @ rated + model.ridge * np.eye(rated.shape[1])
-    factor = linalg.cho_factor(precision, lower=True, check_finite=False)
-    slope = linalg.cho_solve(factor, rated.T @ (above - bias), check_finite=False)  # β_u
+    precision = rated.T @ rated
+    precision.flat[:: len(precision) + 1] += model.ridge  # its diagonal
+    factor = np.linalg.cholesky(precision)
+    slope = lapack.dpotrs(factor, rated.T @ (above - bias), lower=True)[0]  # β_u
     asked = model.directions[wanted].astype(np.float64)  # [n_wanted, dim]
     expected = model.mean + model.film_bias[wanted] + bias + asked @ slope
-    spread = linalg.solve_triangular(factor[0], asked.T, lower=True, check_finite=False)
+    spread = lapack.dtrtrs(factor, asked.T, lower=True)[0]
     unsure = model.noise * np.sqrt(1 + np.square(spread).sum(axis=0))
     return expected.clip(LOWEST, HIGHEST), unsure
 

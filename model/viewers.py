@@ -156,12 +156,13 @@ def weights_without(
     return left / np.sqrt(np.outer(counts, degree))
 
 
-def tag_profile(viewer: Viewer, features: sparse.csr_array) -> sparse.csr_array:
-    """`tag_profiles` of one viewer, csr float32 [1, n_features]."""
-    ratings = sparse.csr_array(
-        (viewer.stars, viewer.movies, [0, len(viewer.movies)]), shape=(1, features.shape[0])
-    )
-    return tag_profiles(ratings, features)
+def tag_profile(viewer: Viewer, features: sparse.csr_array) -> NDArray[np.float32]:
+    """`tag_profiles` of one viewer, as a plain array: float32 [n_features]."""
+    liking = np.zeros(features.shape[0], np.float32)
+    liking[viewer.movies] = np.maximum(viewer.stars - NEUTRAL_STARS, 0)
+    profile = liking @ features  # [n_features]
+    length = np.linalg.norm(profile)
+    return profile / length if length > 0 else profile
 
 
 def tag_profiles(interactions: sparse.csr_array, features: sparse.csr_array) -> sparse.csr_array:

@@ -11,15 +11,10 @@ from collections.abc import Callable
 import streamlit as st
 
 from data_preparation import MovieData
-from lookup.title_search import TitleSearch
+from serving.prepared import title_search
 from tabs.shared import escape
 
 _MAX_CHARS = 100
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _titles(_data: MovieData, fingerprint: str) -> TitleSearch:
-    return TitleSearch.of(_data)
 
 
 def search_film(
@@ -49,7 +44,7 @@ def search_film(
         persist_state="session",
     )
     text = (text or "")[:_MAX_CHARS]
-    movies, have_it = _titles(data, data.fingerprint).find(text, shown)
+    movies, have_it = title_search(data).find(text, shown)
     if not have_it:
         instead = "These are similar:" if movies else "None is similar, either."
         st.caption(f"No title has “{escape(text)}”. {instead}")

@@ -10,9 +10,8 @@ import streamlit as st
 
 from charts.spec import finished_spec
 from data_preparation import MovieData
-from model.explanation import Walks
 from model.profiles import DEFAULT_PROFILE, Profile
-from model.trained import TrainedModel, fitted_graph
+from model.trained import TrainedModel
 from serving.state import server_state
 from sources.files import printable
 from tabs.links import AIMS
@@ -99,16 +98,6 @@ def escape(text: str) -> str:
     """Text from files and links, safe inside Markdown: it shows as written, on one line."""
     one_line = " ".join(_BIDI_CONTROLS.sub("", printable(text)).split())
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~$:&=^@])", r"\\\1", _SHORTHAND.sub("\u2060", one_line))
-
-
-def walks_of(data: MovieData, model: TrainedModel) -> Walks:
-    """What *through what?* is answered with; for a hybrid."""
-    return _walks(data, model, model.key)
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _walks(_data: MovieData, _model: TrainedModel, key: str) -> Walks:
-    return Walks.of(fitted_graph(_data, _model), _model)
 
 
 def draw(chart: alt.Chart | alt.LayerChart, alt_text: str) -> None:

@@ -1,4 +1,4 @@
-"""A real server: `streamlit run app.py` on a loopback port."""
+"""A real server on a loopback port: `streamlit run app.py` or `python serve.py`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +53,7 @@ def running_server(
     environment: Mapping[str, str] | None = None,
     project: Path = PROJECT_DIR,
     host: str = "localhost",
+    start: Sequence[str] = ("-m", "streamlit", "run", "app.py"),
     port: int | None = None,
 ) -> Iterator[Server]:
     """Serve the app on a free loopback port, with the project's own config.toml.
@@ -63,12 +64,13 @@ def running_server(
         options: for `streamlit run`.
         environment: on top of this process's.
         host: the name in the address.
+        start: what Python is to run; `("serve.py",)` serves the API, too.
         port: the one of a server that was here before, to a browser the same site; by default a
             free one.
     """
     port = port or _free_port()
     command = [
-        *(sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)),
+        *(sys.executable, *start, "--server.port", str(port)),
         *("--server.headless", "true", "--server.fileWatcherType", "none", *options),
     ]
     places = {"MOVIELENS_DIR": str(data), "LIGHTGCN_CHECKPOINT": str(checkpoint)}

@@ -11,7 +11,7 @@ import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pandas as pd
@@ -54,6 +54,7 @@ class Session:
         timer_latencies: seconds of every rerun that a fragment's timer asked for.
         id: the server's name for this session.
         config: what the server tells the page of its settings.
+        port: where on this machine the server is, where the name of the address does not lead here.
     """
 
     url: str
@@ -62,6 +63,7 @@ class Session:
     timer_latencies: list[float] = field(default_factory=list)
     id: str = ""
     config: Any = None
+    port: int | None = None
     _socket: ClientConnection | None = None
     _page: dict[tuple[int, ...], Any] = field(default_factory=dict)
     _states: dict[str, WidgetState] = field(default_factory=dict)
@@ -78,6 +80,7 @@ class Session:
             subprotocols=[Subprotocol("streamlit")],
             max_size=None,
             proxy=None,
+            **cast(Any, {"host": "127.0.0.1", "port": self.port} if self.port else {}),
         )
         await self.rerun()
         return self

@@ -72,7 +72,7 @@ def test_commands_of_the_pages_exist(page: Path) -> None:
         assert target in targets, target
     for script in re.findall(r"python (?!-)(\S+\.py)", commands):
         assert (REPOSITORY / script).exists(), script
-    for module in re.findall(r"python -m ((?!venv|pip|streamlit)[\w.]+)", commands):
+    for module in re.findall(r"python -m ((?!venv|pip|streamlit|pytest)[\w.]+)", commands):
         assert module in MODULES, module
     for section in re.findall(r"benchmarks/run\.py (\w+)", commands):
         assert section in {*MEASURES, "all", "render"}, section

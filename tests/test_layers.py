@@ -21,13 +21,14 @@ PLACES = (
     ("lookup", "analysis"),
     ("charts",),
     ("serving",),
-    ("tabs",),
+    ("tabs", "api"),
     ("tabs.start_here", "tabs.recommendations", "tabs.train_model", "tabs.insights"),
     ("app",),
+    ("serve",),
 )
 LEVEL = {place: level for level, line in enumerate(PLACES) for place in line}
 CODE_FOLDERS = tuple(place for place in LEVEL if (REPOSITORY / place).is_dir())
-KNOW_STREAMLIT = ("tabs", "app")
+KNOW_STREAMLIT = ("tabs", "app", "serve")
 
 
 def _dotted(path: Path) -> str:

@@ -604,3 +604,17 @@ def test_the_file_runs_as_a_program(command: TrainedModel, tmp_path: Path) -> No
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.count("★") >= 3 and "  3. Film" in ended.stdout
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=40), st.integers(1, 45), st.data())
+def test_the_best_are_those_of_a_full_sort_equals_by_id(
+    values: list[int], k: int, data: st.DataObject
+) -> None:
+    final = np.array(values, np.float32)
+    candidates = np.array(
+        data.draw(st.lists(st.booleans(), min_size=len(final), max_size=len(final)))
+    )
+    none = np.zeros_like(final)
+    scores = Scores(final, none, final, none, none, ~candidates, candidates)
+    expected = sorted(np.flatnonzero(candidates).tolist(), key=lambda i: (-values[i], i))[:k]
+    assert [item.movie for item in recommend(UNUSED_MODEL, scores, k)] == expected

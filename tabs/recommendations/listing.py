@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import streamlit as st
 from numpy.typing import NDArray
 
 from charts.reasons import number, parts_of
 from data_preparation import MovieData
 from model.explanation import Walks
 from model.rounding import rounded_parts, rounded_sum
-from model.stars import StarModel, fit_stars, predict_stars
+from model.stars import predict_stars
 from model.trained import TrainedModel
 from model.viewers import Viewer
 from prediction import Recommendation, Scores, score_all
-from tabs.shared import walks_of
+from serving.prepared import star_model, walks
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,31 +52,18 @@ class Listing:
 
     def item(self, movie: int) -> Recommendation:
         """The scores of any film, listed or not."""
-        scores = self.scores
-        return Recommendation(
-            movie=movie,
-            graph_score=float(scores.graph[movie]),
-            tag_similarity=float(scores.tags[movie]),
-            graph_part=float(scores.graph_part[movie]),
-            tag_part=float(scores.tag_part[movie]),
-            popularity_part=float(scores.popularity_part[movie]),
-        )
+        return self.scores.item(movie)
 
     def stars(self, movies: list[int]) -> list[tuple[float, float]]:
         """Predicted stars of some films, and how unsure each is."""
-        model = _star_model(self.data, self.model, self.model.key)
+        model = star_model(self.data, self.model)
         viewer = self.viewer
         expected, unsure = predict_stars(model, viewer.movies, viewer.stars, np.array(movies))
         return list(zip(expected.tolist(), unsure.tolist(), strict=True))
 
     def walks(self) -> Walks:
         """Of the graph that a hybrid was fitted to."""
-        return walks_of(self.data, self.model)
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _star_model(_data: MovieData, _model: TrainedModel, key: str) -> StarModel:
-    return fit_stars(_data.ratings, _model.movie_factors)
+        return walks(self.data, self.model)
 
 
 # --- words ----------------------------------------------------------------------------------------

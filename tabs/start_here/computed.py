@@ -17,7 +17,7 @@ from model.explanation import through
 from model.trained import TrainedModel
 from model.viewers import Viewer, fold_in, user_viewer
 from prediction import Recommendation, Scores, recommend, score_all
-from tabs.shared import walks_of
+from serving.prepared import walks
 from tabs.start_here.story import Story
 
 
@@ -93,8 +93,8 @@ def _parts_through(
     _story: Story, key: str, user: int, movie: int
 ) -> dict[str, NDArray[np.float64]]:
     viewer = served(_story)[0]
-    walks = walks_of(_story.served, _story.trained)
-    parts = through(walks, _story.trained, viewer, np.array([movie]))
+    paths = walks(_story.served, _story.trained)
+    parts = through(paths, _story.trained, viewer, np.array([movie]))
     return {kind: part[:, 0] for kind, part in parts.items()}
 
 

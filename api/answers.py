@@ -1,0 +1,347 @@
+"""What `prediction` and the explanations say, put into the shapes of the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.counterfactual import ranks_without
+from analysis.reasons import by_kind, named_places, relation, share_of_score
+from api import shapes
+from api.current import Snapshot
+from api.problems import ProblemError
+from data_preparation import MovieData, UnknownIdError
+from model.explanation import Explanation, explain, through
+from model.stars import predict_stars
+from model.viewers import Viewer, fold_in, user_viewer
+from prediction import (
+    Recommendation,
+    film_filter,
+    recommend,
+    score_all,
+    similar_movies,
+    suggest_tags,
+    why_in_words,
+)
+from serving.prepared import walks
+
+_FIRST_YEAR, _LAST_YEAR = 0, 9999
+
+
+# --- ids and filters ------------------------------------------------------------------------------
+
+
+def known_movie(data: MovieData, movie: int) -> int:
+    """The inner id of a film that the path names."""
+    return _known(data.inner_movie, movie)
+
+
+def known_user(data: MovieData, user: int) -> int:
+    """The inner id of a user that the path names."""
+    return _known(data.inner_user, user)
+
+
+def _known(inner: Callable[[int], int], raw: int, where: Sequence[str] = ()) -> int:
+    try:
+        return inner(raw)
+    except UnknownIdError as error:
+        status = HTTPStatus.UNPROCESSABLE_ENTITY if where else HTTPStatus.NOT_FOUND
+        raise ProblemError(status, str(error), where) from None
+
+
+def inner_movies(data: MovieData, movies: Sequence[int], where: str) -> NDArray[np.int64]:
+    """The inner ids of films that a field names; `where` is the field, as in `FieldProblem`."""
+    inner = [_known(data.inner_movie, raw, [f"{where}/{n}"]) for n, raw in enumerate(movies)]
+    return np.array(inner, np.int64)
+
+
+def filtered(
+    data: MovieData, wish: shapes.FilmFilter, where: str, least: int = 0
+) -> NDArray[np.bool_] | None:
+    """The films that pass, bool [n_movies]; None where all do.
+
+    Args:
+        where: "query" or "body": what the fields stand in.
+        least: number of ratings.
+    """
+    for field, genres in (("genre", wish.genre), ("without", wish.without)):
+        for place, genre in enumerate(genres):
+            if genre not in data.genre_names:
+                raise ProblemError(
+                    HTTPStatus.UNPROCESSABLE_ENTITY,
+                    f"There is no genre “{genre}” in these data; there are "
+                    f"{', '.join(data.genre_names) or 'none'}.",
+                    [f"{where} /{field}/{place}"],
+                )
+    years = None
+    if wish.year_from is not None or wish.year_to is not None:
+        first = _FIRST_YEAR if wish.year_from is None else wish.year_from
+        years = (first, _LAST_YEAR if wish.year_to is None else wish.year_to)
+        if years[0] > years[1]:
+            raise ProblemError(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                f"The first year, {years[0]}, comes after the last one, {years[1]}.",
+                [f"{where} /year_from", f"{where} /year_to"],
+            )
+    if not (wish.genre or wish.without or years or least):
+        return None
+    return film_filter(data, wish.genre, wish.without, years, least)
+
+
+def visitor(now: Snapshot, wish: shapes.Ratings, setting: shapes.Profile) -> Viewer:
+    """Someone with these ratings."""
+    movies = inner_movies(now.data, [rating.movie for rating in wish.ratings], "body /ratings")
+    stars: dict[int, float] = {}
+    for place, (movie, rating) in enumerate(zip(movies.tolist(), wish.ratings, strict=True)):
+        if movie in stars:
+            raise ProblemError(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                f"The film {rating.movie} is rated twice; send each film once.",
+                [f"body /ratings/{place}/movie"],
+            )
+        stars[movie] = rating.stars
+    return fold_in(now.data, now.model, stars, setting)
+
+
+# --- films ----------------------------------------------------------------------------------------
+
+
+def film_page(now: Snapshot, query: shapes.FilmQuery) -> shapes.FilmPage:
+    allowed = filtered(now.data, query, "query")
+    found, has_text = now.titles.find(query.q, now.data.n_movies)
+    if allowed is not None:
+        found = [movie for movie in found if allowed[movie]]
+    shown = found[query.offset : query.offset + query.limit]
+    return shapes.FilmPage(
+        total=len(found),
+        offset=query.offset,
+        has_text=has_text,
+        items=[now.films[movie] for movie in shown],
+    )
+
+
+def film_details(now: Snapshot, movie: int) -> shapes.FilmDetails:
+    data, row = now.data, now.data.movies.iloc[movie]
+    counts = data.tag_counts[[movie]]
+    tags = [
+        shapes.TagCount(tag=data.tag_names[tag], people=int(people))
+        for tag, people in zip(counts.indices, counts.data, strict=True)
+    ]
+    ratings = int(data.movie_degree[movie])
+    return shapes.FilmDetails(
+        **vars(now.films[movie]),
+        ratings=ratings,
+        mean_stars=float(data.mean_stars[movie]) if ratings else None,
+        tags=sorted(tags, key=lambda tag: (-tag.people, tag.tag)),
+        imdb_id=row["imdb_id"] or None,
+        tmdb_id=row["tmdb_id"] or None,
+        counts_as=int(data.movie_ids[data.canonical[movie]]),
+    )
+
+
+def similar_films(now: Snapshot, movie: int, k: int) -> shapes.SimilarFilms:
+    nearest, cosine = similar_movies(now.model, movie, k)
+    return shapes.SimilarFilms(
+        movie=now.films[movie].movie,
+        items=[
+            shapes.SimilarFilm(**vars(now.films[near]), similarity=float(value))
+            for near, value in zip(nearest.tolist(), cosine, strict=True)
+        ],
+    )
+
+
+def tag_suggestions(now: Snapshot, movie: int, k: int) -> shapes.TagSuggestions:
+    return shapes.TagSuggestions(
+        movie=now.films[movie].movie,
+        items=[
+            shapes.TagSuggestion(
+                tag=found.tag,
+                score=found.score,
+                carried_by=[now.films[near].movie for near in found.neighbours],
+            )
+            for found in suggest_tags(now.data, now.model, movie, k)
+        ],
+    )
+
+
+# --- recommendations ------------------------------------------------------------------------------
+
+
+def for_user(
+    now: Snapshot, raw_user: int, wish: shapes.Listing, where: str = "query", user: str = ""
+) -> shapes.Items:
+    """The list of a user of the data.
+
+    Args:
+        where: "query" or "body": what the fields of `wish` stand in.
+        user: the field that names the user, if it is no part of the path.
+    """
+    inner = _known(now.data.inner_user, raw_user, [user] if user else [])
+    viewer = user_viewer(now.data, now.model, inner, wish.setting)
+    return _listed(now, viewer, wish, raw_user, _allowed(now, wish, where))
+
+
+def for_visitor(now: Snapshot, wish: shapes.VisitorListing) -> shapes.Items:
+    """The list of someone with the ratings of the body."""
+    viewer = visitor(now, wish, wish.setting)
+    allowed = _allowed(now, wish, "body")
+    if wish.candidates is not None:
+        only = np.zeros(now.data.n_movies, bool)
+        only[inner_movies(now.data, wish.candidates, "body /candidates")] = True
+        allowed = only if allowed is None else only & allowed
+    return _listed(now, viewer, wish, None, allowed)
+
+
+def for_users(now: Snapshot, wish: shapes.Batch) -> shapes.ItemsOfUsers:
+    """The lists of several users of the data."""
+    places = [f"body /users/{place}" for place in range(len(wish.users))]
+    return shapes.ItemsOfUsers(
+        lists=[
+            for_user(now, user, wish, "body", place)
+            for user, place in zip(wish.users, places, strict=True)
+        ]
+    )
+
+
+def _allowed(now: Snapshot, wish: shapes.Listing, where: str) -> NDArray[np.bool_] | None:
+    """The films that may appear in a list, bool [n_movies]; None where all may."""
+    allowed = filtered(now.data, wish, where, wish.min_ratings)
+    if wish.exclude:
+        allowed = np.ones(now.data.n_movies, bool) if allowed is None else allowed
+        allowed[inner_movies(now.data, wish.exclude, f"{where} /exclude")] = False
+    return allowed
+
+
+def _listed(
+    now: Snapshot,
+    viewer: Viewer,
+    wish: shapes.Listing,
+    user: int | None,
+    allowed: NDArray[np.bool_] | None,
+) -> shapes.Items:
+    scores = score_all(now.data, now.model, viewer, wish.tag_weight, wish.novelty)
+    best = recommend(now.model, scores, wish.k, allowed, wish.diversity)
+    stars = _stars(now, viewer, [item.movie for item in best])
+    items = [
+        _item(now, item, rank, *predicted, _reasons(now, viewer, item) if wish.reasons else None)
+        for rank, (item, predicted) in enumerate(zip(best, stars, strict=True), 1)
+    ]
+    return shapes.Items(user=user, model=now.tag, items=items)
+
+
+def _stars(now: Snapshot, viewer: Viewer, movies: list[int]) -> list[tuple[float, float]]:
+    """Predicted stars of these films, and how unsure each is."""
+    if not movies:
+        return []
+    expected, unsure = predict_stars(now.stars, viewer.movies, viewer.stars, np.array(movies))
+    return list(zip(expected.tolist(), unsure.tolist(), strict=True))
+
+
+def _item(
+    now: Snapshot,
+    item: Recommendation,
+    rank: int,
+    stars: float,
+    unsure: float,
+    reasons: shapes.Reasons | None,
+) -> shapes.Item:
+    return shapes.Item(
+        **vars(now.films[item.movie]),
+        rank=rank,
+        score=item.score,
+        graph_part=item.graph_part,
+        tag_part=item.tag_part,
+        popularity_part=item.popularity_part,
+        graph_score=item.graph_score,
+        tag_similarity=item.tag_similarity,
+        stars=stars,
+        stars_unsure=unsure,
+        reasons=reasons,
+    )
+
+
+# --- reasons --------------------------------------------------------------------------------------
+
+
+def _reasons(now: Snapshot, viewer: Viewer, item: Recommendation) -> shapes.Reasons:
+    reasons = explain(now.data, now.model, viewer, item.movie)
+    places = named_places(reasons)
+    return shapes.Reasons(
+        text=why_in_words(now.data, viewer, reasons),
+        films=[
+            shapes.RatedReason(
+                **vars(now.films[viewer.movies[place]]),
+                stars=viewer.stars[place],
+                contribution=reasons.contributions[place],
+            )
+            for place in places
+        ],
+        share=share_of_score(reasons, places),
+        tags=[name for name, _ in reasons.tags[:5]],
+    )
+
+
+def explanation(
+    now: Snapshot, viewer: Viewer, movie: int, wish: shapes.Scoring, user: int | None
+) -> shapes.ExplanationOut:
+    """The whole score of an (inner) film, listed or not."""
+    data, model = now.data, now.model
+    scores = score_all(data, model, viewer, wish.tag_weight, wish.novelty)
+    reasons = explain(data, model, viewer, movie)
+    final, listed = scores.final, scores.candidates
+    rank = 1 + int(np.count_nonzero(final[listed] > final[movie]))
+    ((stars, unsure),) = _stars(now, viewer, [movie])
+    item = scores.item(movie)
+    paths = {}
+    if model.is_hybrid:
+        paths = by_kind(through(walks(data, model), model, viewer, np.array([movie])))
+    return shapes.ExplanationOut(
+        user=user,
+        model=now.tag,
+        item=_item(now, item, rank, stars, unsure, _reasons(now, viewer, item)),
+        rated=bool(scores.rated[movie]),
+        of=int(np.count_nonzero(listed)),
+        terms=_terms(now, viewer, reasons),
+        own=reasons.self_term,
+        through=paths,
+        tags=[shapes.TagTerm(name=name, share=share) for name, share in reasons.tags],
+        without=_without(now, viewer, reasons, wish),
+    )
+
+
+def _terms(now: Snapshot, viewer: Viewer, reasons: Explanation) -> list[shapes.Term]:
+    order = np.argsort(-np.abs(reasons.contributions), kind="stable").tolist()
+    return [
+        shapes.Term(
+            **vars(now.films[viewer.movies[place]]),
+            stars=viewer.stars[place],
+            weight=reasons.weights[place],
+            contribution=reasons.contributions[place],
+            relation=relation(reasons.weights[place], reasons.contributions[place]),
+        )
+        for place in order
+    ]
+
+
+def _without(
+    now: Snapshot, viewer: Viewer, reasons: Explanation, wish: shapes.Scoring
+) -> list[shapes.WithoutRating]:
+    """The ranks without each named film and without all of them, where something is left."""
+    named = viewer.movies[named_places(reasons)].tolist()
+    cases = [(movie,) for movie in named] + ([tuple(named)] if len(named) > 1 else [])
+    cases = [case for case in cases if len(case) < len(viewer.movies)]
+    ranks = ranks_without(
+        now.data,
+        now.model,
+        viewer,
+        [(reasons.movie, case) for case in cases],
+        wish.tag_weight,
+        wish.novelty,
+    )
+    return [
+        shapes.WithoutRating(movies=[now.films[movie].movie for movie in case], rank=rank)
+        for case, rank in zip(cases, ranks.tolist(), strict=True)
+    ]
