@@ -72,9 +72,10 @@ def toggle_shortlist(data: MovieData, movie: int) -> None:
         films[movie] = today()
 
 
-def _rate(data: MovieData, movie: int, stars: float) -> None:
-    my_stars(data)[movie] = stars
-    rated_on(data)[movie] = today()
+def _rate(data: MovieData, movie: int, stars: float | None) -> None:
+    if stars in _RATINGS:  # no forged message
+        my_stars(data)[movie] = stars
+        rated_on(data)[movie] = today()
 
 
 # --- what came of it ------------------------------------------------------------------------------
