@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from model.splits import Split, random_80_10_10
 from model.trained import TrainedModel
 from model_training import train
 from sources.download import find_local_data
+from sources.files import printable
 from sources.movielens_files import DataError
 from tests.small_training import config, hybrid_config
 
@@ -50,6 +51,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         group = "browser" if in_browser else item.path.relative_to(REPOSITORY).as_posix()
         item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=_rank)  # which keeps the order within a group
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Captured output may hold names of files that are no text, which a worker cannot send."""
+    report = yield
+    report.sections = [(name, printable(text)) for name, text in report.sections]
+    return report
 
 
 def _rank(item: pytest.Item) -> int:

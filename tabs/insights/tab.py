@@ -10,7 +10,7 @@ from data_preparation import MovieData
 from model.trained import TrainedModel
 from tabs import duel
 from tabs.insights import health, movie_map, overview, suggestions, tags
-from tabs.links import DUEL, SECTIONS
+from tabs.links import DUEL, SECTIONS, TABS
 from tabs.shared import count
 from tabs.steps import arrive, asked, leave
 
@@ -27,7 +27,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
         persist_state="session",
         label_visibility="collapsed",
     )
-    leave(section=section, tab=st.session_state["tab"])
+    leave(section=section, tab=st.session_state.get("tab", TABS[3]))
     if section == SECTIONS[0]:
         movie_map.render(data, model)
     elif section == SECTIONS[1]:

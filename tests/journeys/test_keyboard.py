@@ -49,10 +49,10 @@ def test_from_a_tab_to_the_reasons_for_another_user(app: Server, visiting: Visit
         expect(page).to_have_url(re.compile(r"user=7\b"))
         settle(page)
 
-        press_until(page, "summary")
-        page.keyboard.press("Space")
+        press_until(page, "[data-testid=stPopoverButton]")
+        page.keyboard.press("Enter")
         expect(page.get_by_role("combobox", name="Only these genres")).to_be_visible()
-        page.keyboard.press("Space")
+        page.keyboard.press("Escape")
         expect(page.get_by_role("combobox", name="Only these genres")).to_be_hidden()
 
         press_until(page, ".st-key-cards [class*=st-key-why] button")

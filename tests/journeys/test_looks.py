@@ -55,6 +55,7 @@ def test_every_section_can_be_read_in_both_themes_and_on_a_phone(
             found[name] = [*low_contrast(page), *accessibility_faults(page)]
             page.emulate_media(color_scheme="dark")
             page.wait_for_function(_IS_DARK)
+            page.evaluate(_TRANSITIONS)  # from one theme's colours to the other's
             settle(page)
             found[name] += [*low_contrast(page), *_white_boxes(page)]
             keep_picture(page, f"dark_{_slug(name)}", full_page=False)
@@ -70,6 +71,8 @@ def test_every_section_can_be_read_in_both_themes_and_on_a_phone(
     assert not wrong, "\n".join(f"{name}: {fault}" for name in wrong for fault in wrong[name])
 
 
+_TRANSITIONS = """() => Promise.allSettled(
+  document.getAnimations().filter(one => one instanceof CSSTransition).map(one => one.finished))"""
 _PHONE = ViewportSize(width=390, height=844)
 _IS_DARK = """() => getComputedStyle(document.querySelector('[data-testid=stApp]'))
   .backgroundColor.match(/\\d+/g).slice(0, 3).every(value => value < 64)"""
