@@ -2,9 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n auto --no-loadscope-reorder
 
-.PHONY: run api check test lint audit train data benchmark screenshots clean
+.PHONY: run api check test thorough lint audit train data benchmark screenshots clean
 
 run: $(VENV)/app-installed
 	-$(BIN)/python -m sources.download
@@ -18,6 +18,10 @@ api: $(VENV)/app-installed
 # Everything; see pytest_collection_modifyitems in tests/conftest.py for what runs beside what.
 test: lint
 	$(PYTEST)
+
+# Everything with its full numbers: kills, damaged bodies, visitors.
+thorough: lint
+	$(PYTEST) --thorough
 
 # What needs neither a server nor a page: for a look between two changes.
 check: lint

@@ -63,7 +63,9 @@ def measure() -> list[Row]:
 
 def _of_model(folder: Path, checkpoint: Path, data: MovieData) -> list[Row]:
     users = checkpoint.with_suffix(".lua")
-    users.write_text(_SCRIPT.format(ids=",".join(map(str, data.user_ids.tolist())), path=LIST))
+    users.write_text(
+        _SCRIPT.format(ids=",".join(map(str, data.user_ids.tolist())), path=LIST), encoding="utf-8"
+    )
     with ExitStack() as stack:
         api, first = (
             stack.enter_context(_running(module, folder, checkpoint))
@@ -154,4 +156,6 @@ def _wait_until_ready(server: Server) -> None:
             return
         except OSError:
             time.sleep(0.2)
-    raise RuntimeError(f"the server did not start:\n{server.log.read_text()[-2000:]}")
+    raise RuntimeError(
+        f"the server did not start:\n{server.log.read_text(encoding='utf-8')[-2000:]}"
+    )

@@ -39,7 +39,7 @@ BOUND = {
     "Start Here": ("level",),
     "Recommendations": (
         *("who", "profile", "k", "tag_weight", "genres", "without", "years"),
-        *("min_ratings", "novelty", "diversity"),
+        *("min_ratings", "min_stars", "novelty", "diversity"),
     ),
 }
 
@@ -48,12 +48,9 @@ Check = Callable[[Sequence[str]], tuple[list[str], str]]
 
 
 def year_range(data: MovieData) -> tuple[int, int]:
-    """First and last year of the films; two different ones, which a slider needs."""
+    """First and last year of the films."""
     years = data.movies["year"].dropna()
-    if not len(years):
-        return 1900, 2100
-    first, last = int(years.min()), int(years.max())
-    return first, max(last, first + 1)
+    return (int(years.min()), int(years.max())) if len(years) else (1900, 2100)
 
 
 def read_link(

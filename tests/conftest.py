@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from data_preparation import MovieData, load_movie_data
 from model.splits import Split, random_80_10_10
@@ -33,24 +35,51 @@ torch.set_num_threads(1)  # the matrices are tiny: threads would only wait for e
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+_JOURNEYS = "tests/journeys/"
 _WHOLE_APP = ("AppTest", "running_server", "running_app", "Visit")  # what such modules import
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the whole app, and say what stays together when workers share the tests.
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--thorough",
+        action="store_true",
+        help="the tests marked `thorough`, too, and the full numbers of kills, bodies and visitors",
+    )
 
-    A file stays on one worker, and with it what its fixtures train. All tests in a browser are one
-    group: two browsers at once would only wait for each other, and each would want an app with a
-    model. The longest groups come first, so that no worker is left with them at the end.
+
+@pytest.fixture(scope="session")
+def thorough(pytestconfig: pytest.Config) -> bool:
+    """Whether a test may take the time for its full numbers (`make thorough`)."""
+    return bool(pytestconfig.getoption("--thorough"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the whole app, skip the thorough ones, and put the longest groups first.
+
+    So no worker is left with them at the end.
     """
     for item in items:
         if not vars(item.module).keys().isdisjoint(_WHOLE_APP):
             item.add_marker(pytest.mark.pages)
-        in_browser = item.get_closest_marker("browser")
-        group = "browser" if in_browser else item.path.relative_to(REPOSITORY).as_posix()
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=_rank)  # which keeps the order within a group
+        if _has(item, "thorough") and not item.config.getoption("--thorough"):
+            item.add_marker(pytest.mark.skip(reason="only with --thorough"))
+    items.sort(key=_rank)  # which keeps the order within a file
+
+
+class _ByFile(LoadScopeScheduling):
+    """A file stays on one worker, and with it what its fixtures train.
+
+    All journeys stay together: two browsers at once would only wait for each other, and each would
+    want an app with a model. (The groups of `--dist loadgroup` do nothing from pytest 9.2 on.)
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.split("::")[0]
+        return _JOURNEYS if path.startswith(_JOURNEYS) else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _ByFile:
+    return _ByFile(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -16,7 +16,7 @@ from settings import DEMO_DIR
 from tests.server import Server, running_server
 from tests.session import Session
 
-VISITORS = 30
+VISITORS = 30  # with --thorough; else a third of them
 WARM_UP, RERUNS = 30, 80
 MAX_GROWTH_MIB = 20.0  # 0.25 MiB for each rerun, less than the messages of one page weigh
 SMALL = {"dim": "8", "layers": "1", "epochs": "3"}
@@ -33,8 +33,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-def test_visitors_see_their_own_things_while_one_trains(server: Server) -> None:
-    visitors, runs = asyncio.run(_look_around(server))
+def test_visitors_see_their_own_things_while_one_trains(server: Server, thorough: bool) -> None:
+    visitors, runs = asyncio.run(_look_around(server, VISITORS if thorough else VISITORS // 3))
     assert runs >= 1
     assert all(visitor.ratings for visitor in visitors)
     assert any(visitor.listed for visitor in visitors)
@@ -44,9 +44,9 @@ def test_visitors_see_their_own_things_while_one_trains(server: Server) -> None:
     assert not [word for word in (*said, "who=", "k=", "User-Agent") if word in log], log
 
 
-async def _look_around(server: Server) -> tuple[list[Visitor], int]:
+async def _look_around(server: Server, n: int) -> tuple[list[Visitor], int]:
     """All arrive and act at once, checking their own page; in the end each looks once more."""
-    visitors = [Visitor(number, Session(server.url)) for number in range(VISITORS)]
+    visitors = [Visitor(number, Session(server.url)) for number in range(n)]
     stop = asyncio.Event()
     training = asyncio.create_task(keep_training(Session(server.url), stop, **SMALL))
 
@@ -86,6 +86,7 @@ def test_the_buttons_of_a_running_training_are_not_in_its_redrawn_fragment(serve
     assert asyncio.run(fragments()) == {""}
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def test_many_reruns_do_not_grow_the_memory(server: Server) -> None:
     assert asyncio.run(_growth(server)) < MAX_GROWTH_MIB

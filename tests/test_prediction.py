@@ -37,6 +37,7 @@ from prediction import (
     similar_movies,
     suggest_tags,
     tagged_neighbours,
+    why_in_words,
 )
 from settings import DEMO_DIR
 from tests.conftest import (
@@ -589,8 +590,9 @@ def test_reasons_of_a_score_below_0_are_no_share_of_it(
     for user in range(planted_data.n_users):
         viewer = user_viewer(planted_data, fitted, user)
         for movie in range(planted_data.n_movies):
-            text = prediction._reasons(planted_data, fitted, viewer, movie)
-            score = explain(planted_data, fitted, viewer, movie).graph_score
+            reasons = explain(planted_data, fitted, viewer, movie)
+            text = why_in_words(planted_data, viewer, reasons)
+            score = reasons.graph_score
             assert ("%" in text) <= (score > 0) and not re.search(r"-\d+%", text)
             seen.add("%" in text)
     assert seen == {True, False}
@@ -615,6 +617,6 @@ def test_the_best_are_those_of_a_full_sort_equals_by_id(
         data.draw(st.lists(st.booleans(), min_size=len(final), max_size=len(final)))
     )
     none = np.zeros_like(final)
-    scores = Scores(final, none, final, none, none, ~candidates, candidates)
+    scores = Scores(final, none, final, none, none, ~candidates, candidates, candidates)
     expected = sorted(np.flatnonzero(candidates).tolist(), key=lambda i: (-values[i], i))[:k]
     assert [item.movie for item in recommend(UNUSED_MODEL, scores, k)] == expected

@@ -118,7 +118,7 @@ def test_a_method_that_a_path_does_not_take(client: Client) -> None:
     assert answer.headers["Allow"] == "GET"
 
 
-def test_a_thousand_damaged_bodies_never_fail_the_server(client: Client) -> None:
+def test_damaged_bodies_never_fail_the_server(client: Client, thorough: bool) -> None:
     body = {
         "ratings": [{"movie": 5, "stars": 4.5}, {"movie": 12, "stars": 1}],
         "k": 3,
@@ -129,13 +129,13 @@ def test_a_thousand_damaged_bodies_never_fail_the_server(client: Client) -> None
     sound = json.dumps(body).encode()
     headers = {"Content-Type": "application/json"}
     statuses = []
-    for seed in range(1000):
+    for seed in range(1000 if thorough else 200):
         broken = damaged(sound, random.Random(seed))
         answer = client.ask("POST", "/v1/recommendations", data=broken, headers=headers)
         statuses.append(answer.status_code)
         if answer.status_code != 200:
             problem(answer, answer.status_code)
-    assert set(statuses) <= {200, 400, 422} and statuses.count(200) < 500
+    assert set(statuses) <= {200, 400, 422} and statuses.count(200) < len(statuses) / 2
 
 
 # --- limits ---------------------------------------------------------------------------------------

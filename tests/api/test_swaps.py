@@ -110,7 +110,7 @@ def test_data_that_cannot_be_read_are_told_in_a_sentence(
     monkeypatch.setenv(MOVIELENS_VARIABLE, str(tmp_path / "nowhere"))
     current = Current(ServerState())
     current.look()
-    assert current.now is None and "nowhere" in current.problem
+    assert current.now is None and "MOVIELENS_DIR names a folder" in current.problem
 
 
 def test_without_a_model_a_first_one_is_trained_unless_that_is_off(
