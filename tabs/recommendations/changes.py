@@ -76,9 +76,8 @@ def compare(data: MovieData, before: Seen, now: Seen) -> Change | None:
     said = " and ".join(filter(None, [", ".join(effects[:-1]), *effects[-1:]]))
     done = _done(data, before, now, touched)
     sentence = f"{done} {said or 'changed nothing in this list'}."
-    return Change(
-        before, movie, old.get(movie or -1) if movie is not None else None, moves, sentence
-    )
+    place = None if movie is None else old.get(movie)
+    return Change(before, movie, place, moves, sentence)
 
 
 def _done(data: MovieData, before: Seen, now: Seen, touched: set[int]) -> str:

@@ -331,3 +331,10 @@ def test_the_sentence_says_what_changed(
     change = compare(Named, old, new)  # type: ignore[arg-type]
     sentence = change and change.sentence.replace("*", "").replace("\xa0", " ")
     assert sentence == said
+
+
+@pytest.mark.parametrize("movie", [0, 1])
+def test_a_film_is_told_in_its_place_whatever_its_number(data: MovieData, movie: int) -> None:
+    old = Seen({}, frozenset(), (5, movie, 7))
+    change = compare(data, old, Seen({movie: 4.0}, frozenset(), (5, 7, 8)))
+    assert change and (change.movie, change.place) == (movie, 2)
