@@ -203,9 +203,8 @@ class ModelStore:
         Args:
             load: reads a file; raises what `load_checkpoint` does.
         """
-        folder = self.folder(data.fingerprint)
         problem, foreign = None, None
-        for path in (self.slot, self.promoted(data.fingerprint), *_newest_first(folder)):
+        for path in self._in_turn(data.fingerprint):
             try:
                 return InUse(load(data, path), path, problem)
             except FileNotFoundError:
@@ -216,6 +215,13 @@ class ModelStore:
                 else:
                     problem = problem or error
         return InUse(None, None, problem or foreign)
+
+    def _in_turn(self, fingerprint: str) -> Iterator[Path]:
+        """What may be in use, first come first served; the folder is read only if it comes to it:
+        pages ask again and again."""
+        yield self.slot
+        yield self.promoted(fingerprint)
+        yield from _newest_first(self.folder(fingerprint))
 
     def kept(self, fingerprint: str) -> tuple[KeptModel, ...]:
         """The kept models of some data, newest first; what cannot be read is left out."""
