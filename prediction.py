@@ -208,7 +208,7 @@ def novelty_part(
     """
     if not novelty or not listed.any():
         return np.zeros(data.n_movies, np.float32)
-    popularity = popularity_of(data)
+    popularity = data.popularity
     if novelty > 0:
         popularity = np.where(data.movie_degree < FEWEST_RATINGS, 1.0, popularity)
     towards = -np.sign(novelty) * popularity
@@ -260,11 +260,6 @@ def unseen(data: MovieData, rated: NDArray[np.integer]) -> NDArray[np.bool_]:
     seen = np.zeros(data.n_movies, bool)
     seen[data.canonical[rated]] = True
     return ~seen[data.canonical] & (data.canonical == np.arange(data.n_movies))
-
-
-def popularity_of(data: MovieData) -> NDArray[np.float64]:
-    """log(1 + ratings) on a scale from 0 to 1, float64 [n_movies]."""
-    return data.popularity
 
 
 def often_and_well_rated(data: MovieData) -> NDArray[np.bool_]:
