@@ -38,9 +38,7 @@ from tabs.visitor import keep_in_browser
 # on the dark theme's primary colour cannot be read.
 _STYLE = """
 [data-testid=stMainBlockContainer] {padding-top: 2rem}
-[data-testid=stLayoutWrapper]:has(> .st-key-visitor_storage_place, > .st-key-address_place) {
-  display: none;
-}
+[data-testid=stLayoutWrapper]:has(> [class*=st-key-unseen_]) {display: none}
 @media (max-width: 640px) {
   [data-testid=stMainBlockContainer] {padding-top: 0.5rem}
   [data-testid=stMain] h1 {font-size: 1.8rem !important; padding: 0 0 0.25rem !important}

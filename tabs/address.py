@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 import streamlit as st
 
+from tabs.in_browser import run_in_browser
 from tabs.links import BOUND, DUEL
 
-_KEY = "address"
 _STATE = "settings_by_tab"
 
 
@@ -36,11 +31,4 @@ def keep_settings_in_address() -> None:
     now = [*BOUND.get(opened, ()), *(["who"] if duels else [])]
     st.session_state[f"{_STATE}_shown"] = now
     settings = {name: values for name, values in known.items() if name not in now}
-    with st.container(key="address_place"):  # which the style of the page hides
-        _address()(key=_KEY, data={"settings": settings}, height=1)
-
-
-@functools.cache
-def _address() -> Callable[..., Any]:
-    script = Path(__file__).with_name("address.js").read_text(encoding="utf-8")
-    return st.components.v2.component(_KEY, js=script)
+    run_in_browser("address", {"settings": settings})

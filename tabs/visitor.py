@@ -7,13 +7,10 @@ comes into them. No run waits for it; a page without a browser works as ever.
 
 from __future__ import annotations
 
-import functools
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -33,9 +30,9 @@ from serving.visitor_book import (
     store_name,
 )
 from serving.visitor_link import LINK_NAME, MAX_CODE, LinkedFilms, decode
+from tabs.in_browser import run_in_browser
 from tabs.shared import count, kept, my_stars
 
-_KEY = "visitor_storage"
 _TROUBLES = {
     "blocked": "This browser keeps nothing for this page (its storage is switched off), so what "
     "you say here is gone when you reload or close the page.",
@@ -80,25 +77,17 @@ def keep_in_browser(data: MovieData) -> None:
     memory = _memory(data)
     keys = _film_keys(data, data.fingerprint)
     _note_changes(memory, data, keys)
-    with st.container(key="visitor_storage_place"):  # which the style of the page hides
-        told = _storage()(
-            key=_KEY,
-            data={
-                **{"store": store_name(data), "token": memory.token, "version": VERSION},
-                **{"kinds": list(KINDS), "limit": MAX_CHARS, "changes": memory.changes},
-                **{"linkName": LINK_NAME, "linkLimit": MAX_CODE + 1, "linkDone": memory.link_done},
-            },
-            height=1,
-            on_told_change=lambda: None,
-        ).told
+    told = run_in_browser(
+        "visitor",
+        {
+            **{"store": store_name(data), "token": memory.token, "version": VERSION},
+            **{"kinds": list(KINDS), "limit": MAX_CHARS, "changes": memory.changes},
+            **{"linkName": LINK_NAME, "linkLimit": MAX_CODE + 1, "linkDone": memory.link_done},
+        },
+        on_told_change=lambda: None,
+    ).told
     if isinstance(told, dict) and told.get("token") == memory.token:
         _take_in(memory, told, data, keys)
-
-
-@functools.cache
-def _storage() -> Callable[..., Any]:
-    script = Path(__file__).with_name("visitor.js").read_text(encoding="utf-8")
-    return st.components.v2.component(_KEY, js=script)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

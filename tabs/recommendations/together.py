@@ -19,7 +19,7 @@ from model.viewers import fold_in, user_viewer
 from tabs.recommendations.listing import Listing, ordinal, stars_text
 from tabs.recommendations.upload import FILE_TYPES, title_index
 from tabs.recommendations.words import film_with_stars
-from tabs.shared import count, escape, kept, my_stars
+from tabs.shared import count, escape, kept, my_stars, user_labels
 
 _MOST_PEOPLE = 6
 _SHOWN = 10
@@ -67,12 +67,12 @@ def _people(listing: Listing) -> list[_Person]:
     people = []
     if st.checkbox(f"Me ({count(len(mine), 'rating')})", bool(mine), disabled=not mine) and mine:
         people.append(_visitor(listing, "Me", mine))
-    degree = dict(zip(data.user_ids.tolist(), data.user_degree.tolist(), strict=True))
+    labels = user_labels(data)
     users = st.multiselect(
         "Users of the data",
-        list(degree),
+        list(labels),
         [data.user_ids[listing.viewer.user].item()] if listing.viewer.user is not None else [],
-        format_func=lambda raw: f"User {raw} · {degree[raw]:,} ratings",
+        format_func=labels.__getitem__,
         max_selections=_MOST_PEOPLE,
         key="together_users",
     )

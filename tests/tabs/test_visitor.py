@@ -52,8 +52,9 @@ class Browser:
     told: Any = None
     _tokens: set[str] = field(default_factory=set)
 
-    def __call__(self, *, data: dict[str, Any], **_: Any) -> SimpleNamespace:
-        """The component, as the page mounts it."""
+    def __call__(self, script: str, data: dict[str, Any], **_: Any) -> SimpleNamespace:
+        """The script, as the page runs it."""
+        assert script == "visitor"
         if not self.answers:
             return SimpleNamespace(told=None)
         name, first = data["store"], data["token"] not in self._tokens
@@ -88,7 +89,7 @@ def data() -> MovieData:
 def browser(monkeypatch: pytest.MonkeyPatch) -> Browser:
     browser = Browser()
     monkeypatch.setenv("MOVIELENS_DIR", str(DEMO_DIR))
-    monkeypatch.setattr(visitor, "_storage", lambda: browser)
+    monkeypatch.setattr(visitor, "run_in_browser", browser)
     return browser
 
 
