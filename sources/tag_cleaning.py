@@ -45,12 +45,13 @@ def clean_tags(tags: pd.DataFrame, movie_ids: NDArray[np.int64]) -> pd.DataFrame
     Spellings that differ only in spacing ("sci fi", "scifi") become their most frequent form.
 
     Args:
-        tags: columns userId, movieId, tag, as read.
+        tags: columns userId, movieId, tag, timestamp, as read.
         movie_ids: int64 [n_movies], ascending raw ids.
 
     Returns:
-        user_id (raw), movie (inner), raw, tag (cleaned), status: "kept", "noise" (about the viewer,
-        `NOISE_TAGS`), "rare" (on fewer than `MIN_FILMS_PER_TAG` films) or "empty" (no letters).
+        user_id (raw), movie (inner), raw, timestamp, tag (cleaned), status: "kept", "noise" (about
+        the viewer, `NOISE_TAGS`), "rare" (on fewer than `MIN_FILMS_PER_TAG` films) or "empty" (no
+        letters).
     """
     raw = tags["tag"].astype(str)
     normal = raw.map({text: normalise_tag(text) for text in raw.unique()}).astype(str)
@@ -71,6 +72,7 @@ def clean_tags(tags: pd.DataFrame, movie_ids: NDArray[np.int64]) -> pd.DataFrame
             "user_id": tags["userId"].to_numpy(),
             "movie": movie,
             "raw": raw.to_numpy(),
+            "timestamp": tags["timestamp"].to_numpy(np.int64),
             "tag": tag.to_numpy(),
             "status": status,
         }

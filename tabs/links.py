@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from analysis.layers import DEPTH
 from analysis.people import YOU
 from data_preparation import MovieData
+from model.ageing import ALWAYS, BEST_FOR_THE_NEXT_FILM
 from model.profiles import Profile
 from sources.movielens_files import MAX_STARS
 
@@ -14,6 +15,13 @@ MAX_K = 50
 MAX_MIN_RATINGS = 100
 MAX_SEED = 999_999
 WHO = ("A user of the data", "Me")
+ALWAYS_COUNTS = "Always"
+# What the control of a film's age says → half-life, later films.
+RECENT: dict[str, float] = {
+    ALWAYS_COUNTS: ALWAYS,
+    **{f"Last {films:g} films": films for films in (300, 100, 30, 10)},
+    "These days": BEST_FOR_THE_NEXT_FILM,
+}
 AIMS: dict[str, Profile] = {"What I will like": "like", "What I will watch": "watch"}
 TABS = ("Start Here", "Recommendations", "Train Model", "Insights")
 CHAPTERS = (
@@ -47,7 +55,7 @@ BOUND = {
     "Start Here": ("level",),
     "Recommendations": (
         *("who", "profile", "k", "tag_weight", "genres", "without", "years"),
-        *("min_ratings", "min_stars", "novelty", "diversity"),
+        *("min_ratings", "min_stars", "novelty", "diversity", "recent"),
     ),
     "Train Model": ("play_layers", "play_dim", "play_rate", "play_epochs", "play_seed"),
 }
@@ -107,6 +115,7 @@ def _checks(data: MovieData) -> dict[str, Check]:
         "play_seed": _number(0, MAX_SEED),
         "who": _one_of(WHO),
         "profile": _one_of(AIMS),
+        "recent": _one_of(RECENT),
         "follow": _one_of(("", *FOLLOWED)),
         "step": _number(0, DEPTH - 1),
         "chapter": _one_of(CHAPTERS),
