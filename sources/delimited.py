@@ -140,20 +140,24 @@ class _Reader:
         """All columns, those without a type as text; None where Arrow sees another header."""
         plain = bool(self.dialect.names)
         separator = self.dialect.separator
-        table = arrow_csv.read_csv(
-            self._simple_text() if plain else str(self.path),
-            arrow_csv.ReadOptions(column_names=self.header if plain else None, block_size=_BLOCK),
-            arrow_csv.ParseOptions(
-                delimiter=separator if len(separator) == 1 else _UNIT,
-                quote_char=False if plain else '"',
-                ignore_empty_lines=False,
-            ),
-            arrow_csv.ConvertOptions(
-                column_types={name: types.get(name, pa.string()) for name in self.header},
-                null_values=[],
-                strings_can_be_null=False,
-            ),
-        )
+        # An open file: Arrow takes no path that is not text.
+        with self._simple_text() if plain else self.path.open("rb") as file:
+            table = arrow_csv.read_csv(
+                file,
+                arrow_csv.ReadOptions(
+                    column_names=self.header if plain else None, block_size=_BLOCK
+                ),
+                arrow_csv.ParseOptions(
+                    delimiter=separator if len(separator) == 1 else _UNIT,
+                    quote_char=False if plain else '"',
+                    ignore_empty_lines=False,
+                ),
+                arrow_csv.ConvertOptions(
+                    column_types={name: types.get(name, pa.string()) for name in self.header},
+                    null_values=[],
+                    strings_can_be_null=False,
+                ),
+            )
         return table if table.column_names == self.header else None
 
     def _simple_text(self) -> io.BytesIO:
