@@ -53,8 +53,8 @@ class MovieData:
         movies: one row per inner movie id: movie_id, title (as in the file), name (without year,
             article in front), year (Int64, may be missing), genres (tuple), imdb_id, tmdb_id
             (strings, "" when unknown).
-        tags: one row per row of tags.csv: user_id (raw), movie (inner), raw, tag (cleaned), status
-            ("kept", "noise", "rare" or "empty").
+        tags: one row per row of tags.csv: user_id (raw), movie (inner), raw, timestamp (Unix
+            seconds), tag (cleaned), status ("kept", "noise", "rare" or "empty").
         tag_names: the kept tags, alphabetical; the columns of `tag_counts`.
         tag_counts: csr float32 [n_movies, n_tags], how many people gave the film the tag.
         user_ids, movie_ids: int64, ascending; raw id of each inner id.
@@ -213,6 +213,10 @@ class MovieData:
     def stars_of(self, user: int) -> NDArray[np.float32]:
         """The user's stars, in the order of `rated_by`."""
         return self.ratings.data[self.ratings.indptr[user] : self.ratings.indptr[user + 1]]
+
+    def times_of(self, user: int) -> NDArray[np.int64]:
+        """When the user rated each film, Unix seconds, in the order of `rated_by`."""
+        return self.timestamps[self.ratings.indptr[user] : self.ratings.indptr[user + 1]]
 
     def edge_weights(self, user: int) -> NDArray[np.float64]:
         """1/√(d_u·d_j) for the films j that the user rated, in the order of `rated_by`."""
@@ -437,7 +441,7 @@ def _fingerprint(
     digest = hashlib.sha256()
     for array in (ratings.data, ratings.indices, ratings.indptr, timestamps, user_ids):
         digest.update(np.ascontiguousarray(array).data)
-    for table in (movies, tags):
+    for table in (movies, tags.drop(columns="timestamp")):
         rows = pd.util.hash_pandas_object(table.astype(str), index=False).to_numpy()
         digest.update(np.sort(rows).tobytes())  # the order of the lines means nothing
     return digest.hexdigest()

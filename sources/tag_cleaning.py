@@ -45,12 +45,13 @@ def clean_tags(tags: pd.DataFrame, movie_ids: NDArray[np.int64]) -> pd.DataFrame
     Spellings that differ only in spacing ("sci fi", "scifi") become their most frequent form.
 
     Args:
-        tags: columns userId, movieId, tag, as read.
+        tags: columns userId, movieId, tag, timestamp, as read.
         movie_ids: int64 [n_movies], ascending raw ids.
 
     Returns:
-        user_id (raw), movie (inner), raw, tag (cleaned), status: "kept", "noise" (about the viewer,
-        `NOISE_TAGS`), "rare" (on fewer than `MIN_FILMS_PER_TAG` films) or "empty" (no letters).
+        user_id (raw), movie (inner), raw, timestamp, tag (cleaned), status: "kept", "noise" (about
+        the viewer, `NOISE_TAGS`), "rare" (on fewer than `MIN_FILMS_PER_TAG` films) or "empty" (no
+        letters).
     """
     spelling, raw = pd.factorize(tags["tag"].astype(str))  # [n_rows] → row of `raw`
     forms = pd.DataFrame({"normal": _normalised(raw), "count": np.bincount(spelling)})
@@ -73,6 +74,7 @@ def clean_tags(tags: pd.DataFrame, movie_ids: NDArray[np.int64]) -> pd.DataFrame
             "user_id": tags["userId"].to_numpy(),
             "movie": movie,
             "raw": pd.Series(raw, dtype=str).array.take(spelling),
+            "timestamp": tags["timestamp"].to_numpy(np.int64),
             "tag": tag.array.take(spelling),
             "status": pd.Series(status, dtype=str).array.take(spelling),
         }
