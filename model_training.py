@@ -55,7 +55,7 @@ from model.search import Trial, search
 from model.splits import DEFAULT_PROTOCOL, PROTOCOLS, Split
 from model.store import Comparison, ModelStore, When, compare
 from model.trained import EpochRecord, TrainedModel, assemble, kept_epoch
-from settings import TRAINING_COMMAND, checkpoint_path, runs_folder
+from settings import TRAINING_COMMAND, checkpoint_path, copies_folder, runs_folder
 from sources.download import obtain_data
 from sources.files import printable, reason
 from sources.movielens_files import DataError
@@ -515,7 +515,7 @@ def _data(options: argparse.Namespace) -> MovieData:
     folder, failure = obtain_data()
     if failure:
         _say(f"{failure} Training on the built-in demo data.", sys.stderr)
-    return load_movie_data(folder)
+    return load_movie_data(folder, copies_folder(options.output))
 
 
 def _prepare(options: argparse.Namespace, data: MovieData, processes: Processes) -> RunInProgress:
