@@ -3,12 +3,15 @@
 A direction is a film's vector scaled to length 1; neighbours are compared by cosine, so everything
 here looks at directions. A fitted model may have thousands of columns, ordered by strength, of
 which the last ones tell every film from every other: the picture is made of the first.
+
+Films that one person rated are the most unlike each other, and there are many: unweighted
+components would tell these apart and leave all that people know in one heap. So each film counts
+once per rating.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -24,12 +27,15 @@ from prediction import similar_movies
 
 N_COMPONENTS = 10
 N_CLUSTERS = 8  # as many as the palette has colours that are easy to tell apart
+MOST_FILMS = 10_000  # on the map; a browser reads and draws each of them
+MOST_LAID_OUT = 5_000  # by t-SNE, whose time grows faster than its films; others go beside these
 # Clusters and t-SNE are fitted to that many principal components (van der Maaten 2008).
 _REDUCED = 50
 _COLUMNS = 64  # of a fitted model that make the picture
-_EXACT_UP_TO = 300  # dimensions; the covariance of more is not solved whole
-_EXTRA_COLUMNS, _ROUNDS = 14, 6  # of the block power iteration that takes its place
 _TSNE_PERPLEXITY = 30
+_TSNE_ANGLE = 0.8  # a third less time than with 0.5, for the same divergence within half a percent
+_BESIDE = 5  # films that say where one goes that was not laid out
+_CHUNK = 1000  # films that are placed at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,23 +43,28 @@ class MovieMap:
     """Films in the plane.
 
     Attributes:
-        points: one row per rated film: movie (inner), x, y, name, label (name and year), year,
-            decade, genre (the first), mean_stars, ratings, cluster (number and its most typical
-            genres).
-        components: principal components of the directions, float [n_rated, ≤ `N_COMPONENTS`];
+        points: one row per film, the best known first: movie (inner), x, y, name, label (name and
+            year), year, decade, genres (a tuple), genre (the first), mean_stars, ratings, cluster
+            (number and its most typical genres).
+        components: principal components of the directions, float [n_films, ≤ `N_COMPONENTS`];
             x and y are the first two.
-        explained: share of the variance along each component, 0 to 1.
+        explained: share of the variance along each component, 0 to 1, each film counted once per
+            rating.
+        n_known: films that the model knows, of which the map holds the best known.
     """
 
     points: pd.DataFrame
     components: NDArray[np.float64]
     explained: tuple[float, ...]
+    n_known: int
 
 
 def movie_map(data: MovieData, model: TrainedModel) -> MovieMap:
-    """The principal components of the films' directions, and clusters of directions."""
-    movies = np.flatnonzero(model.directions.any(axis=1))
-    reduced, shares = principal_components(pictured(model, movies), _REDUCED)
+    """The principal components of the directions of the best-known films, and their clusters."""
+    known = np.flatnonzero(model.movie_factors.any(axis=1))
+    movies = known[np.argsort(-data.movie_degree[known], kind="stable")][:MOST_FILMS]
+    ratings = data.movie_degree[movies]
+    reduced, shares = principal_components(pictured(model, movies), _REDUCED, ratings)
     components, explained = reduced[:, :N_COMPONENTS], shares[:N_COMPONENTS]
     table = data.movies.iloc[movies]
     points = pd.DataFrame(
@@ -65,13 +76,14 @@ def movie_map(data: MovieData, model: TrainedModel) -> MovieMap:
             "label": [data.labels[movie] for movie in movies.tolist()],
             "year": table["year"].astype("Float64").to_numpy(float, na_value=np.nan),
             "decade": decades(table["year"]),
+            "genres": table["genres"].tolist(),
             "genre": [genres[0] if genres else "none" for genres in table["genres"]],
             "mean_stars": data.mean_stars[movies],
-            "ratings": data.movie_degree[movies],
+            "ratings": ratings,
             "cluster": cluster_names(table["genres"].tolist(), clusters(reduced)),
         }
     )
-    return MovieMap(points, components, explained)
+    return MovieMap(points, components, explained, len(known))
 
 
 def pictured_columns(model: TrainedModel) -> int:
@@ -81,65 +93,35 @@ def pictured_columns(model: TrainedModel) -> int:
 
 def pictured(model: TrainedModel, movies: NDArray[np.int64]) -> NDArray[np.float32]:
     """The directions of these films in the columns that make the picture, [n_movies, columns]."""
-    columns = pictured_columns(model)
-    if columns == model.dim:
-        return model.directions[movies]
-    return normalize(model.movie_factors[movies, :columns])
+    return normalize(model.movie_factors[movies, : pictured_columns(model)])
 
 
 def principal_components(
-    rows: NDArray[np.floating], n: int
+    rows: NDArray[np.floating], n: int, weights: NDArray[np.number]
 ) -> tuple[NDArray[np.float64], tuple[float, ...]]:
     """PCA by the eigenvectors of the covariance, the same on every run.
-
-    Exact up to 300 dimensions; of more by block power iteration (Halko et al. 2011, alg. 4.4).
 
     Args:
         rows: float [n_rows, dim].
         n: at most so many components.
+        weights: how often each row counts, [n_rows]; all equal where they sum to nothing.
 
     Returns:
         Scores float [n_rows, min(n, dim)] and each component's share of the variance. The sign is
         such that the largest loading is positive.
     """
-    mean = rows.mean(axis=0, dtype=np.float64)
-    if rows.shape[1] <= _EXACT_UP_TO:
-        centred = rows - mean
-        values, vectors = np.linalg.eigh(centred.T @ centred)  # ascending
-        total = values.clip(min=0).sum()
-    else:
-        values, vectors = _leading(rows, mean, n)
-        total = float(np.square(rows, dtype=np.float64).sum() - len(rows) * (mean @ mean))
-    values, vectors = values[::-1].clip(min=0), vectors[:, ::-1][:, :n]
+    dim = rows.shape[1]
+    shares = weights / weights.sum() if weights.sum() > 0 else np.full(len(rows), 1 / len(rows))
+    rows = rows.astype(np.float64)
+    centred = rows - shares @ rows
+    covariance = (centred * shares[:, None]).T @ centred  # [dim, dim]
+    n = min(n, dim)
+    values, vectors = linalg.eigh(covariance, subset_by_index=(dim - n, dim - 1))  # ascending
+    values, vectors = values[::-1].clip(min=0), vectors[:, ::-1]
     largest = np.abs(vectors).argmax(axis=0)
-    vectors = vectors * np.sign(vectors[largest, np.arange(vectors.shape[1])])
-    shares = values / max(total, 1e-300)
-    scores = rows @ vectors.astype(rows.dtype) - mean @ vectors
-    return scores.astype(np.float64), tuple(shares[:n].tolist())
-
-
-def _leading(
-    rows: NDArray[np.floating], mean: NDArray[np.float64], n: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The largest eigenpairs of the covariance times the number of rows, ascending.
-
-    The centred rows are never made: there may be a gigabyte of them.
-    """
-    covariance = partial(_covariance_times, rows, mean)
-    columns = min(n + _EXTRA_COLUMNS, rows.shape[1])
-    block = np.random.default_rng(0).standard_normal((rows.shape[1], columns))
-    for _ in range(_ROUNDS):
-        block = linalg.qr(covariance(block), mode="economic", check_finite=False)[0]
-    values, turn = np.linalg.eigh(block.T @ covariance(block))
-    return values, block @ turn
-
-
-def _covariance_times(
-    rows: NDArray[np.floating], mean: NDArray[np.float64], block: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    scores = rows @ block.astype(rows.dtype) - (mean @ block).astype(rows.dtype)
-    product = (rows.T @ scores).astype(np.float64)
-    return product - np.outer(mean, scores.sum(axis=0, dtype=np.float64))
+    vectors = vectors * np.sign(vectors[largest, np.arange(n)])
+    total = max(float(np.trace(covariance)), 1e-300)
+    return centred @ vectors, tuple((values / total).tolist())
 
 
 def clusters(directions: NDArray[np.floating], n: int = N_CLUSTERS) -> NDArray[np.int32]:
@@ -171,17 +153,49 @@ def cluster_names(genres: list[tuple[str, ...]], labels: NDArray[np.int32]) -> l
     return [names.get(label, f"{label + 1}") for label in labels.tolist()]
 
 
-def tsne_map(model: TrainedModel, movies: NDArray[np.int64]) -> NDArray[np.float64]:
-    """A second picture of the same directions, float [n_movies, 2]; a minute or two.
+def tsne_map(
+    data: MovieData, model: TrainedModel, movies: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """A second picture of the same directions, float [n_movies, 2]; some seconds.
 
     t-SNE keeps near films near; distances between far groups and axes mean nothing. Too few films
     for its neighbourhoods lower the perplexity.
+
+    Args:
+        movies: inner ids, the best known first. Those after the first `MOST_LAID_OUT` go to the
+            middle of the five films that are nearest to them among these.
     """
-    reduced, _ = principal_components(pictured(model, movies), _REDUCED)
-    perplexity = min(_TSNE_PERPLEXITY, max((len(movies) - 1) / 3, 0.5))
-    start = "pca" if reduced.shape[1] > 1 else "random"
-    tsne = TSNE(2, init=start, perplexity=perplexity, max_iter=500, random_state=0)
-    return tsne.fit_transform(reduced).astype(np.float64)
+    weights = data.movie_degree[movies]
+    reduced, _ = principal_components(pictured(model, movies), _REDUCED, weights)
+    first, rest = reduced[:MOST_LAID_OUT], reduced[MOST_LAID_OUT:]
+    tsne = TSNE(
+        2,
+        init="pca" if reduced.shape[1] > 1 else "random",
+        perplexity=min(_TSNE_PERPLEXITY, max((len(first) - 1) / 3, 0.5)),
+        angle=_TSNE_ANGLE,
+        max_iter=500,
+        random_state=0,
+    )
+    place = tsne.fit_transform(first).astype(np.float64)
+    beside = [_beside(rest[i : i + _CHUNK], first, place) for i in range(0, len(rest), _CHUNK)]
+    return np.concatenate([place, *beside])
+
+
+def _beside(
+    rows: NDArray[np.float64], laid_out: NDArray[np.float64], place: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The middle (median) of the places of the nearest laid-out rows, float [n_rows, 2]."""
+    closeness = 2 * rows @ laid_out.T - np.square(laid_out).sum(axis=1)  # [n_rows, n_laid_out]
+    nearest = np.argpartition(-closeness, _BESIDE, axis=1)[:, :_BESIDE]
+    return np.median(place[nearest], axis=1)
+
+
+def tsne_bytes(n_films: int) -> int:
+    """What `tsne_map` takes at its peak, in bytes."""
+    return min(n_films, MOST_LAID_OUT) * _TSNE_ROW + n_films * 8 * 2 * _REDUCED
+
+
+_TSNE_ROW = 24_000  # bytes for each laid-out film, measured: neighbours, affinities, the tree
 
 
 def neighbour_table(data: MovieData, model: TrainedModel, movie: int, k: int = 10) -> pd.DataFrame:

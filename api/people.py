@@ -11,7 +11,6 @@ from api import answers, shapes
 from api.problems import POSTING, READING, documented
 from api.queries import asked, described
 from api.work import answer, snapshot_of, tagged_answer
-from model.viewers import user_viewer
 
 router = APIRouter(prefix="/v1", tags=["recommendations"])
 
@@ -32,7 +31,8 @@ async def recommendations(request: Request, user_id: User) -> Response:
     now = snapshot_of(request)
     query = asked(request, shapes.Listing)
     user = answers.known_user(now.data, user_id)
-    quick = not query.reasons and (now.quick or now.audience.knows(user, query.setting))
+    kept = query.half_life is None and now.audience.knows(user, query.setting)
+    quick = not query.reasons and (now.quick or kept)
     return await tagged_answer(
         request, now, lambda: answers.for_user(now, user_id, query), quick=quick
     )
@@ -52,7 +52,7 @@ async def explanation(request: Request, user_id: User, movie_id: Movie) -> Respo
     movie = answers.known_movie(now.data, movie_id)
 
     def make() -> shapes.ExplanationOut:
-        viewer = user_viewer(now.data, now.model, user, query.setting)
+        viewer = answers.user(now, user, query)
         return answers.explanation(now, viewer, movie, query, user_id)
 
     return await tagged_answer(request, now, make)
@@ -90,7 +90,7 @@ async def visitor_explanation(request: Request, body: shapes.VisitorQuestion) ->
     now = snapshot_of(request)
 
     def make() -> shapes.ExplanationOut:
-        viewer = answers.visitor(now, body, body.setting)
+        viewer = answers.visitor(now, body, body)
         (movie,) = answers.inner_movies(now.data, [body.movie], "body /movie").tolist()
         return answers.explanation(now, viewer, movie, body, None)
 

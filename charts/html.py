@@ -219,6 +219,14 @@ def bars(
     )
 
 
+def legend(colours: Mapping[str, str], title: str) -> str:
+    """What each colour of a picture means, in lines that wrap; `title` for a screen reader."""
+    return (
+        f"<style>{_BARS_CSS}</style><figure class='bars short' "
+        f"aria-label='{escape(title, quote=True)}'>{_legend(colours)}</figure>"
+    )
+
+
 def _legend(colours: Mapping[str, str]) -> str:
     entries = "".join(
         f"<span><i style='background:{colour}'></i>{escape(name)}</span>"

@@ -1,8 +1,13 @@
-"""The map of films as an interactive chart and as a static figure."""
+"""The map of films as an interactive chart and as a static figure.
+
+Far out the best-known films and the density of all are to be seen; the rest, and the names for
+which there is room, appear while the reader zooms in.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,17 +17,34 @@ import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, LogNorm, to_hex
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
+from numpy.typing import NDArray
 
-from charts.basics import BLUE, GREEN, GREY, ORANGE, PALETTE, PURPLE, VERMILLION
+from charts.basics import (
+    BLUE,
+    GREEN,
+    GREY,
+    LABEL_COLOURS,
+    ORANGE,
+    PALETTE,
+    PURPLE,
+    VERMILLION,
+    by_theme,
+)
 
 SEQUENTIAL = (BLUE, PURPLE, ORANGE)  # low to high; all three are visible in both themes
 _RAMP = LinearSegmentedColormap.from_list("low to high", SEQUENTIAL)
 _OTHER = "other"
-_HEIGHT = 540
-_ZOOM = 0.12  # of the map's width and height, either side of the film
+_HEIGHT = 540  # pixels
+FAR_OUT = 1500  # best-known films that are drawn on the whole map
+_CELLS = (72, 40)  # of the density, across and up
+_NAMED = 1000  # best-known films that may have a name
+# Widths of a drawing that names are laid out for, in pixels: they keep apart on any wider one.
+_NARROW, _WIDE = 270, 640
+_LETTER, _LINE, _GAP = 5.9, 12.0, 10.0  # of a name: width of a letter, height, space around
+_LONGEST = 26  # letters of a name
 
 MAP_COLOURS = {
-    "First genre": "genre",
+    "Genre": "genre",
     "Decade": "decade",
     "Mean stars": "mean_stars",
     "Number of ratings": "ratings",
@@ -30,16 +52,20 @@ MAP_COLOURS = {
 }
 RATED, RECOMMENDED = "rated by the user", "recommended to the user"
 RATED_BY_YOU, RECOMMENDED_TO_YOU = "rated by you", "recommended to you"
+CHOSEN, NEAREST = "chosen film", "nearest films"
 # What a mark on the map can stand for: its colour, its shape in Vega, in matplotlib and in text.
 MARKS = {
-    "chosen film": (VERMILLION, "circle", "o", "●"),
-    "nearest films": (VERMILLION, "diamond", "D", "◆"),
+    CHOSEN: (VERMILLION, "circle", "o", "●"),
+    NEAREST: (VERMILLION, "diamond", "D", "◆"),
     RATED: (GREEN, "cross", "P", "✚"),
     RATED_BY_YOU: (GREEN, "cross", "P", "✚"),
     RECOMMENDED: (BLUE, "triangle-up", "^", "▲"),
     RECOMMENDED_TO_YOU: (BLUE, "triangle-up", "^", "▲"),
 }
 _NAME = "#a83f00"  # a darker vermillion, readable on its white halo
+_NAMES = (_NAME, "#ff9e6b")  # of the films that are pointed out
+_HALO = ("#ffffff", "#0e1117")
+_SHADE = ("#5b7fa6", "#8fb4dd")  # of the density
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,97 +77,173 @@ class Colouring:
         title: for the legend.
         values: what to colour by, one per point.
         colours: hex colour of each value, in the order of the legend; None for a colour ramp.
+        lit: bool [n_points]; the other films are faint.
     """
 
     column: str
     title: str
     values: pd.Series
     colours: Mapping[str, str] | None
+    lit: NDArray[np.bool_]
+
+    @property
+    def hexes(self) -> NDArray[np.object_]:
+        """The colour of each point, `#rrggbb`."""
+        if self.colours is not None:
+            return self.values.map(self.colours).to_numpy(object)
+        numbers = self.values.to_numpy(float)
+        scaled = np.log(numbers.clip(min=1)) if self.column == "ratings" else numbers
+        low, high = float(scaled.min()), float(scaled.max())
+        steps = ((scaled - low) / ((high - low) or 1.0) * 255).astype(int)
+        ramp = [to_hex(colour) for colour in _RAMP(np.linspace(0, 1, 256))]
+        return np.array(ramp, object)[steps]
 
 
-def colouring(points: pd.DataFrame, colour_by: str) -> Colouring:
-    """The colours for a key of `MAP_COLOURS`; the rarest genres share "other"."""
+def colouring(points: pd.DataFrame, colour_by: str, only: Collection[str] = ()) -> Colouring:
+    """The colours for a key of `MAP_COLOURS`; the rarest genres share "other".
+
+    Args:
+        points: of `analysis.movie_map.MovieMap`.
+        only: values that are lit; a film shows the first of these genres that it has. All films
+            are lit where there is none.
+    """
     column = MAP_COLOURS[colour_by]
     values = points[column]
+    everything = np.ones(len(points), bool)
     if column in ("mean_stars", "ratings"):
-        return Colouring(column, colour_by, values, None)
+        return Colouring(column, colour_by, values, None, everything)
+    colours = _colours_of(points, column)
+    if column == "genre" and only:
+        return _by_lit_genre(points, colour_by, colours, only)
+    if column == "genre":
+        values = values.where(values.isin(list(colours)), _OTHER)
+    lit = values.isin(list(only)).to_numpy() if set(only) & set(colours) else everything
+    return Colouring(column, colour_by, values, colours, lit)
+
+
+def _by_lit_genre(
+    points: pd.DataFrame, title: str, colours: Mapping[str, str], only: Collection[str]
+) -> Colouring:
+    """Some genres apart from all others, each in its own colour or in one that is left."""
+    wanted = [*(genre for genre in colours if genre in only), *sorted(set(only) - set(colours))]
+    left = itertools.cycle([hex for hex in PALETTE if hex not in map(colours.get, wanted)])
+    shown = {genre: colours.get(genre) or next(left) for genre in wanted}
+    values = points["genres"].map(
+        lambda genres: next((genre for genre in wanted if genre in genres), _OTHER)
+    )
+    lit = values.ne(_OTHER).to_numpy()
+    return Colouring("genre", title, values, shown | {_OTHER: GREY}, lit)
+
+
+def legend_values(points: pd.DataFrame, colour_by: str) -> dict[str, str]:
+    """What `only` of `colouring` may hold, each with its colour or ""; empty for numbers.
+
+    The genres that share a colour are told apart when they are asked for.
+    """
+    column = MAP_COLOURS[colour_by]
+    if column in ("mean_stars", "ratings"):
+        return {}
+    colours = _colours_of(points, column)
+    if column != "genre":
+        return colours
+    every = sorted({genre for genres in points["genres"] for genre in genres})
+    coloured = [genre for genre in colours if genre in every]
+    return {genre: colours.get(genre, "") for genre in dict.fromkeys([*coloured, *every])}
+
+
+def _colours_of(points: pd.DataFrame, column: str) -> dict[str, str]:
+    """The colour of each value of a column that holds names, in the order of the legend."""
+    values = points[column]
     if column == "decade":
         names = sorted(values[values != "unknown"].unique())
         ramp = _RAMP(np.linspace(0, 1, max(len(names), 2)))
         colours = {name: to_hex(colour) for name, colour in zip(names, ramp, strict=False)}
-        if (values == "unknown").any():
-            colours["unknown"] = GREY
-        return Colouring(column, colour_by, values, colours)
+        return colours | ({"unknown": GREY} if (values == "unknown").any() else {})
     if column == "cluster":
-        names = sorted(values.unique())
-        return Colouring(column, colour_by, values, dict(zip(names, PALETTE, strict=False)))
+        return dict(zip(sorted(values.unique()), PALETTE, strict=False))
     frequent = values.value_counts().index[: len(PALETTE) - 1].tolist()
-    values = values.where(values.isin(frequent), _OTHER)
-    names = [*frequent, _OTHER] if (values == _OTHER).any() else frequent
-    colours = dict(zip(names, PALETTE, strict=False)) | ({_OTHER: GREY} if _OTHER in names else {})
-    return Colouring(column, colour_by, values, colours)
+    colours = dict(zip(frequent, PALETTE, strict=False))
+    return colours | ({} if values.isin(frequent).all() else {_OTHER: GREY})
 
 
 @dataclass(frozen=True)
 class View:
-    """What the axes run from and to; `centred` if only a piece around a film is shown."""
+    """What the axes run from and to."""
 
     x: tuple[float, float]
     y: tuple[float, float]
-    centred: bool
 
 
-def map_view(points: pd.DataFrame, centre: tuple[float, float] | None = None) -> View:
-    """The whole map, or a piece around a place."""
+def map_view(
+    points: pd.DataFrame, centre: tuple[float, float] | None = None, zoom: float = 1.0
+) -> View:
+    """The whole map, or a piece around a place whose sides are a `zoom`-th of its sides."""
     ends = []
     for axis, name in enumerate("xy"):
         low, high = float(points[name].min()), float(points[name].max())
-        margin = 0.03 * (high - low) or 1.0
+        margin = 0.06 * (high - low) or 1.0
         low, high = low - margin, high + margin
         if centre:
-            reach = _ZOOM * (high - low)
+            reach = (high - low) / zoom / 2
             low, high = centre[axis] - reach, centre[axis] + reach
         ends.append((low, high))
-    return View(x=ends[0], y=ends[1], centred=centre is not None)
+    return View(x=ends[0], y=ends[1])
 
 
-def map_chart(titles: tuple[str, str], colours: Colouring, view: View) -> alt.LayerChart:
+# --- the interactive chart ------------------------------------------------------------------------
+
+
+def map_chart(titles: tuple[str, str], whole: View, view: View) -> alt.LayerChart:
     """Scatter of the films; drag to move, scroll to zoom ("view"), click to select ("picked").
 
-    Its data are called "films" (`dots`), "marks" (columns x, y, name, kind of `MARKS`; the films to
-    point out) and "names" (`readable_names`). A change of those leaves the chart as it is.
+    Its data are called "density" (`density`), "films" (`dots`), "marks" (columns x, y, name, kind
+    of `MARKS`; the films to point out), "lines" (`lines_between`) and "names" (`names`). A change
+    of those leaves the chart as it is.
 
     Args:
         titles: of the axes.
+        whole: the view of all films, which has the zoom 1.
         view: what is shown until the reader moves it.
     """
+    bare: dict[str, Any] = {"labels": False, "ticks": False, "grid": False, "domain": False}
     position: dict[str, Any] = {
         name: channel(
             f"{name}:Q",
             title=title,
             scale=alt.Scale(domain=domain, nice=False, zero=False),
-            axis=alt.Axis(tickCount=8),
+            axis=alt.Axis(**bare),  # the numbers of these axes mean nothing
         )
         for name, channel, title, domain in zip(
             "xy", (alt.X, alt.Y), titles, (view.x, view.y), strict=True
         )
     }
+    span = whole.x[1] - whole.x[0]
+    zoom = f"({span} / (domain('x')[1] - domain('x')[0]))"
     # A description and a checked tooltip for every dot would take a tenth of the time to draw.
-    quick: dict[str, Any] = {"aria": False, "tooltip": alt.expr("datum.about")}
-    size = 70 if view.centred else 20
+    quick: dict[str, Any] = {"aria": False, "tooltip": alt.expr(_ABOUT)}
+    known = "min(8 + 4 * sqrt(datum.ratings), 110)"  # square pixels
+    size = f"{zoom} >= datum.seen_from ? {known} * min(sqrt({zoom}), 3) : 0"
     films = (
         alt.Chart(alt.NamedData("films"))
-        .mark_circle(size=size, opacity=0.45, clip=True, cursor="pointer", **quick)
-        .encode(**position, color=_vega_colour(colours))
+        .mark_circle(
+            size=alt.expr(size),
+            opacity=alt.expr("datum.lit ? 0.65 : 0.12"),
+            fill=alt.expr("datum.colour"),
+            clip=True,
+            cursor="pointer",
+            **quick,
+        )
+        .encode(**position)
         .add_params(
             alt.selection_point(name="picked", fields=["movie"], on="click", empty=False),
             alt.selection_interval(name="view", bind="scales"),
         )
     )
     return (
-        alt.layer(films, *_mark_layers(position))
+        alt.layer(_density_layer(position, zoom), films, *_mark_layers(position, zoom))
         .resolve_scale(color="independent")
         .properties(height=_HEIGHT)
+        .configure_view(stroke=None)
     )
 
 
@@ -149,52 +251,90 @@ def dots(points: pd.DataFrame, colours: Colouring) -> pd.DataFrame:
     """What the map is drawn from, in few and narrow columns, for the browser reads every cell.
 
     Args:
-        points: columns x, y, movie, label, genre, mean_stars, ratings, cluster.
+        points: columns movie, x, y, label, genres, mean_stars, ratings; the best known first.
 
     Returns:
-        movie, x, y, colour (the value, or its place among `colours.colours`), about (a sentence).
+        movie, x, y, seen_from (the least zoom), lit, colour (hex), label, genres (one text), stars,
+        ratings; the best known last, so that they lie on top, and all lit ones above others.
     """
-    colour = colours.values
-    if colours.colours is not None:
-        places = {value: place for place, value in enumerate(colours.colours)}
-        colour = colour.map(places)
-    return pd.DataFrame(
+    rank = np.arange(len(points))
+    table = pd.DataFrame(
         {
             "movie": points["movie"].astype(np.int32),
             "x": points["x"].astype(np.float32),
             "y": points["y"].astype(np.float32),
-            "colour": colour.astype(np.float32),
-            "about": [_about(film) for film in points.itertuples()],
+            # As many more as the piece of the map is smaller.
+            "seen_from": np.sqrt((rank + 1) / FAR_OUT).astype(np.float32),
+            "lit": colours.lit,
+            "colour": pd.Categorical(np.where(colours.lit, colours.hexes, GREY)),
+            "label": points["label"].to_numpy(),
+            "genres": pd.Categorical(
+                [", ".join(genres) or "no genre" for genres in points["genres"]]
+            ),
+            "stars": points["mean_stars"].astype(np.float32),
+            "ratings": points["ratings"].astype(np.int32),
+        }
+    )
+    if not colours.lit.all():  # what was asked for is all there, however far out
+        table.loc[colours.lit, "seen_from"] = 0
+    return table.iloc[np.lexsort((-rank, colours.lit))]
+
+
+# `Heat (1995) · Action, Crime · 3.95 ★ of 102 ratings`
+_ABOUT = (
+    "datum.label + ' · ' + datum.genres + ' · ' + format(datum.stars, '.2f') + ' ★ of ' + "
+    "format(datum.ratings, ',') + (datum.ratings == 1 ? ' rating' : ' ratings')"
+)
+
+
+def density(points: pd.DataFrame) -> pd.DataFrame:
+    """How many films lie where: x, x2, y, y2 of the cells that are not empty, and share.
+
+    share is of the fullest cell, as a square root: 0 to 1. Empty where every film is a dot anyway.
+    """
+    if len(points) <= FAR_OUT:
+        return pd.DataFrame(columns=["x", "x2", "y", "y2", "share"], dtype=float)
+    view = map_view(points)
+    counts, across, up = np.histogram2d(
+        points["x"], points["y"], bins=_CELLS, range=(view.x, view.y)
+    )
+    column, row = np.nonzero(counts)
+    found = counts[column, row]
+    return pd.DataFrame(
+        {
+            "x": across[column],
+            "x2": across[column + 1],
+            "y": up[row],
+            "y2": up[row + 1],
+            "share": np.sqrt(found / max(found.max(initial=0), 1)),
         }
     )
 
 
-def _about(film: Any) -> str:
-    """`Heat (1995) · Action · 3.95 ★ from 102 ratings · cluster 3`."""
-    ratings = f"{film.ratings:,} rating{'s' * (film.ratings != 1)}"
+def _density_layer(position: Mapping[str, Any], zoom: str) -> alt.Chart:
+    """Shades that fade while the films behind them come out."""
     return (
-        f"{film.label} · {film.genre} · {film.mean_stars:.2f} ★ from {ratings} · "
-        f"cluster {film.cluster.split()[0]}"
+        alt.Chart(alt.NamedData("density"))
+        .mark_rect(
+            fill=alt.expr(by_theme(_SHADE)),
+            opacity=alt.expr(f"datum.share * 0.45 / {zoom}"),
+            clip=True,
+            aria=False,
+        )
+        .encode(**position, x2="x2", y2="y2")
     )
 
 
-def _vega_colour(colours: Colouring) -> alt.Color:
-    if colours.colours is not None:  # the page shows their legend as text that wraps
-        looks = list(colours.colours.values())
-        scale = alt.Scale(domain=list(range(len(looks))), range=looks)
-        return alt.Color("colour:N", scale=scale, legend=None)
-    scale = alt.Scale(
-        type="log" if colours.column == "ratings" else "linear", range=list(SEQUENTIAL)
-    )
-    legend = alt.Legend(orient="top", title=colours.title.lower(), gradientLength=180)
-    return alt.Color("colour:Q", scale=scale, legend=legend)
-
-
-def _mark_layers(position: Mapping[str, Any]) -> list[alt.Chart]:
-    """A layer of shapes and two of names."""
+def _mark_layers(position: Mapping[str, Any], zoom: str) -> list[alt.Chart]:
+    """Lines to the nearest films, a layer of shapes, and two of names."""
     kinds = list(MARKS)
     shapes = alt.Scale(domain=kinds, range=[shape for _, shape, _, _ in MARKS.values()])
     colours = alt.Scale(domain=kinds, range=[colour for colour, *_ in MARKS.values()])
+    lines = (
+        alt.Chart(alt.NamedData("lines"))
+        .mark_rule(color=VERMILLION, opacity=0.7, clip=True, aria=False)
+        .encode(**position, x2="x2", y2="y2")
+    )
     marks = (
         alt.Chart(alt.NamedData("marks"))
         .mark_point(size=85, filled=True, opacity=1, clip=True, stroke="white", strokeWidth=0.8)
@@ -206,23 +346,98 @@ def _mark_layers(position: Mapping[str, Any]) -> list[alt.Chart]:
         )
     )
     named = alt.Chart(alt.NamedData("names")).encode(**position, text=alt.Text("name:N"))
-    text: dict[str, Any] = {"dy": -13, "fontWeight": "bold", "clip": True, "limit": 220}
-    halo = named.mark_text(color="white", stroke="white", strokeWidth=3, **text)
-    return [marks, halo, named.mark_text(color=_NAME, **text)]
+    shown = f"(width < {_WIDE} ? datum.narrow : datum.wide) <= {zoom} * 1.0001 ? 1 : 0"
+    text: dict[str, Any] = {
+        "dy": -10,
+        "fontSize": 11,
+        "fontWeight": alt.expr("datum.marked ? 'bold' : 'normal'"),
+        "opacity": alt.expr(shown),
+        "clip": True,
+        "aria": False,
+    }
+    background = alt.expr(by_theme(_HALO))
+    halo = named.mark_text(fill=background, stroke=background, strokeWidth=3, **text)
+    ink = f"datum.marked ? ({by_theme(_NAMES)}) : ({by_theme(LABEL_COLOURS)})"
+    return [lines, marks, halo, named.mark_text(fill=alt.expr(ink), **text)]
 
 
-def readable_names(marks: pd.DataFrame, view: View) -> pd.DataFrame:
-    """The chosen film and, in a centred view, those nearest films whose names do not collide."""
-    chosen = marks[marks["kind"] == "chosen film"]
-    if not view.centred:
-        return chosen
-    width, height = view.x[1] - view.x[0], view.y[1] - view.y[0]
-    kept = list(chosen.index)
-    for near in marks.index[marks["kind"] == "nearest films"]:
-        apart = (marks.loc[kept, ["x", "y"]] - marks.loc[near, ["x", "y"]]).astype(float).abs()
-        if not ((apart["x"] < 0.2 * width) & (apart["y"] < 0.04 * height)).any():
-            kept.append(near)
-    return marks.loc[kept]
+def lines_between(marks: pd.DataFrame) -> pd.DataFrame:
+    """From the chosen film to each of the nearest ones: x, y, x2, y2."""
+    near = marks[marks["kind"] == NEAREST]
+    ends = near[["x", "y"]].rename(columns={"x": "x2", "y": "y2"})
+    chosen = marks[marks["kind"] == CHOSEN]
+    if chosen.empty:
+        ends = ends.head(0)
+    start = chosen[["x", "y"]].head(1) if len(chosen) else pd.DataFrame({"x": [0.0], "y": [0.0]})
+    return start.merge(ends, how="cross").astype(float)
+
+
+# --- which names there is room for ----------------------------------------------------------------
+
+
+def names(points: pd.DataFrame, marks: pd.DataFrame) -> pd.DataFrame:
+    """The names on the map: of the films that are pointed out, then of the best known.
+
+    A name comes before those after it, and appears as soon as it touches none of them, so on any
+    level of zoom no two names overlap.
+
+    Args:
+        points: columns movie, x, y, name; the best known first.
+        marks: columns movie, x, y, name, kind.
+
+    Returns:
+        x, y, name, marked, and the zoom from which it is shown on a narrow and on a wide drawing.
+    """
+    first = marks[marks["kind"].isin((CHOSEN, NEAREST, RECOMMENDED, RECOMMENDED_TO_YOU))]
+    order = first["kind"].map(list(MARKS).index)
+    first = first.loc[order.sort_values(kind="stable").index].drop_duplicates("movie")
+    known = points[~points["movie"].isin(first["movie"])].head(_NAMED)
+    columns = ["x", "y", "name"]
+    table = pd.concat([first[columns], known[columns]], ignore_index=True)
+    short = table["name"].str.len() > _LONGEST
+    table.loc[short, "name"] = table.loc[short, "name"].str[: _LONGEST - 1].str.rstrip() + "…"
+    whole = map_view(points)
+    for column, width in (("narrow", _NARROW), ("wide", _WIDE)):
+        pixels = np.column_stack(
+            [
+                table["x"] * (width / (whole.x[1] - whole.x[0])),
+                table["y"] * (_HEIGHT / (whole.y[1] - whole.y[0])),
+            ]
+        )
+        table[column] = zoom_of_names(pixels, table["name"].str.len() * _LETTER)
+    table["marked"] = np.arange(len(table)) < len(first)
+    return table[np.isfinite(table["narrow"]) | np.isfinite(table["wide"])]
+
+
+def zoom_of_names(
+    places: NDArray[np.float64], widths: Sequence[float] | pd.Series
+) -> NDArray[np.float32]:
+    """From which zoom each name can be shown for good without touching an earlier one.
+
+    Two names are apart from the zoom on at which they are apart in one direction; one that appears
+    later than that never meets the other.
+
+    Args:
+        places: of their middles in pixels, at zoom 1, float [n, 2].
+        widths: in pixels, [n].
+
+    Returns:
+        float [n]; at least 0, infinite for a name in the place of an earlier one.
+    """
+    reach = np.asarray(widths, np.float32) / 2
+    x, y = places.astype(np.float32).T
+    with np.errstate(divide="ignore"):
+        beside = (reach[:, None] + reach + np.float32(_GAP)) / np.abs(x[:, None] - x)  # [n, n]
+        above = np.float32(_LINE + _GAP / 2) / np.abs(y[:, None] - y)
+    apart = np.minimum(beside, above)
+    zooms = np.zeros(len(places), np.float32)
+    for i in range(1, len(places)):
+        met = apart[i, :i] > zooms[:i]
+        zooms[i] = apart[i, :i].max(where=met, initial=0.0)
+    return zooms
+
+
+# --- the static figure ----------------------------------------------------------------------------
 
 
 def map_figure(
@@ -248,7 +463,8 @@ def map_figure(
         for value, colour in colours.colours.items():
             of_value = points[colours.values.to_numpy() == value]
             name = value.replace("$", r"\$")  # two of them would begin mathematics
-            axes.scatter(of_value["x"], of_value["y"], color=colour, label=name, **dots)
+            faint = {"alpha": 0.12} if value == _OTHER and not colours.lit.all() else {}
+            axes.scatter(of_value["x"], of_value["y"], color=colour, label=name, **dots | faint)
     for kind, (colour, _, shape, _) in MARKS.items():
         of_kind = marks[marks["kind"] == kind]
         if len(of_kind):
@@ -259,12 +475,13 @@ def map_figure(
                 "edgecolors": "white",
             }
             axes.scatter(of_kind["x"], of_kind["y"], label=kind, linewidths=0.6, **look)
-    for row in marks[marks["kind"] == "chosen film"].itertuples():
-        where: dict[str, Any] = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center"}
-        halo = [withStroke(linewidth=3, foreground="white")]
-        axes.annotate(
-            row.name, (row.x, row.y), color=_NAME, path_effects=halo, parse_math=False, **where
-        )
+    halo = [withStroke(linewidth=3, foreground="white")]
+    named = names(points, marks)
+    for row in named[named["wide"] <= 1].itertuples():
+        colour, weight = (_NAME, "bold") if row.marked else (LABEL_COLOURS[0], "normal")
+        where: dict[str, Any] = {"xytext": (0, 6), "textcoords": "offset points", "ha": "center"}
+        text: dict[str, Any] = {"color": colour, "weight": weight, "size": 8, "parse_math": False}
+        axes.annotate(row.name, (row.x, row.y), path_effects=halo, clip_on=True, **where, **text)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8, markerscale=1.5)
     axes.set(xlabel=titles[0], ylabel=titles[1])

@@ -9,7 +9,7 @@ import pandas as pd
 
 from charts.basics import BLUE, ORANGE, ORANGE_TEXT, PALETTE, VERMILLION, by_theme
 from model.profiles import PROFILES
-from model.runs import POPULARITY, Run, curves_table
+from model.runs import POPULARITY, Run, curves_table, run_label
 from model.search import Trial
 from model.splits import Part
 from model.trained import EpochRecord
@@ -78,13 +78,22 @@ def _moved(trial: Trial) -> str:
     return trial.changed if trial.value is None else f"{trial.changed} = {trial.value:g}"
 
 
+MAX_OVERLAID = len(PALETTE)  # runs with a colour of their own
+
+
+def run_colours(runs: Sequence[Run]) -> dict[str, str]:
+    """The colour of each run's curve by its label, for a legend beside the chart."""
+    return dict(zip((run_label(run) for run in runs), PALETTE, strict=False))
+
+
 def runs_chart(runs: Sequence[Run], column: str, title: str) -> alt.Chart:
     """One curve per run over the epochs; `column` is "loss" or the name of a metric.
 
-    A run that was not measured at that metric has no curve.
+    A run that was not measured at that metric has no curve. The legend (`run_colours`) stands
+    outside, so the plot is as large for many runs as for one.
     """
     table = curves_table(runs).dropna(subset=[column])
-    order = list(dict.fromkeys(table["label"]))
+    colours = run_colours(runs)
     return (
         alt.Chart(table)
         .mark_line(point=True)
@@ -93,10 +102,8 @@ def runs_chart(runs: Sequence[Run], column: str, title: str) -> alt.Chart:
             y=alt.Y(_field(column), title=title, scale=alt.Scale(zero=False)),
             color=alt.Color(
                 "label:N",
-                title=None,
-                sort=order,
-                scale=alt.Scale(range=PALETTE),
-                legend=alt.Legend(orient="bottom", columns=1, labelLimit=320),
+                scale=alt.Scale(domain=list(colours), range=list(colours.values())),
+                legend=None,
             ),
             tooltip=[
                 alt.Tooltip("label:N"),

@@ -6,15 +6,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from data_preparation import MovieData
 from model.config import TrainingConfig, searches
 from model.fitted_start import MAX_DENSE_NODES, ROUNDS
 from model.item_models import ease_cost
 from model.memory import allowance
-from model.runs import Run
+from model.runs import Run, epoch_durations
 
 # Seconds per unit of `epoch_work` and `fit_work`, measured on one core with ml-latest-small;
-# replaced by what the last run on the same data took.
+# replaced by what the last runs on the same data took.
 _EPOCH_RATE, _FIT_RATE = 3e-10, 1.2e-10
 _ROW_COST = 80  # of fetching a row at random and adding its gradient, against a streamed one
 _FLOAT = 4  # bytes
@@ -25,6 +27,7 @@ _TABLES = 4  # of all pairs of nodes or films: YYᵀ, its eigenvectors, LAPACK's
 _PER_RATING = 100  # bytes: the parts of the split, and the edges with and without stars, both ways
 _BATCH_COPIES = 3  # the rows of a batch, their gradient, the products
 _USERS_RANKED_AT_ONCE = 512
+_RECENT_RUNS = 3  # whose epochs tell how fast this machine is
 _SEARCH_OVERTIME = 1.25  # the fits that end a search come after its budget
 
 
@@ -131,9 +134,12 @@ def estimate(data: MovieData, config: TrainingConfig, runs: Sequence[Run]) -> Es
         fit_rate = alike[0].history[0].seconds / fit_work(data, alike[0].config)
         calibrated = True
     if learned:
-        first, last = learned[0].history[0], learned[0].history[-1]
-        seconds = (last.seconds - first.seconds) / (len(learned[0].history) - 1)
-        epoch_rate = seconds / epoch_work(*size, learned[0].config)
+        rates = [
+            seconds / epoch_work(*size, run.config)
+            for run in learned[:_RECENT_RUNS]
+            for seconds in epoch_durations(run.history)
+        ]
+        epoch_rate = float(np.median(rates))  # one slow epoch says nothing of the next ones
         calibrated = True
     return Estimate(
         fit_rate * fit_work(data, config),

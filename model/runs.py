@@ -6,13 +6,16 @@ import json
 import logging
 import math
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from model import records
 from model.config import TrainingConfig
@@ -26,6 +29,7 @@ log = logging.getLogger(__name__)
 
 FORMAT = 3
 MAX_BYTES = 8 * 2**20  # of a file; a run of 300 epochs has some 200 KB
+_RECENT_EPOCHS = 9
 OURS, POPULARITY, EASE, IN_USE = "LightGCN", "popularity", "EASE", "model in use"
 
 
@@ -149,14 +153,41 @@ def run_label(run: Run) -> str:
     return f"{started:%d %b %H:%M:%S} · d {config.dim} · K {config.layers} · {start}"
 
 
+def epoch_durations(history: Sequence[EpochRecord]) -> NDArray[np.float64]:
+    """Seconds of each epoch from the first on, with its measurement; [len(history) − 1], or [0]."""
+    return np.diff([record.seconds for record in history])
+
+
+def pace(history: Sequence[EpochRecord]) -> float:
+    """Seconds that an epoch takes now: the median of the last few, of which there is one at least.
+
+    A median, because a machine that slept or swapped through one epoch says nothing of the next
+    ones; of the last few, because it may have become busier or idler since the first.
+    """
+    return float(np.median(epoch_durations(history)[-_RECENT_EPOCHS:]))
+
+
+def data_names(runs: Sequence[Run]) -> dict[str, str]:
+    """What to call each data set of the runs, by fingerprint: its folder, told apart where needed.
+
+    Two data sets may lie in folders of the same name; then the fingerprint begins behind it.
+    """
+    names = {run.fingerprint: run.data_name for run in runs}
+    shared = Counter(names.values())
+    return {
+        fingerprint: f"{name} ({fingerprint[:6]})" if shared[name] > 1 else name
+        for fingerprint, name in names.items()
+    }
+
+
 def runs_table(runs: Sequence[Run]) -> pd.DataFrame:
     """One row per run: times, every setting, the test metrics; for the screen and for CSV."""
-    rows = []
+    rows, names = [], data_names(runs)
     for run in runs:
         row: dict[str, Any] = {
             "run": run.id,
             "started (UTC)": run.started,
-            "data": run.data_name,
+            "data": names[run.fingerprint],
             "fingerprint": run.fingerprint,
             "held out": run.protocol,
             **asdict(run.config),

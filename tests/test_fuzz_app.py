@@ -297,7 +297,7 @@ def test_pictures_to_download_take_dollars_in_titles_as_dollars(
     points = movie_map(data, model).points
     points = points[points["movie"] == film]
     marks = points[["movie", "x", "y", "name"]].assign(kind="chosen film")
-    figure = map_figure(points, ("a", "b"), colouring(points, "First genre"), marks)
+    figure = map_figure(points, ("a", "b"), colouring(points, "Genre"), marks)
     figure.savefig(io.BytesIO(), dpi=20)
 
 

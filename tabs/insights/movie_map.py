@@ -14,25 +14,39 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from analysis.movie_map import MovieMap, neighbour_table, pictured_columns, tsne_map
+from analysis.movie_map import (
+    MOST_LAID_OUT,
+    MovieMap,
+    neighbour_table,
+    pictured_columns,
+    tsne_bytes,
+    tsne_map,
+)
 from charts.movie_map import (
+    CHOSEN,
+    FAR_OUT,
     MAP_COLOURS,
     MARKS,
+    NEAREST,
     RATED,
     RATED_BY_YOU,
     RECOMMENDED,
     RECOMMENDED_TO_YOU,
+    SEQUENTIAL,
     Colouring,
-    View,
     colouring,
+    density,
     dots,
+    legend_values,
+    lines_between,
     map_chart,
     map_figure,
     map_view,
-    readable_names,
+    names,
 )
 from charts.spec import Spec, arrow, finished_spec
 from data_preparation import MovieData
+from model.memory import too_large
 from model.trained import TrainedModel
 from model.viewers import Viewer, fold_in, user_viewer
 from prediction import recommend, score_all
@@ -40,6 +54,7 @@ from serving.csv_export import to_csv
 from tabs.insights.shared import (
     FILM,
     ZOOM,
+    ZOOMS,
     cached_map,
     csv_button,
     map_place,
@@ -79,32 +94,33 @@ class _Shown:
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
-def _coloured(_points: pd.DataFrame, key: str, colour_by: str) -> tuple[Colouring, bytes]:
+def _coloured(
+    _points: pd.DataFrame, key: str, colour_by: str, only: tuple[str, ...]
+) -> tuple[Colouring, bytes]:
     """The colours, and the dots to send; `key` is that of the picture."""
-    colours = colouring(_points, colour_by)
+    colours = colouring(_points, colour_by, only)
     return colours, arrow(dots(_points, colours))
 
 
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _density(_points: pd.DataFrame, key: str) -> bytes:
+    return arrow(density(_points))
+
+
 @st.cache_resource(max_entries=50, show_spinner=False)
-def _drawing(
-    _picture: _Picture, _colours: Colouring, key: str, colour_by: str, centre: int | None
-) -> tuple[View, Spec]:
-    """What the map shows at first, and the chart without its data; `key` is the picture's."""
+def _drawing(_picture: _Picture, key: str, centre: int | None, zoom: int) -> Spec:
+    """The chart without its data; `key` is the picture's."""
     points = _picture.points
     place = points.loc[points["movie"] == centre, ["x", "y"]].to_numpy().tolist()
-    view = map_view(points, tuple(place[0]) if place else None)
-    return view, finished_spec(map_chart(_picture.titles, _colours, view))
+    view = map_view(points, tuple(place[0]) if place else None, zoom)
+    return finished_spec(map_chart(_picture.titles, map_view(points), view))
 
 
-@st.cache_resource(max_entries=2, show_spinner="Laying out the films: a minute or two …")
-def _tsne(_model: TrainedModel, _movies: NDArray[np.int64], key: str) -> NDArray[np.float64]:
-    return tsne_map(_model, _movies)
-
-
-@st.cache_resource
-def _laid_out() -> set[str]:
-    """The models whose t-SNE has been computed on this server."""
-    return set()
+@st.cache_resource(max_entries=2, show_spinner="Laying out the films: some seconds …")
+def _tsne(
+    _data: MovieData, _model: TrainedModel, _movies: NDArray[np.int64], key: str
+) -> NDArray[np.float64]:
+    return tsne_map(_data, _model, _movies)
 
 
 @st.fragment  # moving the map tells the server, which need not run the other tabs for it
@@ -122,12 +138,22 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
     )
     kind, whose = _controls(data)
     shown = _viewer(data, model, whose)
-    picture = _picture(movies_map, model, model.key, kind)
+    picture = _picture(data, movies_map, model, kind)
     nearest = neighbour_table(data, model, movie, _N_NEAREST)
-    if picture is not None:
+    if picture is None:
+        _list_nearest(data, movie, nearest)
+    else:
         marks = _marks(data, model, picture.points, movie, nearest, shown)
-        coloured = _coloured(picture.points, picture.key, colour_by)
-        _draw(data, picture, coloured, marks, shown)
+        drawing, beside = st.columns([5, 2])
+        with drawing:
+            above = st.container()  # the legend is long on a phone, and the map comes first
+            only = _pick_lit(movies_map.points, colour_by, model.key)
+            coloured = _coloured(picture.points, picture.key, colour_by, only)
+            with above:
+                _draw(picture, coloured, marks)
+        with beside:
+            _list_nearest(data, movie, nearest)
+        _reading(data, movies_map, picture, coloured[0], marks, shown)
     _neighbours(data, movie, nearest, model.dim)
 
 
@@ -143,7 +169,16 @@ def _controls(data: MovieData) -> tuple[str, str | None]:
             persist_state="session",
             label_visibility="collapsed",
         )
-        st.toggle("Zoom to the film", key=ZOOM, persist_state="session", on_change=move_map)
+        st.segmented_control(
+            "Zoom to the film",
+            list(ZOOMS),
+            default="Whole map",
+            required=True,
+            key=ZOOM,
+            persist_state="session",
+            on_change=move_map,
+            label_visibility="collapsed",
+        )
         whose = st.pills(
             "Whose films to show",
             _WHOSE,
@@ -153,6 +188,29 @@ def _controls(data: MovieData) -> tuple[str, str | None]:
             label_visibility="collapsed",
         )
     return kind, whose
+
+
+def _pick_lit(points: pd.DataFrame, colour_by: str, key: str) -> tuple[str, ...]:
+    """The legend: a click on a value lights the films that have it; none lights all."""
+    values = legend_values(points, colour_by)
+    if not values:
+        _ramp_legend(points[MAP_COLOURS[colour_by]], colour_by)
+        return ()
+
+    def with_dot(value: str) -> str:
+        colour = values[value]
+        return f':color[●]{{foreground="{colour}"}} {escape(value)}' if colour else escape(value)
+
+    chosen = st.pills(
+        f"{colour_by}: choose some to light them up",
+        list(values),
+        selection_mode="multi",
+        wrap=True,
+        format_func=with_dot,
+        key=f"map_lit_{MAP_COLOURS[colour_by]}_{key}",
+        persist_state="session",
+    )
+    return tuple(sorted(set(chosen) & set(values)))
 
 
 def _viewer(data: MovieData, model: TrainedModel, whose: str | None) -> _Shown | None:
@@ -180,42 +238,45 @@ def _picked(chart: str) -> None:
         st.session_state[FILM] = int(chosen[0]["movie"])
 
 
-def _picture(movies_map: MovieMap, model: TrainedModel, key: str, kind: str) -> _Picture | None:
-    """The projection to draw; None while the t-SNE waits for its button."""
+def _picture(
+    data: MovieData, movies_map: MovieMap, model: TrainedModel, kind: str
+) -> _Picture | None:
+    """The projection to draw; None where there is no memory for it."""
     if kind == "PCA":
         explained = (*movies_map.explained, 0.0)[:2]
         return _Picture(
             kind,
-            f"{key} {kind}",
+            f"{model.key} {kind}",
             movies_map.points,
             (
                 f"first component ({explained[0]:.1%} of the variance)",
                 f"second component ({explained[1]:.1%})",
             ),
-            f"Principal components of the films' directions{_of_columns(model)}. Two dimensions "
-            f"keep {sum(explained):.1%} of the variance, so films side by side here may be far "
-            f"apart: the neighbours below are measured in all {model.dim:,}.",
+            f"Principal components of the films' directions{_of_columns(model)}, each film counted "
+            f"once per rating. Two dimensions keep {sum(explained):.1%} of the variance, so films "
+            "side by side here may be far apart: nearest are those that the lines lead to, in all "
+            f"{model.dim:,} dimensions.",
         )
     movies = movies_map.points["movie"].to_numpy()
-    if key not in _laid_out():
-        st.info(
-            "t-SNE places near films near each other, at the price of all other distances. It "
-            f"takes a minute or two for {len(movies):,} films, once for this model.",
-            icon=":material/scatter_plot:",
-        )
-        if not st.button("Compute the t-SNE picture", key="tsne"):
-            return None
-        _tsne(model, movies, key)
-        _laid_out().add(key)
-        st.rerun()  # without the button
-    place = _tsne(model, movies, key)
+    left_out = too_large("t-SNE", tsne_bytes(len(movies)), data)
+    if left_out:
+        st.info(left_out, icon=":material/memory:")
+        return None
+    place = _tsne(data, model, movies, model.key)
+    beside = (
+        f" The best-known {MOST_LAID_OUT:,} are laid out, the others put where their five nearest "
+        "of these are."
+        if len(movies) > MOST_LAID_OUT
+        else ""
+    )
     return _Picture(
         kind,
-        f"{key} {kind}",
+        f"{model.key} {kind}",
         movies_map.points.assign(x=place[:, 0], y=place[:, 1]),
         ("t-SNE, horizontal", "t-SNE, vertical"),
         f"t-SNE of the films' directions{_of_columns(model)}: films side by side are near there, "
-        "but neither the axes nor the distances between groups mean anything.",
+        f"but neither the axes nor the distances between groups mean anything.{beside} Nearest in "
+        f"all {model.dim:,} dimensions are the films that the lines lead to.",
     )
 
 
@@ -240,74 +301,100 @@ def _marks(
         films += [(rated, shown.rated) for rated in shown.viewer.movies.tolist()]
         best = recommend(model, score_all(data, model, shown.viewer), _N_RECOMMENDED)
         films += [(r.movie, shown.recommended) for r in best]
-    films += [(near, "nearest films") for near in nearest["movie"].tolist()]
-    films.append((movie, "chosen film"))
+    films += [(near, NEAREST) for near in nearest["movie"].tolist()]
+    films.append((movie, CHOSEN))
     table = pd.DataFrame(films, columns=["movie", "kind"])
     places = points[["movie", "x", "y", "name"]]
     return table.merge(places, on="movie", how="inner")  # a film without ratings has no place
 
 
-def _draw(
-    data: MovieData,
-    picture: _Picture,
-    coloured: tuple[Colouring, bytes],
-    marks: pd.DataFrame,
-    shown: _Shown | None,
-) -> None:
+def _draw(picture: _Picture, coloured: tuple[Colouring, bytes], marks: pd.DataFrame) -> None:
     colours, films = coloured
     _legend(colours, marks)
-    moves, centre = map_place()
-    view, spec = _drawing(picture, colours, picture.key, colours.title, centre)
+    place = map_place()
     datasets = {
+        "density": _density(picture.points, picture.key),
         "films": films,
+        "lines": arrow(lines_between(marks)),
         "marks": arrow(marks),
-        "names": arrow(readable_names(marks, view)),
+        "names": arrow(names(picture.points, marks)),
     }
     # As long as the key and the chart stay, so does the place to which a reader moved the map.
-    key = f"film_map_{moves}_{picture.kind}"
+    key = f"film_map_{place.moves}_{picture.kind}"
     st.vega_lite_chart(
-        spec | {"datasets": datasets},
+        _drawing(picture, picture.key, place.film, place.zoom) | {"datasets": datasets},
         key=key,
         on_select=functools.partial(_picked, key),
         selection_mode=("picked", "view"),
         alt=f"Map of {len(picture.points):,} films by their directions, coloured by "
         f"{colours.title.lower()}",
     )
-    whose = (
-        f" Crosses are the films that {shown.name} rated, triangles the {_N_RECOMMENDED} best "
-        "recommendations."
-        if shown is not None
-        else ""
+
+
+def _reading(
+    data: MovieData,
+    movies_map: MovieMap,
+    picture: _Picture,
+    colours: Colouring,
+    marks: pd.DataFrame,
+    shown: _Shown | None,
+) -> None:
+    """How to read the map, and its downloads."""
+    n, sentences = len(picture.points), [picture.reading]
+    if n < movies_map.n_known:
+        sentences.append(f"The map holds the {n:,} best known of {movies_map.n_known:,} films.")
+    if n > FAR_OUT and colours.lit.all():
+        sentences.append(
+            f"Far out, the {FAR_OUT:,} best known are dots and the shades count all {n:,}; the "
+            "others, and more names, come out as you zoom in."
+        )
+    if shown is not None:
+        sentences.append(
+            f"Crosses are the films that {shown.name} rated, triangles the {_N_RECOMMENDED} best "
+            "recommendations."
+        )
+        away = np.setdiff1d(shown.viewer.movies, marks["movie"]).size
+        if away:
+            sentences.append(f"Of those rated, {count(away, 'film')} are not on the map.")
+    sentences.append(
+        "Hover a dot for its title, click it to choose the film, drag to move, scroll to zoom, "
+        "double-click to reset."
     )
-    st.caption(
-        f"{picture.reading}{whose} Hover a dot for its title, click it to choose the film, drag to "
-        "move, scroll to zoom, double-click to reset."
-    )
+    st.caption(" ".join(sentences))
     _downloads(data, picture, colours, marks)
 
 
 def _legend(colours: Colouring, marks: pd.DataFrame) -> None:
-    """The legends as text, because it wraps on a narrow screen."""
-    dots = (colours.colours or {}).items()
-    parts = [(colour, "●", value) for value, colour in dots]
+    """What the marks are, and the colours of what is lit; as text, which wraps."""
     shown = set(marks["kind"])
-    shapes = [(look[0], look[3], kind) for kind, look in MARKS.items() if kind in shown]
-    for title, symbols in ((colours.title, parts), ("Marks", shapes)):
-        if symbols:
-            chips = "".join(
-                f'<span style="white-space:nowrap"><span style="color:{colour}">{symbol}</span> '
-                f"{html.escape(text)}</span>"
-                for colour, symbol, text in symbols
-            )
-            st.html(
-                '<div style="display:flex;flex-wrap:wrap;gap:0.1rem 0.9rem;font-size:0.85rem">'
-                f"<span>{html.escape(title)}:</span>{chips}</div>"
-            )
+    chips = [(look[0], look[3], kind) for kind, look in MARKS.items() if kind in shown]
+    if not colours.lit.all():
+        chips += [(hex, "●", value) for value, hex in (colours.colours or {}).items()]
+    text = "".join(
+        f'<span style="white-space:nowrap"><span style="color:{colour}">{symbol}</span> '
+        f"{html.escape(name)}</span>"
+        for colour, symbol, name in chips
+    )
+    st.html(
+        f'<div style="display:flex;flex-wrap:wrap;gap:0.1rem 0.9rem;font-size:0.85rem">{text}</div>'
+    )
+
+
+def _ramp_legend(values: pd.Series, title: str) -> None:
+    """From the lowest number to the highest."""
+    low, high = (f"{end:,.1f}".removesuffix(".0") for end in (values.min(), values.max()))
+    ramp = f"linear-gradient(to right,{','.join(SEQUENTIAL)})"
+    st.html(
+        '<div style="display:flex;align-items:center;gap:0.5rem;font-size:0.85rem">'
+        f"<span>{html.escape(title)}:</span><span>{low}</span>"
+        f'<span style="width:9rem;height:0.6rem;border-radius:0.3rem;background:{ramp}"></span>'
+        f"<span>{high}</span></div>"
+    )
 
 
 def _downloads(data: MovieData, picture: _Picture, colours: Colouring, marks: pd.DataFrame) -> None:
     def table() -> bytes:
-        points = picture.points.drop(columns=["movie", "label"])
+        points = picture.points.drop(columns=["movie", "label", "genres"])
         points.insert(0, "movie_id", data.movie_ids[picture.points["movie"]])
         return to_csv(points)
 
@@ -323,16 +410,30 @@ def _downloads(data: MovieData, picture: _Picture, colours: Colouring, marks: pd
         st.download_button("Map as CSV", table, "film_map.csv", "text/csv", **options)
 
 
-def _neighbours(data: MovieData, movie: int, nearest: pd.DataFrame, dim: int) -> None:
-    names = data.labels
-    st.markdown(f"**Nearest to {escape(names[movie])}**")
+def _list_nearest(data: MovieData, movie: int, nearest: pd.DataFrame) -> None:
+    """The nearest films beside the map; a click chooses one."""
+    st.markdown(f"**Nearest to {escape(data.labels[movie])}**")
     if nearest.empty:
         st.info(
             f"{_why_unknown(data, movie)}, so the model knows nothing about it: it has no place on "
             "the map and no neighbours. Choose another.",
             icon=":material/location_off:",
         )
+    with st.container(gap="xsmall", key="nearest_films"):
+        for place, near in enumerate(nearest.itertuples(), 1):
+            st.button(
+                f"{escape(data.labels[near.movie])} · {near.cosine:.2f}",
+                key=f"nearest_{place}",  # so that the focus stays where it is
+                type="tertiary",
+                on_click=st.session_state.__setitem__,
+                args=(FILM, int(near.movie)),
+            )
+
+
+def _neighbours(data: MovieData, movie: int, nearest: pd.DataFrame, dim: int) -> None:
+    if nearest.empty:
         return
+    names = data.labels
     st.markdown(_why_nearest(data, movie, nearest.iloc[0], names))
     table = pd.DataFrame(
         {

@@ -18,8 +18,10 @@ from tabs.film_search import search_film
 
 # Session keys.
 FILM = "insights_film"  # inner id of the film that the map and the suggestions follow
-ZOOM = "map_zoom"  # whether the map shows a piece around a film
+ZOOM = "map_zoom"  # one of `ZOOMS`
 _PLACE = "map_place"  # what `map_place` returns
+
+ZOOMS = {"Whole map": 1, "×4": 4, "×16": 16}
 
 
 @st.cache_resource(max_entries=2, show_spinner="Drawing the map …")
@@ -57,20 +59,36 @@ def pick_movie(data: MovieData) -> int:
 
 def _fly(movie: int) -> None:
     """Searching a film moves the map to it."""
-    st.session_state[FILM], st.session_state[ZOOM] = movie, True
+    st.session_state[FILM] = movie
+    if ZOOMS[st.session_state.get(ZOOM, "Whole map")] == 1:
+        st.session_state[ZOOM] = "×4"
     move_map()
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the map shows until the reader moves it.
+
+    Attributes:
+        moves: how often the map was moved there from outside.
+        film: in the middle; None is the whole map.
+        zoom: how much smaller than the whole map the piece is.
+    """
+
+    moves: int = 0
+    film: int | None = None
+    zoom: int = 1
 
 
 def move_map() -> None:
     """To the film, or back to the whole map; what the reader did to the view is forgotten."""
-    moves, _ = map_place()
-    film = st.session_state[FILM] if st.session_state[ZOOM] else None
-    st.session_state[_PLACE] = (moves + 1, film)
+    zoom = ZOOMS[st.session_state[ZOOM]]
+    film = st.session_state[FILM] if zoom > 1 else None
+    st.session_state[_PLACE] = Place(map_place().moves + 1, film, zoom)
 
 
-def map_place() -> tuple[int, int | None]:
-    """How often the map was moved, and the film in its middle; None is the whole map."""
-    return st.session_state.get(_PLACE, (0, None))
+def map_place() -> Place:
+    return st.session_state.get(_PLACE, Place())
 
 
 @dataclass(frozen=True, eq=False)

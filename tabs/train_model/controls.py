@@ -134,10 +134,10 @@ def show_estimate(data: MovieData, choice: Choice, runs: Sequence[Run]) -> bool:
     """What the training will cost, in a line; whether this machine can hold it."""
     cost = estimate(data, choice.config, runs)
     seconds = cost.total_seconds(choice.config, choice.refit)
-    origin = "the last run on these data" if cost.calibrated else "a rule of thumb"
-    per_epoch = f"{_duration(cost.epoch_seconds)} per epoch, " if choice.config.epochs else ""
+    origin = "the last runs on these data" if cost.calibrated else "a rule of thumb"
+    per_epoch = f"{duration(cost.epoch_seconds)} per epoch, " if choice.config.epochs else ""
     st.caption(
-        f"**Estimate:** {per_epoch}at most {_duration(seconds)} in all; "
+        f"**Estimate:** {per_epoch}at most {duration(seconds)} in all; "
         f"{cost.memory / 2**20:,.0f} MiB of memory.",
         help=f"Scaled from {origin}. Time per epoch ∝ steps × embedding size × (2 · layers · "
         "edges + nodes + rows of a batch). Memory of a fit: the table of all pairs of nodes where "
@@ -235,7 +235,8 @@ def _setting_text(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """In words: `about 40 s`, `about 5 min`."""
     if seconds < 1:
         return "under 1 s"
     if seconds < 100:

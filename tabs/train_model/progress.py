@@ -8,10 +8,11 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from charts.training import loss_chart, metric_chart, search_chart
 from data_preparation import MovieData
+from model.runs import pace
 from model.trained import EpochRecord
 from serving.training_job import JobBoard, TrainingJob
 from tabs.shared import draw
-from tabs.train_model.controls import PROTOCOL_NAMES
+from tabs.train_model.controls import PROTOCOL_NAMES, duration
 
 _CARD_PIXELS = 168  # two fit side by side on a phone
 
@@ -87,19 +88,14 @@ def _buttons(job: TrainingJob) -> None:
 def _progress(job: TrainingJob) -> None:
     text = job.doing
     if job.phase == "Training" and len(job.records) > 1:
-        per_epoch = seconds_per_epoch(job.records)
-        left = per_epoch * (job.config.epochs - job.records[-1].epoch)
-        text += f" · {per_epoch:.1f} s per epoch · at most {left:.0f} s left"
+        per_epoch = pace(job.records)
+        left = duration(per_epoch * (job.config.epochs - job.records[-1].epoch))
+        text += f" · {per_epoch:.1f} s per epoch · at most {left} left"
     if job.paused:
         text = f"Paused · {text}"
     elif job.stopping:
         text = f"Stopping · {text}"
     st.progress(job.share_done, text)
-
-
-def seconds_per_epoch(records: tuple[EpochRecord, ...]) -> float:
-    """Mean over the epochs so far, of which there is one at least besides epoch 0."""
-    return (records[-1].seconds - records[0].seconds) / (len(records) - 1)
 
 
 def _numbers(job: TrainingJob, k: int) -> None:

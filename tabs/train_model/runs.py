@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from charts.training import runs_chart
+from charts.html import legend
+from charts.training import MAX_OVERLAID, run_colours, runs_chart
 from data_preparation import MovieData
 from model.runs import Run, RunHistory, curves_table, run_label, runs_table
 from serving.csv_export import to_csv
@@ -31,8 +32,9 @@ def show_runs(data: MovieData, history: RunHistory, k: int, reusable: bool = Tru
     by_id = {run.id: run for run in history.runs}
     _compare(data, by_id, k)
     _show_table_of_runs(history.runs, k)
-    if reusable:
-        _use_again(by_id, k)
+    ours = {id: run for id, run in by_id.items() if run.fingerprint == data.fingerprint}
+    if reusable and ours:
+        _use_again(ours, k)
 
 
 def _compare(data: MovieData, by_id: dict[str, Run], k: int) -> None:
@@ -46,6 +48,7 @@ def _compare(data: MovieData, by_id: dict[str, Run], k: int) -> None:
         default=first[:_OVERLAID_AT_FIRST],
         format_func=lambda id: run_label(by_id[id]),
         key=f"overlaid_{next(iter(by_id))}",  # a new run joins the curves at once
+        max_selections=MAX_OVERLAID,
     )
     columns = {f"{name} on validation": name for name in reversed(metric_names(k))}
     columns["Training loss"] = "loss"
@@ -56,6 +59,7 @@ def _compare(data: MovieData, by_id: dict[str, Run], k: int) -> None:
         st.caption("Choose a run that was measured by this.")
         return
     draw(runs_chart(runs, column, title), f"{title} by epoch, one curve per run")
+    st.html(legend(run_colours(runs), "Which colour each run has"))
     if len({(run.fingerprint, run.protocol) for run in runs}) > 1:
         st.caption("These runs hold out different ratings, so their curves cannot be compared.")
 
@@ -70,7 +74,8 @@ def _show_table_of_runs(runs: tuple[Run, ...], k: int) -> None:
     table = runs_table(runs)
     metrics = [f"test {name}" for name in metric_names(k) if f"test {name}" in table]
     settings = ["dim", "layers", "epochs", "batch_size", "learning_rate", "l2", "negatives", "seed"]
-    shown = ["started (UTC)", *metrics, "kept epoch", "seconds", "held out", *settings, "end"]
+    shown = ["started (UTC)", "data", *metrics, "kept epoch", "seconds", "held out"]
+    shown += [*settings, "end"]
     formats = {name: "{:.4f}" for name in metrics} | {
         "started (UTC)": lambda time: time[:19].replace("T", " "),
         "held out": PROTOCOL_NAMES.get,
@@ -111,7 +116,7 @@ def _use_again(by_id: dict[str, Run], k: int) -> None:
             list(by_id),
             format_func=lambda id: run_label(by_id[id]),
             key="use_again",
-            help="Sets the controls above; the address then reproduces them too.",
+            help="Runs on these data. It sets the controls above, and the address with them.",
             width=420,
         )
         st.button(

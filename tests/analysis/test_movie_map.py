@@ -46,6 +46,14 @@ def dense_directions(model: TrainedModel, movies: np.ndarray) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
+def weighted_axes(rows: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scores without signs, and shares, by the SVD of rows that are repeated by their weights."""
+    repeated = np.repeat(rows, weights, axis=0)
+    centred = repeated - repeated.mean(0)
+    _, sigma, right = np.linalg.svd(centred, full_matrices=False)
+    return np.abs((rows - repeated.mean(0)) @ right.T), sigma**2 / (sigma**2).sum()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_map_holds_every_known_film_and_its_variance(toy_data: MovieData, kind: Kind) -> None:
     model = quick_model(toy_data, kind=kind)
@@ -56,15 +64,26 @@ def test_the_map_holds_every_known_film_and_its_variance(toy_data: MovieData, ki
         known[temporal_leave_one_out(toy_data).train.indices] = True
         assert (rated & ~known).any()
         rated &= known
-    assert chart.points["movie"].tolist() == np.flatnonzero(rated).tolist()
-    directions = dense_directions(model, chart.points["movie"].to_numpy())
-    centred = directions - directions.mean(0)
-    left, sigma, _ = np.linalg.svd(centred, full_matrices=False)
-    np.testing.assert_allclose(chart.explained, (sigma**2 / (sigma**2).sum())[:4], rtol=1e-6)
-    expected = np.abs(left * sigma)  # a component's sign means nothing
-    np.testing.assert_allclose(np.abs(chart.components), expected, atol=1e-6)
+    movies = chart.points["movie"].to_numpy()
+    assert sorted(movies) == np.flatnonzero(rated).tolist() and chart.n_known == rated.sum()
+    degree = toy_data.movie_degree[movies]
+    assert (np.diff(degree) <= 0).all()  # the best known first
+    scores, shares = weighted_axes(dense_directions(model, movies), degree)
+    np.testing.assert_allclose(chart.explained, shares[:4], rtol=1e-6)
+    np.testing.assert_allclose(np.abs(chart.components), scores[:, :4], atol=1e-6)
     np.testing.assert_allclose(chart.points[["x", "y"]], chart.components[:, :2])
     assert chart.points["decade"].tolist()[0] == "1990s"
+
+
+def test_of_many_films_the_map_holds_the_best_known(
+    planted_data: MovieData, planted_model: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analysis.movie_map.MOST_FILMS", 20)
+    chart = movie_map(planted_data, planted_model)
+    assert len(chart.points) == len(chart.components) == 20
+    left_out = np.setdiff1d(np.arange(planted_data.n_movies), chart.points["movie"])
+    assert planted_data.movie_degree[left_out].max() <= chart.points["ratings"].min()
+    assert chart.n_known == planted_data.n_movies
 
 
 def test_the_picture_of_a_wide_fitted_model_is_made_of_its_first_columns() -> None:
@@ -82,16 +101,17 @@ def test_the_picture_of_a_wide_fitted_model_is_made_of_its_first_columns() -> No
     np.testing.assert_allclose(pictured(learned, movies), learned.directions[movies])
 
 
-def test_principal_components_of_many_dimensions_are_those_of_the_exact_ones() -> None:
+def test_principal_components_count_each_row_by_its_weight() -> None:
     rng = np.random.default_rng(1)
-    spread = 0.8 ** np.arange(400)
-    rows = (rng.normal(size=(500, 400)) * spread + 0.3).astype(np.float32)
-    scores, shares = principal_components(rows, 5)
-    centred = rows.astype(float) - rows.mean(0, dtype=float)
-    left, sigma, _ = np.linalg.svd(centred, full_matrices=False)
-    np.testing.assert_allclose(shares, (sigma**2 / (sigma**2).sum())[:5], rtol=1e-4)
-    np.testing.assert_allclose(np.abs(scores), np.abs(left * sigma)[:, :5], atol=2e-2)
-    assert principal_components(rows, 5)[1] == shares  # the same on every run
+    rows = (rng.normal(size=(50, 12)) * 0.8 ** np.arange(12) + 0.3).astype(np.float32)
+    weights = rng.integers(0, 9, 50)
+    scores, shares = principal_components(rows, 5, weights)
+    expected, expected_shares = weighted_axes(rows.astype(float), weights)
+    np.testing.assert_allclose(shares, expected_shares[:5], rtol=1e-5)
+    np.testing.assert_allclose(np.abs(scores), expected[:, :5], atol=1e-5)
+    nothing, _ = principal_components(rows, 5, np.zeros(50, int))
+    same, _ = principal_components(rows, 5, np.ones(50, int))
+    np.testing.assert_allclose(nothing, same)
 
 
 def test_a_model_of_one_dimension_still_has_a_map(toy_data: MovieData) -> None:
@@ -101,7 +121,7 @@ def test_a_model_of_one_dimension_still_has_a_map(toy_data: MovieData) -> None:
 
 
 def test_principal_components_of_equal_rows_are_zero() -> None:
-    scores, shares = principal_components(np.ones((5, 3)), 2)
+    scores, shares = principal_components(np.ones((5, 3)), 2, np.arange(5))
     assert scores.tolist() == [[0.0, 0.0]] * 5
     assert shares == (0.0, 0.0)
 
@@ -156,14 +176,25 @@ def test_a_film_without_ratings_has_no_neighbours(toy_data: MovieData) -> None:
     assert list(table.columns)[:2] == ["movie", "cosine"]
 
 
+@pytest.mark.parametrize("laid_out", [48, 30])
 def test_tsne_puts_the_planted_groups_apart(
-    planted_data: MovieData, planted_model: TrainedModel
+    planted_data: MovieData,
+    planted_model: TrainedModel,
+    monkeypatch: pytest.MonkeyPatch,
+    laid_out: int,
 ) -> None:
-    place = tsne_map(planted_model, np.arange(48))
+    """Those that are not laid out go where their nearest are."""
+    monkeypatch.setattr("analysis.movie_map.MOST_LAID_OUT", laid_out)
+    monkeypatch.setattr("analysis.movie_map._CHUNK", 7)
+    place = tsne_map(planted_data, planted_model, np.arange(48))
     assert place.shape == (48, 2) and np.isfinite(place).all()
     apart = np.linalg.norm(place[:, None] - place[None], axis=2)
     same = np.arange(48)[:, None] % 3 == np.arange(48) % 3
     assert apart[same].mean() < 0.7 * apart[~same].mean()
+    late = apart[laid_out:, :laid_out]
+    if laid_out < 48:
+        own = same[laid_out:, :laid_out]
+        assert late[own].mean() < 0.7 * late[~own].mean()
 
 
 def test_labels_are_those_of_the_other_tabs(toy_data: MovieData) -> None:

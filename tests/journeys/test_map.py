@@ -1,4 +1,4 @@
-"""The map of films: search one, see where it lies, and which films are near it and why."""
+"""The map of films: search one, see where it lies and what is near it and why, and walk on."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ def test_search_a_film_on_the_map_and_read_its_neighbours(app: Server, visiting:
         whole = page.get_by_label(re.compile(r"^Map of \d+ films")).first
         drawn = whole.screenshot()
         search.press_sequentially("matrix", delay=80)
-        film = page.get_by_role("button", name="The Matrix (1999)")
+        films = page.locator("[class*=st-key-films_found]")
+        film = films.get_by_role("button", name="The Matrix (1999)")
         film.click()
         expect(page.get_by_text("Nearest to The Matrix (1999)")).to_be_visible()
         settle(page)
-        expect(page.get_by_role("switch", name="Zoom to the film")).to_be_checked()
+        zoom = page.get_by_role("radiogroup", name="Zoom to the film")
+        expect(zoom.get_by_role("radio", name="×4")).to_be_checked()
         assert whole.screenshot() != drawn  # it flew to the film
 
         cells = page.get_by_test_id("stDataFrame").last.locator("tbody [role=gridcell]")
@@ -41,6 +43,20 @@ def test_search_a_film_on_the_map_and_read_its_neighbours(app: Server, visiting:
         assert "The Matrix (1999)" not in [row["film"] for row in rows]
         because = page.get_by_text(re.compile("^Nearest is ")).inner_text()
         assert because.startswith(f"Nearest is {rows[0]['film']}: {rows[0]['shared viewers']} of")
+
+        # A genre apart, and on to the nearest film by the keyboard: the view stays, the lines move.
+        drawn = whole.screenshot()
+        page.get_by_role("button", name="Sci-Fi").click()
+        settle(page)
+        lit = whole.screenshot()
+        assert lit != drawn
+        page.locator(".st-key-nearest_1 button").focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_text(f"Nearest to {rows[0]['film']}")).to_be_visible()
+        settle(page)
+        assert whole.screenshot() != lit
+        film.click()
+        expect(page.get_by_text("Nearest to The Matrix (1999)")).to_be_visible()
 
         # The film stays chosen in the other sections and after a look at another tab.
         open_tab(page, "Recommendations")

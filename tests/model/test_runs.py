@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -25,6 +26,7 @@ from model.runs import (
     curves_table,
     load_runs,
     new_run_id,
+    pace,
     run_label,
     runs_table,
     save_run,
@@ -88,7 +90,7 @@ def test_ids_are_unique_within_a_microsecond() -> None:
     assert len({new_run_id(now) for _ in range(100)}) == 100
 
 
-def test_runs_of_one_second_are_newest_first_and_the_estimate_takes_the_last(
+def test_runs_of_one_second_are_newest_first_and_the_estimate_takes_the_last_three(
     tmp_path: Path, planted_data: MovieData
 ) -> None:
     second = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -99,7 +101,7 @@ def test_runs_of_one_second_are_newest_first_and_the_estimate_takes_the_last(
         save_run(replace(RUN, id=new_run_id(now), **changes), tmp_path)
     runs = load_runs(tmp_path).runs
     assert [run.history[-1].seconds for run in runs] == [6.5, 5.5, 4.5, 3.5, 2.5, 1.5]
-    assert estimate(planted_data, RUN.config, runs).epoch_seconds == pytest.approx(6.0)
+    assert estimate(planted_data, RUN.config, runs).epoch_seconds == pytest.approx(5.0)
 
 
 def test_every_field_of_a_run_has_a_reader() -> None:
@@ -232,6 +234,40 @@ def test_the_csv_holds_every_setting_and_metric() -> None:
     curves = pd.read_csv(io.BytesIO(to_csv(curves_table([RUN]))), encoding="utf-8-sig")
     assert curves["NDCG@20"].tolist() == [0.1, 0.15]
     assert curves["epoch"].tolist() == [0, 1]
+
+
+def after(*durations: float) -> tuple[EpochRecord, ...]:
+    """A history whose epochs took so many seconds."""
+    ends = np.cumsum([2.0, *durations])
+    return tuple(EpochRecord(n, math.nan, float(end), {}) for n, end in enumerate(ends))
+
+
+def test_one_slow_epoch_says_nothing_of_the_next_ones() -> None:
+    assert pace(after(4, 4, 36_000, 4)) == pytest.approx(4)
+    assert pace(after(4)) == pytest.approx(4)
+
+
+def test_the_pace_follows_the_machine() -> None:
+    assert pace(after(*[1] * 50, *[5] * 9)) == pytest.approx(5)
+
+
+def test_the_estimate_of_the_next_run_forgives_one_slow_epoch(planted_data: MovieData) -> None:
+    def told(*durations: float) -> float:
+        run = replace(RUN, fingerprint=planted_data.fingerprint, history=after(*durations))
+        return estimate(planted_data, RUN.config, [run]).epoch_seconds
+
+    assert told(4, 36_000, 4) == pytest.approx(told(4, 4, 4)) == pytest.approx(4)
+
+
+def test_data_of_the_same_name_are_told_apart() -> None:
+    other = replace(RUN, fingerprint="a" * 64)
+    third = replace(RUN, fingerprint="b" * 64, data_name="demo_data")
+    names = runs_table([RUN, other, third, RUN])["data"].tolist()
+    assert names == [
+        "ml-latest-small (ffffff)", "ml-latest-small (aaaaaa)", "demo_data",
+        "ml-latest-small (ffffff)",
+    ]  # fmt: skip
+    assert runs_table([RUN])["data"].tolist() == ["ml-latest-small"]
 
 
 def test_labels_tell_runs_apart() -> None:

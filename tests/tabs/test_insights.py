@@ -17,22 +17,15 @@ from streamlit.testing.v1 import AppTest
 
 from analysis.model_health import gini
 from analysis.movie_map import movie_map
-from charts.movie_map import (
-    MAP_COLOURS,
-    MARKS,
-    colouring,
-    dots,
-    map_figure,
-    map_view,
-    readable_names,
-)
+from charts.basics import GREY
+from charts.movie_map import MAP_COLOURS, MARKS, colouring, map_figure
 from data_preparation import MovieData, load_movie_data
 from model.config import TrainingConfig
 from model.splits import random_80_10_10, temporal_leave_one_out
 from model.trained import TrainedModel
 from model.viewers import fold_in, user_viewer
 from model_training import train
-from prediction import recommend, score_all
+from prediction import recommend, score_all, similar_movies
 from settings import DEMO_DIR
 from tabs.insights import movie_map as map_section
 from tabs.insights.shared import FILM
@@ -95,10 +88,9 @@ def charts(app: AppTest) -> list[dict]:
     return [json.loads(chart.proto.spec) for chart in app.get("vega_lite_chart")]
 
 
-def dataset(app: AppTest, layer: int) -> pd.DataFrame:
-    """The rows behind a layer of the map."""
+def dataset(app: AppTest, name: str) -> pd.DataFrame:
+    """The rows that the map draws by this name."""
     chart = app.get("vega_lite_chart")[0].proto
-    name = json.loads(chart.spec)["layer"][layer]["data"]["name"]
     return next(read(d.data.data) for d in chart.datasets if d.name == name)
 
 
@@ -108,7 +100,7 @@ def read(stream: bytes) -> pd.DataFrame:
 
 def marks(app: AppTest) -> pd.DataFrame:
     """What the map points out."""
-    return dataset(app, 1)
+    return dataset(app, "marks")
 
 
 def metrics(app: AppTest) -> dict[str, str]:
@@ -209,32 +201,79 @@ def test_every_colour_draws_every_rated_film(
     chart = app.get("vega_lite_chart")[0].proto
     assert f"coloured by {colour_by.lower()}" in chart.alt
     assert f"{(data.movie_degree > 0).sum():,} films" in chart.alt
-    colour = charts(app)[0]["layer"][0]["encoding"]["color"]
-    numeric = colour_by in ("Mean stars", "Number of ratings")
-    assert colour["type"] == ("quantitative" if numeric else "nominal")
-    if not numeric:  # a colour for every value that occurs, and the legend as text
-        assert set(dataset(app, 0)["colour"]) == set(colour["scale"]["domain"])
-        assert len(colour["scale"]["range"]) == len(colour["scale"]["domain"])
+    drawn = dataset(app, "films")
+    assert len(drawn) == (data.movie_degree > 0).sum() and drawn["lit"].all()
+    assert drawn["colour"].nunique() > 2
+    if colour_by in ("Mean stars", "Number of ratings"):  # the legend says what the ends are
         legend = "".join(element.proto.body for element in app.get("html"))
-        assert f"{colour_by}:" in legend
-    assert len(dataset(app, 0)) == (data.movie_degree > 0).sum()
+        assert f"{colour_by}:" in legend and "linear-gradient" in legend
+    else:  # a click on its values lights their films
+        legend = app.button_group[-1]
+        assert legend.label.startswith(f"{colour_by}:")
+        named = set(re.findall("#[0-9a-f]{6}", " ".join(legend.options)))
+        assert named >= set(drawn["colour"]) - {GREY}
+
+
+def test_a_genre_is_set_apart_wherever_it_stands_among_a_films_genres(
+    data: MovieData, model: TrainedModel
+) -> None:
+    app = open_section(MAP, data, model)
+    before = chart_of(app)
+    app.button_group[-1].set_value(["Romance", "Horror"]).run()
+    assert not app.exception
+    assert chart_of(app) == before  # the reader's view stays
+    drawn = dataset(app, "films").set_index("movie")
+    genres = data.movies["genres"]
+    lit = {movie for movie in drawn.index if {"Romance", "Horror"} & set(genres.iloc[movie])}
+    assert set(drawn.index[drawn["lit"]]) == lit and 0 < len(lit) < len(drawn)
+    assert drawn.loc[drawn["lit"], "colour"].nunique() == 2
+    assert set(drawn.loc[~drawn["lit"], "colour"]) == {GREY}
+    assert (drawn.loc[drawn["lit"], "seen_from"] == 0).all()  # all of them, however far out
+    legend = "".join(element.proto.body for element in app.get("html"))
+    assert "Romance" in legend and "Horror" in legend and "Comedy" not in legend
 
 
 def test_searching_flies_to_the_film(data: MovieData, model: TrainedModel) -> None:
     app = open_section(MAP, data, model)
-    whole = charts(app)[0]["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    whole = domain(app)
     movie = int(np.argsort(-data.movie_degree)[20])
     search(app, data, movie)
     assert not app.exception
     assert f"✓ {data.labels[movie]}" in found(app)
-    assert app.toggle(key="map_zoom").value
-    near = charts(app)[0]["layer"][0]["encoding"]["x"]["scale"]["domain"]
-    assert near[1] - near[0] < 0.3 * (whole[1] - whole[0])
+    assert app.session_state["map_zoom"] == "×4"
+    near = domain(app)
+    assert near[1] - near[0] == pytest.approx((whole[1] - whole[0]) / 4)
     chosen = marks(app).set_index("kind").loc["chosen film"]
     assert sum(near) / 2 == pytest.approx(chosen["x"])
     assert chosen["movie"] == movie
-    app.toggle(key="map_zoom").set_value(False).run()
-    assert charts(app)[0]["layer"][0]["encoding"]["x"]["scale"]["domain"] == whole
+    app.button_group(key="map_zoom").set_value("Whole map").run()
+    assert domain(app) == whole
+
+
+def domain(app: AppTest) -> list[float]:
+    """From where to where the map goes across."""
+    return charts(app)[0]["layer"][1]["encoding"]["x"]["scale"]["domain"]
+
+
+def test_the_nearest_films_are_joined_to_the_film_and_one_can_walk_along_them(
+    data: MovieData, model: TrainedModel
+) -> None:
+    app = open_section(MAP, data, model)
+    for step in (0, 3):
+        film = app.session_state[FILM]
+        nearest, cosine = similar_movies(model, film, 10)
+        place = marks(app).set_index("kind")
+        lines = dataset(app, "lines")
+        start = place.loc["chosen film", ["x", "y"]].astype(float)
+        assert (lines[["x", "y"]] == start).to_numpy().all()
+        ends = place.loc["nearest films", ["x", "y"]].to_numpy()
+        np.testing.assert_array_equal(lines[["x2", "y2"]], ends)
+        offered = [b.label.replace("\\", "") for b in app.button if b.key.startswith("nearest_")]
+        assert offered == [
+            f"{data.labels[near]} · {c:.2f}" for near, c in zip(nearest, cosine, strict=True)
+        ]
+        app.button(key=f"nearest_{step + 1}").click().run()
+        assert app.session_state[FILM] == nearest[step]
 
 
 def search(app: AppTest, data: MovieData, movie: int) -> AppTest:
@@ -288,17 +327,15 @@ def test_a_click_keeps_the_readers_view_and_a_search_does_not(
 def test_other_colours_keep_the_readers_view_and_the_other_picture_does_not(
     data: MovieData, model: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(map_section, "tsne_map", lambda _, films: np.ones((len(films), 2)))
+    monkeypatch.setattr(map_section, "tsne_map", lambda *_: np.ones((len(_[2]), 2)))
     app = open_section(MAP, data, model)
-    before, drawn = chart_of(app)
+    before = chart_of(app)
     app.selectbox(key="map_colour").set_value("Decade").run()
-    assert chart_of(app)[0] == before and chart_of(app)[1] != drawn
+    assert chart_of(app) == before
     app.session_state["map_picture"] = "t-SNE"
     app.run()
-    for button in app.button:
-        button.click()
-    app.run()
-    assert chart_of(app)[0] != before
+    assert not app.exception
+    assert chart_of(app)[0] != before[0]
 
 
 def test_the_worked_users_films_and_recommendations_are_on_the_map(
@@ -384,25 +421,44 @@ def test_a_search_without_a_match_says_so_and_keeps_the_film(
     assert not app.exception
 
 
-def test_tsne_waits_for_its_button_and_is_computed_once(
+def test_tsne_is_computed_once_and_left_out_where_it_does_not_fit(
     fresh_caches: None, data: MovieData, model: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
 
-    def quick(_: TrainedModel, movies: np.ndarray) -> np.ndarray:
+    def quick(_: MovieData, __: TrainedModel, movies: np.ndarray) -> np.ndarray:
         calls.append(len(movies))
         return np.column_stack([np.arange(len(movies)), np.arange(len(movies))]).astype(float)
 
     monkeypatch.setattr(map_section, "tsne_map", quick)
-    app = open_section(MAP, data, model, map_picture="t-SNE")
-    assert not calls and not app.get("vega_lite_chart")
-    app.button(key="tsne").click().run()
+    app = open_section(MAP, data, model)
+    assert not calls
+    app.button_group(key="map_picture").set_value("t-SNE").run()
     assert not app.exception
     app.run()
     assert calls == [(data.movie_degree > 0).sum()]
     assert "t-SNE of the films' directions" in texts(app)
     assert ("64 strongest of the model's 80" in texts(app)) == model.is_hybrid
-    assert charts(app)[0]["layer"][0]["encoding"]["x"]["title"] == "t-SNE, horizontal"
+    assert charts(app)[0]["layer"][1]["encoding"]["x"]["title"] == "t-SNE, horizontal"
+    monkeypatch.setattr("model.memory.allowance", lambda: 1000)
+    app.run()
+    assert "t-SNE is left out" in texts(app) and not app.get("vega_lite_chart")
+    assert app.button(key="nearest_1")
+
+
+def test_the_page_says_what_the_map_leaves_out(
+    fresh_caches: None, data: MovieData, model: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analysis.movie_map.MOST_FILMS", 50)
+    monkeypatch.setattr(map_section, "FAR_OUT", 40)
+    user = int(data.user_degree.argmax())
+    raw = int(data.user_ids[user])
+    app = open_section(MAP, data, model, map_viewer="Show a user's films", user=raw)
+    n = int((data.movie_degree > 0).sum())
+    assert f"The map holds the 50 best known of {n:,} films." in texts(app)
+    assert "Far out, the 40 best known are dots" in texts(app)
+    away = set(user_viewer(data, model, user).movies.tolist()) - set(dataset(app, "films")["movie"])
+    assert away and f"Of those rated, {len(away)} film" in texts(app)
 
 
 def test_the_static_map_shows_every_film_and_mark(data: MovieData, model: TrainedModel) -> None:
@@ -414,26 +470,7 @@ def test_the_static_map_shows_every_film_and_mark(data: MovieData, model: Traine
         drawn = sum(len(collection.get_offsets()) for collection in axes.collections)
         assert drawn == len(points) + len(chosen)
         assert (axes.get_xlabel(), axes.get_ylabel()) == ("across", "up")
-
-
-def test_names_that_would_collide_are_left_out() -> None:
-    points = pd.DataFrame({"x": [0, 0.001, 0.9, 10], "y": [0, 0, 0.1, 10.0], "name": list("abcd")})
-    marks = points.assign(kind=["chosen film", *["nearest films"] * 3])
-    whole, piece = map_view(points), map_view(points, (0.0, 0.0))
-    assert readable_names(marks, piece)["name"].tolist() == ["a", "c", "d"]
-    assert readable_names(marks, whole)["name"].tolist() == ["a"]
-
-
-def test_a_dot_says_what_film_it_is(toy_data: MovieData) -> None:
-    trained = train(toy_data, temporal_leave_one_out(toy_data), TrainingConfig(dim=4, epochs=1))
-    points = movie_map(toy_data, trained).points
-    table = dots(points, colouring(points, "Number of ratings"))
-    heat = toy_data.inner_movie(20)
-    row = table[table["movie"] == heat].iloc[0]
-    n, mean = toy_data.movie_degree[heat], toy_data.mean_stars[heat]
-    assert row["about"].startswith(f"Heat (1995) · Action · {mean:.2f} ★ from {n} ratings · ")
-    assert row["colour"] == n
-    assert len(table) == len(points)
+        assert len(axes.texts) >= 5
 
 
 # --- tags -----------------------------------------------------------------------------------------

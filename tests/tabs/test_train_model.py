@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -19,7 +20,7 @@ from model import checkpoints
 from model.bpr import StopTraining
 from model.checkpoints import load_checkpoint, save_checkpoint
 from model.config import PRESETS, SETTINGS, TrainingConfig, has_effect
-from model.runs import load_runs, runs_table
+from model.runs import load_runs, run_label, runs_table, save_run
 from model.splits import PROTOCOLS
 from model.store import ModelStore, compare
 from model.trained import TrainedModel
@@ -445,6 +446,7 @@ def test_runs_are_listed_overlaid_exported_and_used_again(path: Path) -> None:
     table = app.dataframe[-1].value
     assert list(table["dim"]) == [16, 8] and list(table["seed"]) == [0, 5]
     assert app.multiselect(key=f"overlaid_{runs[0].id}").value == [run.id for run in runs]
+    assert list(table["data"]) == ["demo_data", "demo_data"]
     csv = pd.read_csv(io.BytesIO(to_csv(runs_table(runs))), encoding="utf-8-sig")
     assert list(csv["negatives"]) == [PRESETS["best"].negatives, 3]
     app.selectbox(key="use_again").set_value(runs[1].id).run()
@@ -454,6 +456,17 @@ def test_runs_are_listed_overlaid_exported_and_used_again(path: Path) -> None:
     assert app.number_input(key=f"seed_{preset}").value == 5
     assert app.select_slider(key=f"negatives_{preset}").value == 3
     assert app.select_slider(key=f"dim_{preset}").value == 8
+
+
+def test_only_runs_on_these_data_can_be_started_from(path: Path, data: MovieData) -> None:
+    job = TrainingJob(data, PROTOCOL, QUICK, path)
+    job.run()
+    run = job.as_run()
+    other = replace(run, id=f"{run.id}0", fingerprint="0" * 64, data_name="other")
+    save_run(other, runs_folder(path))
+    app = healthy(open_tab())
+    assert list(app.dataframe[-1].value["data"]) == ["other", "demo_data"]
+    assert app.selectbox(key="use_again").options == [run_label(run)]
 
 
 def test_a_damaged_run_is_named_and_the_page_goes_on(path: Path) -> None:
