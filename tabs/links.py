@@ -40,7 +40,11 @@ FOLLOWED = (YOU, BY_NUMBER)
 PLAIN, FORMULAS = LEVELS = ("Plain words", "Formulas")
 WHY = "why"  # raw id of the film whose reasons are opened
 DUEL = "Model duel"
-SECTIONS = ("Map of films", "Tags", "Tag suggestions", "Model health", DUEL, "Data at a glance")
+TASTE = "Taste over time"
+SECTIONS = (
+    *("Map of films", "Tags", "Tag suggestions", "Model health"),
+    *(DUEL, TASTE, "Data at a glance"),
+)
 
 # The parameters that Streamlit writes for widgets of a tab (`bind="query-params"`).
 BOUND = {
