@@ -45,7 +45,7 @@ from model.rounding import rounded_parts
 from model.store import ModelStore
 from model.trained import TrainedModel
 from model.viewers import Viewer, aged, tag_profile, user_viewer
-from settings import TRAINING_COMMAND, checkpoint_path
+from settings import TRAINING_COMMAND, checkpoint_path, copies_folder
 from sources.download import obtain_data
 from sources.movielens_files import DataError
 
@@ -453,7 +453,7 @@ def main(arguments: list[str] | None = None) -> int:
         folder, failure = obtain_data()
         if failure:
             print(f"{failure} Using the built-in demo data.", file=sys.stderr)
-        data = load_movie_data(folder)
+        data = load_movie_data(folder, copies_folder(options.checkpoint))
         found = ModelStore(options.checkpoint).in_use(data)
         if found.problem:
             print(found.problem, file=sys.stderr)

@@ -46,6 +46,14 @@ SECTIONS = (
     *(DUEL, TASTE, "Data at a glance"),
 )
 
+TRAINING = FOR_SERVING, PLAYGROUND = ("A model that serves", "Playground")
+# Of the playground: what each setting may be, and what it is at first.
+PLAY_LAYERS = (0, 1, 2, 3, 4)
+PLAY_DIMS = (8, 16, 32, 64)
+PLAY_RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
+PLAY_EPOCHS = (10, 20, 30, 45, 60)
+PLAY_DEFAULTS = {"layers": 2, "dim": 64, "learning_rate": 0.01, "epochs": 30, "seed": 0}
+
 # The parameters that Streamlit writes for widgets of a tab (`bind="query-params"`).
 BOUND = {
     "Start Here": ("level",),
@@ -53,6 +61,7 @@ BOUND = {
         *("who", "profile", "k", "tag_weight", "genres", "without", "years"),
         *("min_ratings", "min_stars", "novelty", "diversity", "recent"),
     ),
+    "Train Model": ("play_layers", "play_dim", "play_rate", "play_epochs", "play_seed"),
 }
 
 Check = Callable[[Sequence[str]], tuple[list[str], str]]
@@ -102,6 +111,12 @@ def _checks(data: MovieData) -> dict[str, Check]:
         "years": _years(*year_range(data)),
         "surprise": _number(0, MAX_SEED),
         "tab": _one_of(TABS),
+        "training": _one_of(TRAINING),
+        "play_layers": _one_of([str(layers) for layers in PLAY_LAYERS]),
+        "play_dim": _one_of([str(dim) for dim in PLAY_DIMS]),
+        "play_rate": _one_of([str(rate) for rate in PLAY_RATES]),
+        "play_epochs": _one_of([str(epochs) for epochs in PLAY_EPOCHS]),
+        "play_seed": _number(0, MAX_SEED),
         "who": _one_of(WHO),
         "profile": _one_of(AIMS),
         "recent": _one_of(RECENT),
