@@ -16,7 +16,7 @@ from tests.server import Server
 
 pytestmark = pytest.mark.browser
 
-_PHONE = ViewportSize(width=390, height=844)
+PHONE = ViewportSize(width=390, height=844)
 _LEAST = 190  # px of the 390 that a plot must have
 
 # The plot itself, not the box around it: what lies between the axes, as it is drawn.
@@ -80,7 +80,7 @@ def test_no_chart_loses_its_plot_its_legend_or_a_title_on_a_phone(
 ) -> None:
     seen, wrong = 0, []
     with visiting(app, f"tab={tab}") as page:
-        page.set_viewport_size(_PHONE)
+        page.set_viewport_size(PHONE)
         for name in sections_of(page, tab):
             for scheme in ("dark", "light"):
                 page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
@@ -96,7 +96,7 @@ def test_why_on_a_phone_shows_the_whole_score_and_the_ranks_without_its_reasons(
     app: Server, visiting: Visit
 ) -> None:
     with visiting(app, "tab=Recommendations&user=7&k=3") as page:
-        page.set_viewport_size(_PHONE)
+        page.set_viewport_size(PHONE)
         settle(page)
         page.get_by_role("button", name="Why?").nth(1).click()
         reasons = page.get_by_role("dialog", name="Why this film?")
