@@ -13,7 +13,7 @@ largest size takes the place of the largest value.
 What novelty (−1 to 1) and diversity (0 to 1) do does not depend on how far a person's scores lie
 apart: a novelty of ν takes the least c that replaces the share |ν| of the first ten films, as far
 as so many can be replaced, and diversity takes its weight in the same way. Neither brings a film
-with fewer than `FEWEST_RATINGS` ratings up.
+with fewer than `FEWEST_RATINGS` ratings up, unless that is asked for (`fewest`).
 
 Someone who liked nothing yet (`Viewer.only_averse`) gets the films that are least like what they
 disliked, among those that are rated often and well: in the upper tenth by number of ratings, and
@@ -49,7 +49,7 @@ from sources.movielens_files import DataError
 DEFAULT_TAG_WEIGHT = 0.1  # chosen on validation: benchmarks/run.py hybrid
 _OFTEN, _QUALITY_SHRINKAGE = 0.9, 10.0  # of `often_and_well_rated`
 _NEAREST_LEFT_OUT = 50  # of each disliked film, for someone who liked nothing yet
-FEWEST_RATINGS = 5  # of a film that novelty or diversity may bring
+FEWEST_RATINGS = 5  # of a film that novelty or diversity may bring, unless asked for fewer
 _FIRST = 10  # films that both are measured by
 _WEAKEST, _STRONGEST, _HALVINGS = 1e-4, 1e4, 40  # of a popularity's weight
 _BEYOND = 1.001  # a little further than where two films change places: rounding must not decide
@@ -89,7 +89,7 @@ class Scores:
         rated: bool [n_movies], the films that the viewer rated.
         candidates: bool [n_movies], the films that may be listed: not rated (`unseen`), and for
             someone who liked nothing yet only those that are rated often and well.
-        known: bool [n_movies], the films with `FEWEST_RATINGS` or more.
+        known: bool [n_movies], the films that novelty and diversity may bring.
     """
 
     graph: NDArray[np.float32]
@@ -165,8 +165,12 @@ def score_all(
     viewer: Viewer,
     tag_weight: float = DEFAULT_TAG_WEIGHT,
     novelty: float = 0.0,
+    fewest: int = FEWEST_RATINGS,
 ) -> Scores:
     """All films' scores for a viewer.
+
+    Args:
+        fewest: ratings of a film that novelty or diversity may bring.
 
     Raises:
         ValueError: the tag weight or the novelty is out of range.
@@ -185,10 +189,10 @@ def score_all(
         tags,
         graph_part,
         tag_part,
-        novelty_part(data, graph_part + tag_part, listed, novelty),
+        novelty_part(data, graph_part + tag_part, listed, novelty, fewest),
         rated,
         listed,
-        data.movie_degree >= FEWEST_RATINGS,
+        data.movie_degree >= fewest,
     )
 
 
@@ -197,10 +201,11 @@ def novelty_part(
     scores: NDArray[np.floating],
     listed: NDArray[np.bool_],
     novelty: float,
+    fewest: int = FEWEST_RATINGS,
 ) -> NDArray[np.float32]:
     """−c · popularity on the scale of the module's docstring, float32 [n_movies].
 
-    Where novelty is sought, films with fewer than `FEWEST_RATINGS` count as the most popular ones.
+    Where novelty is sought, films with fewer ratings than `fewest` count as the most popular ones.
 
     Args:
         scores: without this part, [n_movies].
@@ -210,7 +215,7 @@ def novelty_part(
         return np.zeros(data.n_movies, np.float32)
     popularity = data.popularity
     if novelty > 0:
-        popularity = np.where(data.movie_degree < FEWEST_RATINGS, 1.0, popularity)
+        popularity = np.where(data.movie_degree < fewest, 1.0, popularity)
     towards = -np.sign(novelty) * popularity
     base, gain = scores[listed].astype(np.float64), towards[listed]
     before = frozenset(_first(base))

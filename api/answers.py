@@ -222,7 +222,9 @@ def _listed(
     user: int | None,
     allowed: NDArray[np.bool_] | None,
 ) -> shapes.Items:
-    scores = score_all(now.data, now.model, viewer, wish.tag_weight, wish.novelty)
+    scores = score_all(
+        now.data, now.model, viewer, wish.tag_weight, wish.novelty, wish.fewest_ratings
+    )
     best = recommend(now.model, scores, wish.k, allowed, wish.diversity)
     stars = _stars(now, viewer, [item.movie for item in best])
     items = [
@@ -289,7 +291,7 @@ def explanation(
 ) -> shapes.ExplanationOut:
     """The whole score of an (inner) film, listed or not."""
     data, model = now.data, now.model
-    scores = score_all(data, model, viewer, wish.tag_weight, wish.novelty)
+    scores = score_all(data, model, viewer, wish.tag_weight, wish.novelty, wish.fewest_ratings)
     reasons = explain(data, model, viewer, movie)
     final, listed = scores.final, scores.candidates
     rank = 1 + int(np.count_nonzero(final[listed] > final[movie]))
@@ -340,6 +342,7 @@ def _without(
         [(reasons.movie, case) for case in cases],
         wish.tag_weight,
         wish.novelty,
+        fewest=wish.fewest_ratings,
     )
     return [
         shapes.WithoutRating(movies=[now.films[movie].movie for movie in case], rank=rank)

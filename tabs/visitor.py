@@ -193,7 +193,10 @@ def rated_on(data: MovieData) -> dict[int, str]:
 
 
 def shortlist(data: MovieData) -> dict[int, str]:
-    """Inner ids of the films to watch → ISO day on which they were noted, oldest first."""
+    """Inner ids of the films to watch → ISO day on which they were noted, oldest first.
+
+    Another tab, a link or a file may have added more than the shortlist shows; those wait.
+    """
     return kept("shortlist", data)
 
 
