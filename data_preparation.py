@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +17,15 @@ from typing import TypeVar
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from sklearn.preprocessing import normalize
 
-from sources.movielens_files import read_tables
+from sources import delimited, movielens_files, tag_cleaning
+from sources.kept_tables import content_key, keep, kept
+from sources.movielens_files import data_files
 from sources.tag_cleaning import clean_tags, count_tags, tfidf
 
 NO_GENRES = "(no genres listed)"
@@ -49,8 +53,8 @@ class MovieData:
         movies: one row per inner movie id: movie_id, title (as in the file), name (without year,
             article in front), year (Int64, may be missing), genres (tuple), imdb_id, tmdb_id
             (strings, "" when unknown).
-        tags: one row per row of tags.csv: user_id (raw), movie (inner), raw, tag (cleaned), status
-            ("kept", "noise", "rare" or "empty").
+        tags: one row per row of tags.csv: user_id (raw), movie (inner), raw, timestamp (Unix
+            seconds), tag (cleaned), status ("kept", "noise", "rare" or "empty").
         tag_names: the kept tags, alphabetical; the columns of `tag_counts`.
         tag_counts: csr float32 [n_movies, n_tags], how many people gave the film the tag.
         user_ids, movie_ids: int64, ascending; raw id of each inner id.
@@ -210,37 +214,97 @@ class MovieData:
         """The user's stars, in the order of `rated_by`."""
         return self.ratings.data[self.ratings.indptr[user] : self.ratings.indptr[user + 1]]
 
+    def times_of(self, user: int) -> NDArray[np.int64]:
+        """When the user rated each film, Unix seconds, in the order of `rated_by`."""
+        return self.timestamps[self.ratings.indptr[user] : self.ratings.indptr[user + 1]]
+
     def edge_weights(self, user: int) -> NDArray[np.float64]:
         """1/√(d_u·d_j) for the films j that the user rated, in the order of `rated_by`."""
         degrees = self.movie_degree[self.rated_by(user)].astype(np.float64)
         return 1.0 / np.sqrt(self.user_degree[user] * degrees)
 
 
-def load_movie_data(directory: Path) -> MovieData:
-    """Read and validate a folder in MovieLens format.
+_WORTH_A_COPY = 16 * 2**20  # bytes of the files: smaller ones are read in less than a second
 
-    ratings.csv and movies.csv are needed; tags.csv and links.csv may be absent.
+
+def load_movie_data(directory: Path, copies: Path | None = None) -> MovieData:
+    """Read and validate a folder that holds a MovieLens release, in any of its formats.
+
+    Ratings and films are needed; tags and links may be absent.
+
+    Args:
+        copies: a folder for binary copies of what was read, by which large data are there at once
+            the next time. A copy belongs to the contents of the files, and to the code that read
+            them.
 
     Raises:
         DataError: a file is missing, unreadable, empty or holds an invalid value.
     """
-    tables = read_tables(directory)
+    files = data_files(directory)
+    if copies is None or sum(size for _, size, _ in _state(files)) < _WORTH_A_COPY:
+        return _read(directory)
+    before = _state(files)
+    try:
+        key = content_key(files, _CODE)
+    except OSError:  # which reading will tell
+        return _read(directory)
+    found = kept(copies, key)
+    if found:
+        return _from_tables(directory, found)
+    data = _read(directory)
+    if _state(files) == before:
+        keep(copies, key, _to_tables(data))
+    return data
+
+
+_CODE = tuple(
+    Path(file).resolve()
+    for file in (__file__, delimited.__file__, movielens_files.__file__, tag_cleaning.__file__)
+)
+
+
+def _state(files: tuple[Path, ...]) -> list[tuple[str, int, int]]:
+    """Name, size and time of change of each file that may be looked at."""
+    found = []
+    for path in files:
+        with suppress(OSError):
+            status = path.stat()
+            found.append((path.name, status.st_size, status.st_mtime_ns))
+    return found
+
+
+def _read(directory: Path) -> MovieData:
+    tables = movielens_files.read_tables(directory)
     movies = _tidy_movies(tables.movies, tables.links)
-    ratings = tables.ratings.sort_values(["userId", "movieId"])  # the order of a canonical CSR
-    movie_ids = movies["movie_id"].to_numpy(np.int64, copy=True)
-    user_ids = np.unique(ratings["userId"].to_numpy())
-    rows = np.searchsorted(user_ids, ratings["userId"])
-    matrix = sparse.csr_array(
-        (
-            ratings["rating"].to_numpy(np.float32, copy=True),
-            np.searchsorted(movie_ids, ratings["movieId"]).astype(np.int32),
-            np.concatenate([[0], np.bincount(rows).cumsum()]).astype(np.int32),
-        ),
-        shape=(len(user_ids), len(movie_ids)),
-    )
+    ratings = tables.ratings
+    if not movielens_files.in_order(ratings):  # of a canonical CSR
+        ratings = ratings.sort_values(["userId", "movieId"])
+    movie_ids = movies["movie_id"].to_numpy(np.int64)
+    user_ids = np.sort(ratings["userId"].unique())
+    per_user = np.bincount(_places(user_ids, ratings["userId"].to_numpy()))
+    stars = ratings["rating"].to_numpy(np.float32, copy=True)
+    rated = _places(movie_ids, ratings["movieId"].to_numpy())
     timestamps = ratings["timestamp"].to_numpy(np.int64, copy=True)
     tags = clean_tags(tables.tags, movie_ids)
-    tag_names, tag_counts = count_tags(tags, len(movie_ids))
+    return _assemble(directory, user_ids, per_user, (stars, rated, timestamps), movies, tags)
+
+
+def _assemble(
+    directory: Path,
+    user_ids: NDArray[np.int64],
+    per_user: NDArray[np.int64],
+    ratings: tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int64]],
+    movies: pd.DataFrame,
+    tags: pd.DataFrame,
+    fingerprint: str | None = None,
+) -> MovieData:
+    """Args:
+    ratings: stars, inner movie ids and timestamps, in the order of users, then films.
+    """
+    stars, rated, timestamps = ratings
+    begins = np.concatenate([[0], per_user.cumsum()]).astype(np.int32)
+    matrix = sparse.csr_array((stars, rated, begins), shape=(len(user_ids), len(movies)))
+    tag_names, tag_counts = count_tags(tags, len(movies))
     return MovieData(
         directory=directory,
         ratings=_frozen(matrix),
@@ -250,8 +314,38 @@ def load_movie_data(directory: Path) -> MovieData:
         tag_names=tag_names,
         tag_counts=_frozen(tag_counts),
         user_ids=_frozen(user_ids),
-        movie_ids=_frozen(movie_ids),
-        fingerprint=_fingerprint(matrix, timestamps, user_ids, movies, tags),
+        movie_ids=_frozen(movies["movie_id"].to_numpy(np.int64, copy=True)),
+        fingerprint=fingerprint or _fingerprint(matrix, timestamps, user_ids, movies, tags),
+    )
+
+
+def _to_tables(data: MovieData) -> dict[str, pa.Table]:
+    """What `_from_tables` makes the same data of."""
+    ratings = {
+        "stars": data.ratings.data,
+        "movie": data.ratings.indices,
+        "timestamp": data.timestamps,
+    }
+    return {
+        "ratings": pa.table(ratings, metadata={"fingerprint": data.fingerprint}),
+        "users": pa.table({"id": data.user_ids, "ratings": data.user_degree}),
+        "movies": pa.Table.from_pandas(data.movies),
+        "tags": pa.Table.from_pandas(data.tags),
+    }
+
+
+def _from_tables(directory: Path, tables: dict[str, pa.Table]) -> MovieData:
+    ratings, users = tables["ratings"], tables["users"]
+    movies = tables["movies"].to_pandas()
+    movies["genres"] = [tuple(genres) for genres in movies["genres"]]
+    return _assemble(
+        directory,
+        users.column("id").to_numpy(),
+        users.column("ratings").to_numpy(),
+        tuple(ratings.column(name).to_numpy() for name in ("stars", "movie", "timestamp")),
+        movies,
+        tables["tags"].to_pandas(),
+        ratings.schema.metadata[b"fingerprint"].decode(),
     )
 
 
@@ -320,6 +414,15 @@ def _same(keys: pd.Series) -> NDArray[np.int64]:
     return np.column_stack([several.index.to_numpy(np.int64), first.to_numpy(np.int64)])
 
 
+def _places(ids: NDArray[np.int64], values: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Where each value stands in ascending ids: through a table, unless that were the larger."""
+    if ids[-1] >= len(values):
+        return np.searchsorted(ids, values).astype(np.int32)
+    place = np.zeros(ids[-1] + 1, np.int32)
+    place[ids] = np.arange(len(ids), dtype=np.int32)
+    return place[values]
+
+
 def _frozen(array: _Array) -> _Array:
     """The same array, made read-only: it is shared between sessions."""
     parts = (array,) if isinstance(array, np.ndarray) else (array.data, array.indices, array.indptr)
@@ -337,8 +440,8 @@ def _fingerprint(
 ) -> str:
     digest = hashlib.sha256()
     for array in (ratings.data, ratings.indices, ratings.indptr, timestamps, user_ids):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    for table in (movies, tags):
+        digest.update(np.ascontiguousarray(array).data)
+    for table in (movies, tags.drop(columns="timestamp")):
         rows = pd.util.hash_pandas_object(table.astype(str), index=False).to_numpy()
         digest.update(np.sort(rows).tobytes())  # the order of the lines means nothing
     return digest.hexdigest()

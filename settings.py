@@ -39,9 +39,9 @@ def chosen_data(environ: Mapping[str, str] = os.environ) -> Path | None:
     return Path(chosen) if chosen else None
 
 
-def usual_data(project: Path = PROJECT_DIR) -> tuple[Path, Path]:
-    """Where the data may lie without being asked for, first come first served."""
-    return project / MOVIELENS_FOLDER.name, project.parent / "shared" / MOVIELENS_FOLDER.name
+def usual_data(name: str, project: Path = PROJECT_DIR) -> tuple[Path, Path]:
+    """Where a data set may lie without being asked for, first come first served."""
+    return project / name, project.parent / "shared" / name
 
 
 def checkpoint_path(environ: Mapping[str, str] = os.environ) -> Path:
@@ -58,6 +58,11 @@ def models_folder(checkpoint: Path) -> Path:
 def runs_folder(checkpoint: Path) -> Path:
     """Where the runs of the models saved at `checkpoint` are written down."""
     return checkpoint.parent / ".cache" / "runs"
+
+
+def copies_folder(checkpoint: Path) -> Path:
+    """Where binary copies of large data are kept, beside the models of `checkpoint`."""
+    return checkpoint.parent / ".cache" / "data"
 
 
 def tmdb_token(environ: Mapping[str, str] = os.environ) -> str | None:

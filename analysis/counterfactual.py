@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from data_preparation import MovieData
+from model.as_of import can_be_refitted
 from model.bpr import Learner
 from model.hybrid_graph import overall_mean, visible_content
 from model.splits import PROTOCOLS
 from model.trained import TrainedModel, assemble
-from model.viewers import Viewer, tag_profiles, user_viewer, weights_without
+from model.viewers import Viewer, aged, tag_profiles, user_viewer, weights_without
 from prediction import (
     DEFAULT_TAG_WEIGHT,
     FEWEST_RATINGS,
@@ -107,15 +108,11 @@ def viewer_without(
         weights=weights,
         messages=messages,
         factor=(viewer.own + weights @ messages).astype(np.float32),
+        when=None if viewer.when is None else viewer.when[left],
     )
 
 
 # --- with the model fitted again ------------------------------------------------------------------
-
-
-def can_be_refitted(model: TrainedModel) -> bool:
-    """Whether the model is a fit in closed form, which can be made again within seconds."""
-    return model.is_hybrid and len(model.values) > 0 and model.best_epoch == 0
 
 
 def refitted_ranks(
@@ -149,6 +146,8 @@ def refitted_ranks(
         other_data = without_ratings(data, pairs)
         other = _fitted_without(data, other_data, model, pairs)
         again = user_viewer(other_data, other, viewer.user, viewer.profile)
+        if viewer.when is not None:
+            again = aged(again, other_data.times_of(viewer.user), viewer.half_life)
         scores = score_all(other_data, other, again, tag_weight, novelty, fewest)
         listed = scores.candidates & unseen(data, viewer.movies)
         if allowed is not None:

@@ -22,7 +22,7 @@ from model.checkpoints import CheckpointError, load_checkpoint, read_header
 from model.runs import OURS, POPULARITY
 from model.store import ModelStore
 from model.trained import TrainedModel, kept_epoch
-from settings import DEMO_DIR, TRAINING_COMMAND, checkpoint_path
+from settings import DEMO_DIR, TRAINING_COMMAND, checkpoint_path, copies_folder
 from sources.download import obtain_data
 from sources.movielens_files import DataError
 
@@ -213,7 +213,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         folder, _ = obtain_data()
-        data = load_movie_data(folder)
+        data = load_movie_data(folder, copies_folder(options.checkpoint))
         found = ModelStore(options.checkpoint).in_use(data, load_checkpoint)
         if found.model is None:
             raise CheckpointError(

@@ -14,9 +14,10 @@ from api import shapes
 from api.current import Snapshot
 from api.problems import ProblemError
 from data_preparation import MovieData, UnknownIdError
+from model.ageing import ALWAYS
 from model.explanation import Explanation, explain, through
 from model.stars import predict_stars
-from model.viewers import Viewer, fold_in, user_viewer
+from model.viewers import Viewer, aged, fold_in, user_viewer
 from prediction import (
     Recommendation,
     film_filter,
@@ -91,11 +92,19 @@ def filtered(
     return film_filter(data, wish.genre, wish.without, years, least)
 
 
-def visitor(now: Snapshot, wish: shapes.Ratings, setting: shapes.Profile) -> Viewer:
+def user(now: Snapshot, inner: int, wish: shapes.Scoring) -> Viewer:
+    """An (inner) user of the data."""
+    viewer = user_viewer(now.data, now.model, inner, wish.setting)
+    half_life = ALWAYS if wish.half_life is None else wish.half_life
+    return aged(viewer, now.data.times_of(inner), half_life)
+
+
+def visitor(now: Snapshot, ratings: shapes.Ratings, wish: shapes.Scoring) -> Viewer:
     """Someone with these ratings."""
-    movies = inner_movies(now.data, [rating.movie for rating in wish.ratings], "body /ratings")
+    movies = inner_movies(now.data, [rating.movie for rating in ratings.ratings], "body /ratings")
     stars: dict[int, float] = {}
-    for place, (movie, rating) in enumerate(zip(movies.tolist(), wish.ratings, strict=True)):
+    days: dict[int, int] = {}
+    for place, (movie, rating) in enumerate(zip(movies.tolist(), ratings.ratings, strict=True)):
         if movie in stars:
             raise ProblemError(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -103,7 +112,18 @@ def visitor(now: Snapshot, wish: shapes.Ratings, setting: shapes.Profile) -> Vie
                 [f"body /ratings/{place}/movie"],
             )
         stars[movie] = rating.stars
-    return fold_in(now.data, now.model, stars, setting)
+        if rating.rated_on is not None:
+            days[movie] = rating.rated_on.toordinal()
+        elif wish.half_life is not None:
+            raise ProblemError(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                f"A half-life needs the day of every rating; the film {rating.movie} has none.",
+                [f"body /ratings/{place}/rated_on"],
+            )
+    viewer = fold_in(now.data, now.model, stars, wish.setting)
+    if wish.half_life is None:
+        return viewer
+    return aged(viewer, np.array([days[movie] for movie in sorted(stars)]), wish.half_life)
 
 
 # --- films ----------------------------------------------------------------------------------------
@@ -171,22 +191,22 @@ def tag_suggestions(now: Snapshot, movie: int, k: int) -> shapes.TagSuggestions:
 
 
 def for_user(
-    now: Snapshot, raw_user: int, wish: shapes.Listing, where: str = "query", user: str = ""
+    now: Snapshot, raw_user: int, wish: shapes.Listing, where: str = "query", field: str = ""
 ) -> shapes.Items:
     """The list of a user of the data.
 
     Args:
         where: "query" or "body": what the fields of `wish` stand in.
-        user: the field that names the user, if it is no part of the path.
+        field: the one that names the user, if it is no part of the path.
     """
-    inner = _known(now.data.inner_user, raw_user, [user] if user else [])
-    viewer = user_viewer(now.data, now.model, inner, wish.setting)
+    inner = _known(now.data.inner_user, raw_user, [field] if field else [])
+    viewer = user(now, inner, wish)
     return _listed(now, viewer, wish, raw_user, _allowed(now, wish, where))
 
 
 def for_visitor(now: Snapshot, wish: shapes.VisitorListing) -> shapes.Items:
     """The list of someone with the ratings of the body."""
-    viewer = visitor(now, wish, wish.setting)
+    viewer = visitor(now, wish, wish)
     allowed = _allowed(now, wish, "body")
     if wish.candidates is not None:
         only = np.zeros(now.data.n_movies, bool)
@@ -278,6 +298,7 @@ def _reasons(now: Snapshot, viewer: Viewer, item: Recommendation) -> shapes.Reas
                 **vars(now.films[viewer.movies[place]]),
                 stars=viewer.stars[place],
                 contribution=reasons.contributions[place],
+                age_cost=reasons.age_cost[place],
             )
             for place in places
         ],
@@ -322,6 +343,7 @@ def _terms(now: Snapshot, viewer: Viewer, reasons: Explanation) -> list[shapes.T
             stars=viewer.stars[place],
             weight=reasons.weights[place],
             contribution=reasons.contributions[place],
+            age_cost=reasons.age_cost[place],
             relation=relation(reasons.weights[place], reasons.contributions[place]),
         )
         for place in order

@@ -10,7 +10,6 @@ from starlette.responses import Response
 from api import answers, shapes
 from api.problems import POSTING, READING, documented
 from api.work import Now, answer, tagged_answer
-from model.viewers import user_viewer
 
 router = APIRouter(prefix="/v1", tags=["recommendations"])
 
@@ -51,7 +50,7 @@ async def explanation(
     movie = answers.known_movie(now.data, movie_id)
 
     def make() -> shapes.ExplanationOut:
-        viewer = user_viewer(now.data, now.model, user, query.setting)
+        viewer = answers.user(now, user, query)
         return answers.explanation(now, viewer, movie, query, user_id)
 
     return await tagged_answer(request, now, make)
@@ -86,7 +85,7 @@ async def visitor_explanation(request: Request, now: Now, body: shapes.VisitorQu
     """The whole score of a film for someone with these ratings."""
 
     def make() -> shapes.ExplanationOut:
-        viewer = answers.visitor(now, body, body.setting)
+        viewer = answers.visitor(now, body, body)
         (movie,) = answers.inner_movies(now.data, [body.movie], "body /movie").tolist()
         return answers.explanation(now, viewer, movie, body, None)
 

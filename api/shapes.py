@@ -6,6 +6,7 @@ Ids are those of the data files (`movieId`, `userId`).
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -166,6 +167,12 @@ class Scoring(In):
         le=FEWEST_RATINGS,
         description="Of a film that novelty or diversity may bring.",
     )
+    half_life: float | None = Field(
+        None,
+        gt=0,
+        description="A rated film counts half after so many later ones: what they watch these "
+        "days. Null: films do not age. Of a visitor it needs `rated_on` of every rating.",
+    )
 
 
 class Listing(Scoring, FilmFilter):
@@ -181,6 +188,9 @@ class Listing(Scoring, FilmFilter):
 class Rating(In):
     movie: Id = Field(description="Id of the film.", examples=[318])
     stars: float = Field(ge=MIN_STARS, le=MAX_STARS, examples=[4.5])
+    rated_on: date | None = Field(
+        None, description="Day of the rating, for `half_life`.", examples=["2024-05-31"]
+    )
 
 
 class Ratings(In):
@@ -223,6 +233,9 @@ class RatedReason(Film):
 
     stars: float = Field(description="What the person gave it.", examples=[5.0])
     contribution: float = Field(description="Its part of the graph score.", examples=[0.4])
+    age_cost: float = Field(
+        description="What it adds less than it would without its age.", examples=[0.0]
+    )
 
 
 class Reasons(Out):
@@ -278,8 +291,11 @@ class Term(Film):
     """What one rated film adds to the graph score."""
 
     stars: float = Field(examples=[4.5])
-    weight: float = Field(description="What its stars make of it.", examples=[1.2])
+    weight: float = Field(description="What stars and age make of it.", examples=[1.2])
     contribution: float = Field(examples=[0.12])
+    age_cost: float = Field(
+        description="What it adds less than it would without its age.", examples=[0.0]
+    )
     relation: Relation = Field(
         description="What it does: `pulls` by being like the film, `pushes` by being unlike it; "
         "disliked, it speaks against what is like it (`disliked`) or for what is `unlike` it."

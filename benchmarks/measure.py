@@ -13,13 +13,15 @@ from typing import Any
 
 import torch
 
-from benchmarks import api, costs, faithfulness, liking, load, opening, pages, ranking
+from benchmarks import api, costs, faithfulness, liking, load, opening, over_time, pages, ranking
 
 JOBS: dict[str, Callable[..., Any]] = {
     "quality": ranking.quality,
     "last_rating": ranking.last_rating,
     "left_out": ranking.left_out,
     "windows": ranking.windows,
+    "ageing": over_time.ageing,
+    "runs": over_time.runs,
     "groups": ranking.groups,
     "ablation": ranking.ablation,
     "hybrid": ranking.hybrid,

@@ -294,7 +294,8 @@ def _together(reports: list[RankingReport]) -> RankingReport:
 
 
 def windows(part: Part, n: int = 6) -> Row:
-    """Windows of time, each predicted from what came before it, tags included."""
+    """Windows of time, each predicted from what came before it, tags included: all together, and
+    every window's own quality."""
     data = load()
     tag_times = read_tables(data.directory).tags["timestamp"].to_numpy()
     pool, spans = Pool(), []
@@ -308,13 +309,16 @@ def windows(part: Part, n: int = 6) -> Row:
             **{name: fit(name, split, content) for name in BASELINES},
             "given": fit("given", split, content),
         }
+        by_model: dict[str, dict[str, float]] = {}
         for name, fitted in models.items():
             for label, scorer in labelled(name, fitted):
                 report = evaluate(scorer, split, part)
                 # Another window, other people: each counts for itself.
                 users = report.per_user.index + 1_000_000 * number
                 pool.add(label, replace(report, per_user=report.per_user.set_index(users)))
-        spans.append({"begin": window.begin, "end": window.end, "users": len(report.per_user)})
+                by_model[label] = {m: report.mean()[m] for m in (NDCG, LIKED_NDCG)}
+        span = {"begin": window.begin, "end": window.end, "users": len(report.per_user)}
+        spans.append(span | {"quality": by_model})
     return {"rows": pool.rows(EASE), "windows": spans}
 
 

@@ -63,8 +63,9 @@ MEASURES: dict[str, Callable[[str], Results]] = {
         ]
     },
     "strangers": lambda part: {
-        name: measured(name, part) for name in ("left_out", "windows", "last_rating", "groups")
+        name: measured(name, part) for name in ("left_out", "last_rating", "groups")
     },
+    "time": lambda part: {name: measured(name, part) for name in ("windows", "ageing", "runs")},
     "quality": lambda part: {"quality": measured("quality", part)},
     "load": lambda _: {"load": measured("load")},
     "opening": lambda _: {"opening": measured("opening")},

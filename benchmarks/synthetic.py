@@ -52,7 +52,7 @@ def communities(shape: Shape, seed: int = 0) -> sparse.csr_array:
     share = quarter_size / quarter_size.sum()
     quarter = np.sort(rng.choice(len(share), shape.n_items, p=share))  # of each item
     popularity = np.minimum(rng.pareto(1.1, shape.n_items) + 0.4, 100.0)
-    draw = _Draw(quarter, popularity)
+    draw = Draw(quarter, popularity)
 
     degree = shape.fewest + (shape.per_user - shape.fewest) * 0.6 * rng.pareto(1.6, shape.n_users)
     degree = np.minimum(degree, shape.n_items // 50)
@@ -85,7 +85,7 @@ def communities(shape: Shape, seed: int = 0) -> sparse.csr_array:
     return sparse.coo_array((ones, (rows, order[columns])), (shape.n_users, shape.n_items)).tocsr()
 
 
-class _Draw:
+class Draw:
     """Items by popularity, from a range of quarters; the items of a quarter lie together."""
 
     def __init__(self, quarter: NDArray[np.int64], popularity: NDArray[np.float64]) -> None:

@@ -33,6 +33,8 @@ class Explanation:
         rated: inner ids of the films that the viewer rated, int32 [n_rated].
         weights: x_j of each, float64 [n_rated].
         contributions: each rated film's share of the graph score, float64 [n_rated].
+        age_cost: what each adds less than it would without its age (`model.ageing`), float64
+            [n_rated]: contributions + age_cost is what all films would add as if rated just now.
         self_term: own·v_i: what was learned about the person beyond the rated films; 0 in the
             hybrid.
         tags: the tags and genres that viewer and film have in common, each with its share of the
@@ -43,6 +45,7 @@ class Explanation:
     rated: NDArray[np.int32]
     weights: NDArray[np.float64]
     contributions: NDArray[np.float64]
+    age_cost: NDArray[np.float64]
     self_term: float
     tags: tuple[tuple[str, float], ...]
 
@@ -69,6 +72,7 @@ def explain_all(
     """`explain` for each of these films, in one go."""
     targets = model.movie_factors[movies].astype(np.float64)  # [n_movies, dim]
     terms = targets @ viewer.messages.T.astype(np.float64) * viewer.weights  # [n_movies, n_rated]
+    lost = 1 / viewer.share_left - 1  # [n_rated]
     own = targets @ viewer.own.astype(np.float64)
     profile = tag_profile(viewer, data.content_features)
     shared = sparse.csr_array(data.content_features[movies].multiply(profile))
@@ -79,6 +83,7 @@ def explain_all(
             rated=viewer.movies,
             weights=viewer.weights,
             contributions=terms[place],
+            age_cost=terms[place] * lost,
             self_term=float(own[place]),
             tags=_largest_first(shared[[place]], data.content_names),
         )

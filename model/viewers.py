@@ -3,13 +3,15 @@
 For everyone f = own + Σ_j x_j · m_j over the films j that they rated.
 
 The hybrid model has no own part, and x_j follows the stars (`model.profiles`). The paper's model
-has x_j = 1/√(d_u·d_j), and an own part that was learned for each user of the data.
+has x_j = 1/√(d_u·d_j), and an own part that was learned for each user of the data. In both x_j may
+fall with the age of the rating (`aged`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ from scipy import sparse
 from sklearn.preprocessing import normalize
 
 from data_preparation import MovieData
+from model.ageing import ALWAYS, share_left
 from model.profiles import DEFAULT_PROFILE, Profile, profile_weights, strength
 from model.trained import TrainedModel
 
@@ -39,6 +42,9 @@ class Viewer:
         factor: f, float32 [dim].
         profile: whose star strength the weights have (hybrid only).
         user: the inner id of a user of the data; None for a visitor.
+        half_life: the number of later films after which a film counts half (`model.ageing`).
+        when: a number that grows with the time of each rating, float64 [n_rated]; None where films
+            do not age.
     """
 
     movies: NDArray[np.int32]
@@ -49,6 +55,15 @@ class Viewer:
     factor: NDArray[np.float32]
     profile: Profile = DEFAULT_PROFILE
     user: int | None = None
+    half_life: float = ALWAYS
+    when: NDArray[np.float64] | None = None
+
+    @cached_property
+    def share_left(self) -> NDArray[np.float64]:
+        """What its age left of each weight, float64 [n_rated]; `weights` hold it already."""
+        if self.when is None:
+            return np.ones(len(self.movies))
+        return share_left(_row(self.movies, self.stars), self.when, self.half_life)
 
     @property
     def only_averse(self) -> bool:
@@ -111,10 +126,35 @@ def fold_in(
     )
 
 
+def aged(viewer: Viewer, when: NDArray[np.number], half_life: float) -> Viewer:
+    """The viewer with films that count half after so many later ones (`model.ageing`).
+
+    Args:
+        viewer: with films that do not age.
+        when: a number that grows with the time of each rating, [n_rated].
+        half_life: films; `ALWAYS` changes nothing.
+
+    Raises:
+        ValueError: the half-life is not above 0.
+    """
+    if half_life == ALWAYS:
+        return viewer
+    older = replace(viewer, half_life=half_life, when=np.asarray(when, np.float64))
+    weights = viewer.weights * older.share_left
+    factor = (viewer.own + weights @ viewer.messages).astype(np.float32)
+    return replace(older, weights=weights, factor=factor)
+
+
+def _row(movies: NDArray[np.int32], stars: NDArray[np.float32]) -> sparse.csr_array:
+    """One person's ratings, csr [1, as many as needed]."""
+    width = int(movies[-1]) + 1 if len(movies) else 1
+    return sparse.csr_array((stars, movies, [0, len(movies)]), shape=(1, width))
+
+
 def _hybrid_viewer(
     model: TrainedModel, movies: NDArray[np.int32], stars: NDArray[np.float32], profile: Profile
 ) -> Viewer:
-    row = sparse.csr_array((stars, movies, [0, len(movies)]), shape=(1, len(model.movie_factors)))
+    row = _row(movies, stars)
     weights = profile_weights(row, strength(model.config, profile), model.mean_stars).data
     messages = model.movie_messages[movies]  # [n_rated, dim]
     return Viewer(
@@ -134,7 +174,7 @@ def weights_without(
     """x_j as if the viewer had rated only some of their movies; nothing is trained again.
 
     Everything of the profile is computed anew from the ratings that are left: the level μ, every
-    weight, and what speaks against where nothing speaks in favour any more. So with
+    weight, its age, and what speaks against where nothing speaks in favour any more. So with
     `viewer.messages` and `viewer.own`, which stay, f = own + Σ_j x_j m_j is that of someone who
     never rated the others; what the paper's model learned about a person stays, too.
 
@@ -148,12 +188,14 @@ def weights_without(
     ratings = sparse.csr_array((viewer.stars[place], (case, place)), shape=left.shape)
     if model.is_hybrid:
         delta = strength(model.config, viewer.profile)
-        weights = profile_weights(ratings, delta, model.mean_stars).toarray()
-        return weights.astype(np.float64)
-    known = viewer.user is not None
-    degree = data.movie_degree[viewer.movies] + (0 if known else 1)
-    counts = np.maximum(left.sum(axis=1), 1)
-    return left / np.sqrt(np.outer(counts, degree))
+        weights = profile_weights(ratings, delta, model.mean_stars).astype(np.float64).toarray()
+    else:
+        degree = data.movie_degree[viewer.movies] + (0 if viewer.user is not None else 1)
+        counts = np.maximum(left.sum(axis=1), 1)
+        weights = left / np.sqrt(np.outer(counts, degree))
+    if viewer.when is not None:
+        weights[case, place] *= share_left(ratings, viewer.when[place], viewer.half_life)
+    return weights
 
 
 def tag_profile(viewer: Viewer, features: sparse.csr_array) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Fits of the model without some ratings, in the background. No Streamlit in here."""
+"""Fits of the model to other ratings, in the background. No Streamlit in here."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ class Refit:
     Attributes:
         total: how many fits.
         ranks: one per fit so far; replaced as a whole.
+        found: what the work returned, once it is finished.
         status: "running" until the thread ends; then "finished" or "failed".
     """
 
     total: int
     ranks: tuple[int, ...] = ()
+    found: object = None
     status: Literal["running", "finished", "failed"] = "running"
 
 
@@ -75,7 +77,7 @@ class RefitBoard:
 
         end: Literal["finished", "failed"] = "failed"
         try:
-            work(report)
+            refit.found = work(report)
             end = "finished"
         finally:
             refit.status = end

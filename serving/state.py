@@ -22,10 +22,9 @@ from model.splits import DEFAULT_PROTOCOL, PROTOCOLS
 from model.store import Comparison, InUse, KeptModel, ModelStore, compare, stamp
 from model.trained import TrainedModel
 from serving.training_job import JobBoard, JobRefusedError, TrainingJob, board_of, refuse_if_off
-from settings import DEMO_DIR, checkpoint_path, training_allowed
+from settings import DEMO_DIR, checkpoint_path, copies_folder, training_allowed
 from sources import download
-from sources.files import regular_files
-from sources.movielens_files import DataError
+from sources.movielens_files import DataError, data_files
 
 _HELD = 3  # data sets and models at a time: in use, replaced by a change, tried by who trained it
 _REFUSAL_SECONDS = 30.0  # after that, a file that could not be used is looked at again …
@@ -133,9 +132,10 @@ class ServerState:
         Raises:
             DataError: as `load_movie_data`.
         """
-        key = (folder, tuple(stamp(file) for file in regular_files(folder, ".csv")))
+        key = (folder, tuple(stamp(file) for file in data_files(folder)))
+        copies = copies_folder(checkpoint_path())
         return self._data.get(
-            key, lambda: load_movie_data(folder), waiting("Reading the ratings …")
+            key, lambda: load_movie_data(folder, copies), waiting("Reading the ratings …")
         )
 
     # --- the model --------------------------------------------------------------------------------

@@ -1,17 +1,21 @@
 """Where the data come from: find MovieLens on disk, else download it, else the built-in demo.
 
 `python -m sources.download` does that once, with progress; `make run` calls it before the app.
+`--dataset ml-32m` fetches another release, to switch to on the page.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
+import re
 import shutil
 import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import requests
@@ -27,39 +31,106 @@ from settings import (
 from sources.atomic import move_all
 from sources.bounded_http import AnswerError, BoundedSession, chunks
 from sources.files import note, reason
-from sources.movielens_files import DataError
+from sources.movielens_files import DataError, layout_of
 
-MOVIELENS_URL = "https://files.grouplens.org/datasets/movielens/ml-latest-small.zip"
+MOVIELENS_SITE = "https://files.grouplens.org/datasets/movielens"
+MOVIELENS_URL = f"{MOVIELENS_SITE}/ml-latest-small.zip"
 MOVIELENS_BYTES = 978_202
-MEMBER_BYTES = 32 * 2**20  # of one unpacked file; the largest real one has 2.5 MB
 MOVIELENS_SHA256 = "696d65a3dfceac7c45750ad32df2c259311949efec81f0f144fdfb91ebc9e436"
-# ratings.csv comes last: while it is absent, the folder does not count as complete.
+# The ratings come last: while they are absent, the folder does not count as complete.
 MEMBERS = ("README.txt", "links.csv", "tags.csv", "movies.csv", "ratings.csv")
 
 CONNECT_SECONDS, READ_SECONDS, TOTAL_SECONDS = 5, 10, 120
+_SLOWEST = 50_000  # bytes per second of a large release: what comes slower is taken up another time
+_ARCHIVE_BYTES = 2 * 2**30  # the largest, ml-latest, has 0.35 GB
+_UNPACKED = 5  # times the archive: ratings as text shrink to a fourth
 
 Progress = Callable[[int, int], object]  # bytes so far, bytes in all
 """Called with (bytes so far, bytes in all)."""
 
 
-def find_local_data(
+@dataclass(frozen=True)
+class Release:
+    """A data set that GroupLens offers.
+
+    Attributes:
+        name: of the archive and of the folder that it becomes.
+        members: what is unpacked, the ratings last.
+        checksum: MD5 or SHA-256; "" where the file beside the archive is to say.
+        size: bytes of the archive; None where that is not known beforehand.
+        inside: the folder within the archive, if it has another name.
+        url: of the archive; by default GroupLens's.
+        resumed: whether what has arrived is kept when a download ends early.
+    """
+
+    name: str
+    members: tuple[str, ...] = MEMBERS
+    checksum: str = ""
+    size: int | None = None
+    inside: str = ""
+    url: str = ""
+    resumed: bool = True
+
+    @property
+    def address(self) -> str:
+        return self.url or f"{MOVIELENS_SITE}/{self.name}.zip"
+
+
+RELEASES = {
+    release.name: release
+    for release in (
+        Release("ml-latest-small", MEMBERS, MOVIELENS_SHA256, MOVIELENS_BYTES, resumed=False),
+        Release("ml-100k", ("README", "u.item", "u.data"), "0e33842e24a9c977be4e0107933c0723"),
+        Release(
+            "ml-1m", ("README", "movies.dat", "ratings.dat"), "c4d9eecfca2ab87c1945afe126590906"
+        ),
+        Release(
+            "ml-10m", ("README.html", "tags.dat", "movies.dat", "ratings.dat"), inside="ml-10M100K"
+        ),
+        Release("ml-25m", MEMBERS, "6b51fb2759a8657d3bfcbfc42b592ada"),
+        Release("ml-32m", MEMBERS, "d472be332d4daa821edc399621853b57", 238_950_008),
+        Release("ml-latest"),
+    )
+}
+
+
+def data_sets(
     environ: Mapping[str, str] = os.environ, project: Path = PROJECT_DIR
-) -> Path | None:
-    """First folder with data: $MOVIELENS_DIR, ml-latest-small/, ../shared/ml-latest-small.
+) -> dict[str, Path]:
+    """The data sets on this disk by name, the one to begin with first; none is no error.
+
+    $MOVIELENS_DIR, or each folder in it that holds a release; without that variable the releases
+    in the project and in ../shared, ml-latest-small before the others.
 
     Raises:
         DataError: MOVIELENS_DIR is set, but there are no MovieLens files in it.
     """
     chosen = chosen_data(environ)
-    if chosen:
-        if not _has_data(chosen):
-            note(f"{MOVIELENS_VARIABLE} is {chosen}")
-            raise DataError(
-                f"{MOVIELENS_VARIABLE} names a folder where ratings.csv and movies.csv are not "
-                "both to be found; correct it or unset it."
-            )
-        return chosen
-    return next((folder for folder in usual_data(project) if _has_data(folder)), None)
+    if chosen is None:
+        places = [folder for name in RELEASES for folder in usual_data(name, project)]
+        found = [folder for folder in places if layout_of(folder)]
+        first: dict[str, Path] = {}
+        for folder in found:
+            first.setdefault(folder.name, folder)
+        return first
+    if layout_of(chosen):
+        return {chosen.name: chosen}
+    inner = sorted(chosen.iterdir()) if os.path.isdir(chosen) else []
+    several = {folder.name: folder for folder in inner if layout_of(folder)}
+    if not several:
+        note(f"{MOVIELENS_VARIABLE} is {chosen}")
+        raise DataError(
+            f"{MOVIELENS_VARIABLE} names a folder where ratings.csv and movies.csv are not "
+            "both to be found, nor the files of an older release; correct it or unset it."
+        )
+    return several
+
+
+def find_local_data(
+    environ: Mapping[str, str] = os.environ, project: Path = PROJECT_DIR
+) -> Path | None:
+    """The first of `data_sets`; raises as it does."""
+    return next(iter(data_sets(environ, project).values()), None)
 
 
 def obtain_data(progress: Progress | None = None) -> tuple[Path, str | None]:
@@ -86,21 +157,38 @@ def download_movielens(
     url: str | None = None,
     sha256: str | None = None,
 ) -> Path:
-    """Download, verify and unpack ml-latest-small; `target` changes only once all is verified.
+    """Download, verify and unpack ml-latest-small; as `download_release`."""
+    # The defaults are read at call time, so that tests can point them at a loopback server.
+    release = Release(
+        "ml-latest-small",
+        checksum=sha256 or MOVIELENS_SHA256,
+        size=MOVIELENS_BYTES,
+        url=url or MOVIELENS_URL,
+        resumed=False,
+    )
+    return download_release(release, target, progress)
+
+
+def download_release(release: Release, target: Path, progress: Progress | None = None) -> Path:
+    """Download, verify and unpack a release; `target` changes only once all is verified.
+
+    Of a large one, what has arrived stays beside `target` until it is complete, and the next call
+    goes on from there.
 
     Raises:
-        DataError: no connection, a wrong answer, a wrong checksum, or a folder that cannot be
-            written; what was in `target` is untouched.
+        DataError: no connection, a wrong answer, a wrong checksum, too little room, or a folder
+            that cannot be written; what was in `target` is untouched.
     """
-    # The defaults are read at call time, so that tests can point them at a loopback server.
-    url, sha256 = url or MOVIELENS_URL, sha256 or MOVIELENS_SHA256
     try:
         target.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as scratch:
-            archive = Path(scratch) / "ml-latest-small.zip"
-            _fetch(url, archive, progress)
-            _verify(archive, sha256)
-            _unpack(archive, Path(scratch), target)
+            beside = target.parent / f".download-{release.name}.zip"
+            archive = beside if release.resumed else Path(scratch) / "archive.zip"
+            checksum = release.checksum or _published_checksum(release)
+            _fetch(release, archive, progress)
+            _verify(archive, checksum)
+            _unpack(release, archive, Path(scratch), target)
+            archive.unlink()
     except requests.RequestException as error:
         raise DataError(_network_sentence(error)) from None
     except OSError as error:
@@ -111,53 +199,96 @@ def download_movielens(
     return target
 
 
-def _has_data(folder: Path) -> bool:
-    # And not Path.is_file, which raises where it may not look.
-    return all(os.path.isfile(folder / name) for name in ("ratings.csv", "movies.csv"))
-
-
-def _fetch(url: str, archive: Path, progress: Progress | None) -> None:
+def _published_checksum(release: Release) -> str:
+    """What GroupLens's own file beside the archive says: `MD5 (ml-10m.zip) = …`."""
     timeouts = (CONNECT_SECONDS, READ_SECONDS)
+    address = f"{release.address}.md5"
     with (
         BoundedSession(TOTAL_SECONDS) as session,
-        session.get(url, stream=True, timeout=timeouts) as response,
-        archive.open("wb") as file,
+        session.get(address, stream=True, timeout=timeouts) as response,
     ):
         if response.status_code != 200:
             raise requests.HTTPError(response=response)
-        received = 0
-        for chunk in chunks(response, MOVIELENS_BYTES):
-            file.write(chunk)
-            received += len(chunk)
-            if progress:
-                progress(received, MOVIELENS_BYTES)
+        text = b"".join(chunks(response, 4096))
+    found = re.search(rb"(?<![0-9a-fA-F])[0-9a-fA-F]{32}(?![0-9a-fA-F])", text)
+    if found is None:
+        raise DataError(f"GroupLens's checksum of {release.name} cannot be read; try again later.")
+    return found[0].decode().lower()
 
 
-def _verify(archive: Path, sha256: str) -> None:
-    content = archive.read_bytes()
-    if hashlib.sha256(content).hexdigest() != sha256:
+def _fetch(release: Release, archive: Path, progress: Progress | None) -> None:
+    """The archive, or the part of it that is still missing."""
+    there = archive.stat().st_size if archive.exists() else 0
+    seconds = TOTAL_SECONDS + (_ARCHIVE_BYTES // _SLOWEST if release.resumed else 0)
+    with (
+        BoundedSession(seconds) as session,
+        session.get(
+            release.address,
+            stream=True,
+            timeout=(CONNECT_SECONDS, READ_SECONDS),
+            headers={"Range": f"bytes={there}-"} if there else None,
+        ) as response,
+    ):
+        if there and response.status_code == 416:  # nothing is missing: the checksum decides
+            return
+        goes_on = there and response.status_code == 206
+        if response.status_code != 200 and not goes_on:
+            raise requests.HTTPError(response=response)
+        if not goes_on:
+            there = 0
+        told = response.headers.get("Content-Length", "")
+        total = release.size or (there + int(told) if told.isdecimal() else _ARCHIVE_BYTES)
+        _check_room(release, archive.parent, total - there + _UNPACKED * total)
+        with archive.open("ab" if goes_on else "wb") as file:
+            for chunk in chunks(response, min(total, _ARCHIVE_BYTES) - there):
+                file.write(chunk)
+                there += len(chunk)
+                if progress:
+                    progress(there, total)
+
+
+def _check_room(release: Release, folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed:
         raise DataError(
-            f"The download is not the MovieLens file (checksum of {len(content):,} bytes differs); "
+            f"{release.name} needs about {needed / 1e9:,.2f} GB of room on the disk where "
+            f"{folder.name} lies, and {free / 1e9:,.2f} GB are free; free some and try again."
+        )
+
+
+def _verify(archive: Path, checksum: str) -> None:
+    """MD5 or SHA-256, by its length; what is not the archive is thrown away."""
+    with archive.open("rb") as file:
+        found = hashlib.file_digest(file, "md5" if len(checksum) == 32 else "sha256").hexdigest()
+    if found != checksum:
+        size = archive.stat().st_size
+        archive.unlink()
+        raise DataError(
+            f"The download is not the MovieLens file (checksum of {size:,} bytes differs); "
             "it was thrown away, try again."
         )
 
 
-def _unpack(archive: Path, scratch: Path, target: Path) -> None:
+def _unpack(release: Release, archive: Path, scratch: Path, target: Path) -> None:
     """Unpack only the files we know by name, then move each into place."""
     try:
         with zipfile.ZipFile(archive) as bundle:
-            for name in MEMBERS:
-                if bundle.getinfo(f"ml-latest-small/{name}").file_size > MEMBER_BYTES:
-                    raise zipfile.BadZipFile(f"{name} is far larger than the real file")
-                member = bundle.open(f"ml-latest-small/{name}")
-                with member, (scratch / name).open("wb") as file:
-                    shutil.copyfileobj(member, file)
-    except OSError:
+            inside = release.inside or release.name
+            members = {name: bundle.getinfo(f"{inside}/{name}") for name in release.members}
+            size = sum(member.file_size for member in members.values())
+            if size > 2 * _UNPACKED * max(archive.stat().st_size, 2**20):
+                raise zipfile.BadZipFile("it is far larger inside than the real one")
+            _check_room(release, target.parent, size)
+            for name, member in members.items():
+                with bundle.open(member) as packed, (scratch / name).open("wb") as file:
+                    shutil.copyfileobj(packed, file)
+    except (OSError, DataError):
         raise  # the disk, not the archive
     except Exception as error:  # zipfile raises many types for damaged archives
-        reason = " ".join(str(error).rstrip(".").split())[:200] or type(error).__name__
-        raise DataError(f"The downloaded archive cannot be unpacked ({reason}).") from None
-    move_all(MEMBERS, scratch, target)
+        why = " ".join(str(error).rstrip(".").split())[:200] or type(error).__name__
+        archive.unlink(missing_ok=True)
+        raise DataError(f"The downloaded archive cannot be unpacked ({why}).") from None
+    move_all(release.members, scratch, target)
 
 
 def _network_sentence(error: Exception) -> str:
@@ -170,15 +301,27 @@ def _network_sentence(error: Exception) -> str:
     return "GroupLens cannot be reached; check the connection and try again."
 
 
-def main() -> int:
-    """Find or download the data and say where they are; 1 if the choice by MOVIELENS_DIR fails."""
+def main(arguments: list[str] | None = None) -> int:
+    """Find or download the data and say where they are; 1 where what was asked for fails."""
+    parser = argparse.ArgumentParser(
+        prog="sources.download", description="Find MovieLens on this disk, or download it."
+    )
+    parser.add_argument("--dataset", choices=RELEASES, help="a release by name")
+    options = parser.parse_args(arguments or [])
+    wanted = options.dataset
 
     def show(received: int, total: int) -> None:
         end = "\n" if received == total else ""
         print(f"\rDownloading MovieLens: {received / total:4.0%}", end=end, flush=True)
 
+    failure = None
     try:
-        folder, failure = obtain_data(show)
+        if wanted is None:
+            folder, failure = obtain_data(show)
+        else:
+            folder = PROJECT_DIR / wanted
+            if layout_of(folder) is None:
+                download_release(RELEASES[wanted], folder, show)
     except DataError as error:
         print(error, file=sys.stderr)
         return 1
@@ -190,4 +333,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

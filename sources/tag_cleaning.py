@@ -45,24 +45,27 @@ def clean_tags(tags: pd.DataFrame, movie_ids: NDArray[np.int64]) -> pd.DataFrame
     Spellings that differ only in spacing ("sci fi", "scifi") become their most frequent form.
 
     Args:
-        tags: columns userId, movieId, tag, as read.
+        tags: columns userId, movieId, tag, timestamp, as read.
         movie_ids: int64 [n_movies], ascending raw ids.
 
     Returns:
-        user_id (raw), movie (inner), raw, tag (cleaned), status: "kept", "noise" (about the viewer,
-        `NOISE_TAGS`), "rare" (on fewer than `MIN_FILMS_PER_TAG` films) or "empty" (no letters).
+        user_id (raw), movie (inner), raw, timestamp, tag (cleaned), status: "kept", "noise" (about
+        the viewer, `NOISE_TAGS`), "rare" (on fewer than `MIN_FILMS_PER_TAG` films) or "empty" (no
+        letters).
     """
-    raw = tags["tag"].astype(str)
-    normal = raw.map({text: normalise_tag(text) for text in raw.unique()}).astype(str)
-    squeezed = normal.str.replace(" ", "", regex=False)
-    forms = pd.DataFrame({"squeezed": squeezed, "normal": normal}).value_counts().reset_index()
-    forms = forms.sort_values(["count", "normal"], ascending=[False, True])
-    usual_form = forms.drop_duplicates("squeezed").set_index("squeezed")["normal"]
-    tag = squeezed.map(usual_form).astype(str)
+    spelling, raw = pd.factorize(tags["tag"].astype(str))  # [n_rows] → row of `raw`
+    forms = pd.DataFrame({"normal": _normalised(raw), "count": np.bincount(spelling)})
+    forms["squeezed"] = forms["normal"].str.replace(" ", "", regex=False)
+    usual = forms.groupby(["squeezed", "normal"], as_index=False)["count"].sum()
+    usual = usual.sort_values(["count", "normal"], ascending=[False, True])
+    usual_form = usual.drop_duplicates("squeezed").set_index("squeezed")["normal"]
+    tag = forms["squeezed"].map(usual_form).astype(str)  # of each spelling, as what follows
+    number, _ = pd.factorize(tag)
     movie = np.searchsorted(movie_ids, tags["movieId"])
-    films_with = pd.Series(movie).groupby(tag.to_numpy()).transform("nunique").to_numpy()
+    films = np.unique(number[spelling] * np.int64(len(movie_ids)) + movie) // max(len(movie_ids), 1)
+    films_with = np.bincount(films, minlength=len(tag))[number]
     status = np.select(
-        [tag == "", squeezed.isin(_SQUEEZED_NOISE), films_with < MIN_FILMS_PER_TAG],
+        [tag == "", forms["squeezed"].isin(_SQUEEZED_NOISE), films_with < MIN_FILMS_PER_TAG],
         ["empty", "noise", "rare"],
         default="kept",
     )
@@ -70,23 +73,34 @@ def clean_tags(tags: pd.DataFrame, movie_ids: NDArray[np.int64]) -> pd.DataFrame
         {
             "user_id": tags["userId"].to_numpy(),
             "movie": movie,
-            "raw": raw.to_numpy(),
-            "tag": tag.to_numpy(),
-            "status": status,
+            "raw": pd.Series(raw, dtype=str).array.take(spelling),
+            "timestamp": tags["timestamp"].to_numpy(np.int64),
+            "tag": tag.array.take(spelling),
+            "status": pd.Series(status, dtype=str).array.take(spelling),
         }
     )
 
 
+def _normalised(raw: pd.Index) -> pd.Series:
+    """`normalise_tag` of each; at once where all letters are ASCII."""
+    texts = pd.Series(raw, dtype=str)
+    plain = texts.str.isascii().to_numpy(bool)
+    lower = texts[plain].str.lower().str.replace(r"['`]", "", regex=True)
+    texts[plain] = lower.str.replace("[^a-z0-9]+", " ", regex=True).str.strip(" ")
+    texts[~plain] = [normalise_tag(text) for text in texts[~plain]]
+    return texts
+
+
 def count_tags(tags: pd.DataFrame, n_movies: int) -> tuple[tuple[str, ...], sparse.csr_array]:
     """Kept tag names and the csr float32 [n_movies, n_tags] of how many people gave each."""
-    kept = tags.loc[tags["status"] == "kept", ["user_id", "movie", "tag"]].drop_duplicates()
-    names = tuple(sorted(kept["tag"].unique()))
-    columns = kept["tag"].map({name: i for i, name in enumerate(names)})
+    kept = tags.loc[tags["status"] == "kept", ["user_id", "movie", "tag"]]
+    column, names = pd.factorize(kept["tag"], sort=True)
+    kept = kept.assign(tag=column).drop_duplicates()
     counts = sparse.coo_array(
-        (np.ones(len(kept), np.float32), (kept["movie"], columns.astype(np.int64))),
+        (np.ones(len(kept), np.float32), (kept["movie"], kept["tag"])),
         shape=(n_movies, len(names)),
     )
-    return names, counts.tocsr()
+    return tuple(names), counts.tocsr()
 
 
 def tfidf(counts: sparse.csr_array) -> sparse.csr_array:

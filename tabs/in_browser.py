@@ -1,4 +1,4 @@
-"""Parts of the page that nobody sees: scripts of ours that run in the browser."""
+"""Parts of the page that are scripts of ours, which run in the browser."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import streamlit as st
 
 
 def run_in_browser(name: str, data: dict[str, Any], **more: Any) -> Any:
-    """Run `NAME.js` of this folder in the browser; once per run of the page.
+    """Run `NAME.js` of this folder in the browser, where nobody sees it; once per run of the page.
 
     Args:
         data: what it is given.
@@ -24,7 +24,13 @@ def run_in_browser(name: str, data: dict[str, Any], **more: Any) -> Any:
         return _component(name)(key=name, data=data, height=1, **more)
 
 
+def show_in_browser(name: str, data: dict[str, Any], key: str) -> None:
+    """Show what `NAME.js` of this folder draws of the data, in the style of `NAME.css`."""
+    _component(name)(key=key, data=data)
+
+
 @functools.cache
 def _component(name: str) -> Callable[..., Any]:
-    script = Path(__file__).with_name(f"{name}.js").read_text(encoding="utf-8")
-    return st.components.v2.component(name, js=script)
+    script, style = (Path(__file__).with_name(f"{name}.{kind}") for kind in ("js", "css"))
+    looks = style.read_text(encoding="utf-8") if style.is_file() else None
+    return st.components.v2.component(name, js=script.read_text(encoding="utf-8"), css=looks)

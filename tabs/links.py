@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from analysis.layers import DEPTH
 from analysis.people import YOU
 from data_preparation import MovieData
+from model.ageing import ALWAYS, BEST_FOR_THE_NEXT_FILM
 from model.profiles import Profile
 from sources.movielens_files import MAX_STARS
 
@@ -14,6 +15,13 @@ MAX_K = 50
 MAX_MIN_RATINGS = 100
 MAX_SEED = 999_999
 WHO = ("A user of the data", "Me")
+ALWAYS_COUNTS = "Always"
+# What the control of a film's age says → half-life, later films.
+RECENT: dict[str, float] = {
+    ALWAYS_COUNTS: ALWAYS,
+    **{f"Last {films:g} films": films for films in (300, 100, 30, 10)},
+    "These days": BEST_FOR_THE_NEXT_FILM,
+}
 AIMS: dict[str, Profile] = {"What I will like": "like", "What I will watch": "watch"}
 TABS = ("Start Here", "Recommendations", "Train Model", "Insights")
 CHAPTERS = (
@@ -34,13 +42,22 @@ WHY = "why"  # raw id of the film whose reasons are opened
 DUEL = "Model duel"
 SECTIONS = ("Map of films", "Tags", "Tag suggestions", "Model health", DUEL, "Data at a glance")
 
+TRAINING = FOR_SERVING, PLAYGROUND = ("A model that serves", "Playground")
+# Of the playground: what each setting may be, and what it is at first.
+PLAY_LAYERS = (0, 1, 2, 3, 4)
+PLAY_DIMS = (8, 16, 32, 64)
+PLAY_RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
+PLAY_EPOCHS = (10, 20, 30, 45, 60)
+PLAY_DEFAULTS = {"layers": 2, "dim": 64, "learning_rate": 0.01, "epochs": 30, "seed": 0}
+
 # The parameters that Streamlit writes for widgets of a tab (`bind="query-params"`).
 BOUND = {
     "Start Here": ("level",),
     "Recommendations": (
         *("who", "profile", "k", "tag_weight", "genres", "without", "years"),
-        *("min_ratings", "min_stars", "novelty", "diversity", "little_known"),
+        *("min_ratings", "min_stars", "novelty", "diversity", "little_known", "recent"),
     ),
+    "Train Model": ("play_layers", "play_dim", "play_rate", "play_epochs", "play_seed"),
 }
 
 Check = Callable[[Sequence[str]], tuple[list[str], str]]
@@ -91,8 +108,15 @@ def _checks(data: MovieData) -> dict[str, Check]:
         "years": _years(*year_range(data)),
         "surprise": _number(0, MAX_SEED),
         "tab": _one_of(TABS),
+        "training": _one_of(TRAINING),
+        "play_layers": _one_of([str(layers) for layers in PLAY_LAYERS]),
+        "play_dim": _one_of([str(dim) for dim in PLAY_DIMS]),
+        "play_rate": _one_of([str(rate) for rate in PLAY_RATES]),
+        "play_epochs": _one_of([str(epochs) for epochs in PLAY_EPOCHS]),
+        "play_seed": _number(0, MAX_SEED),
         "who": _one_of(WHO),
         "profile": _one_of(AIMS),
+        "recent": _one_of(RECENT),
         "follow": _one_of(("", *FOLLOWED)),
         "step": _number(0, DEPTH - 1),
         "chapter": _one_of(CHAPTERS),

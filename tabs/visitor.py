@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from data_preparation import MovieData
 from serving.visitor_book import (
@@ -190,6 +192,18 @@ def came_from_browser(data: MovieData) -> bool:
 def rated_on(data: MovieData) -> dict[int, str]:
     """Inner movie id → ISO day of the rating, where an imported file told it."""
     return kept("rated_on", data)
+
+
+def rated_when(data: MovieData, movies: NDArray[np.integer]) -> tuple[NDArray[np.float64], int]:
+    """The day of each of these ratings, counted on, −∞ where it is not known; how many are not.
+
+    Returns:
+        float64 [n_movies], and the number.
+    """
+    dates = rated_on(data)
+    known = [dates.get(movie) for movie in movies.tolist()]
+    days = [date.fromisoformat(day).toordinal() if day else -np.inf for day in known]
+    return np.array(days, np.float64), known.count(None)
 
 
 def shortlist(data: MovieData) -> dict[int, str]:

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from benchmarks import costs, liking, measure, ranking, report, run
+from benchmarks import costs, liking, measure, over_time, ranking, report, run
 from data_preparation import MovieData
+from model.ageing import ALWAYS
 from model.config import SETTINGS
 from model.evaluation import RankingReport, evaluate
 from model.splits import Split, people_folds, random_80_10_10
@@ -222,7 +223,7 @@ def test_the_bootstrap_interval_is_about_two_standard_errors_wide() -> None:
 @pytest.fixture
 def small(planted_data: MovieData, monkeypatch: pytest.MonkeyPatch) -> MovieData:
     """The planted data in the place of MovieLens."""
-    for module in (ranking, liking):
+    for module in (ranking, liking, over_time):
         monkeypatch.setattr(module, "load", lambda: planted_data)
     return planted_data
 
@@ -271,11 +272,65 @@ def test_nobody_left_out_is_in_the_graph_that_scores_them(
 def test_windows_last_rating_and_groups_name_every_model(small: MovieData) -> None:
     found = ranking.windows("test", n=3)
     assert names_of(found["rows"])[-2:] == ["given, watch", "given, like"]
-    assert sum(window["users"] for window in found["windows"]) == found["rows"][0]["users"]
+    users = [window["users"] for window in found["windows"]]
+    assert sum(users) == found["rows"][0]["users"]
+    for row in found["rows"]:  # what the picture shows, window by window, adds up to the table
+        each = [window["quality"][row["name"]]["NDCG@20"] for window in found["windows"]]
+        assert np.average(each, weights=users) == pytest.approx(row["metrics"]["NDCG@20"])
     assert ranking.EASE in names_of(ranking.last_rating("validation"))
     grouped = ranking.groups("validation")
     for name, values in (("windows", found), ("groups", grouped)):
         report.section({name: {"values": values}}, name)
+
+
+def test_a_half_life_is_chosen_on_validation_and_measured_beside_always(
+    small: MovieData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(over_time, "HALF_LIVES", (ALWAYS, 3.0))
+    found = over_time.ageing("test", ("temporal_leave_one_out", "rolling_windows"))
+    for row in found:
+        names = ["ease", "given, watch", "given, watch, aged", "given, like", "given, like, aged"]
+        assert names_of(row["rows"]) == names
+        for profile, values in row["validation"].items():
+            best = row["half_lives"][int(np.argmax(values))]
+            assert row["chosen"][profile] == best
+            always, aged = (
+                next(r for r in row["rows"] if r["name"] == f"given, {profile}{end}")
+                for end in ("", ", aged")
+            )
+            gain = aged["less_always"]["NDCG@20"]["mean"]
+            assert gain == pytest.approx(aged["metrics"]["NDCG@20"] - always["metrics"]["NDCG@20"])
+            assert best is not None or gain == 0
+    report.section({"ageing": {"values": found}}, "ageing")
+
+
+def test_aged_scores_are_those_of_the_pages(small: MovieData) -> None:
+    case = next(over_time.cases(small, "random_80_10_10", "test"))
+    train = case.split.train
+    when = over_time.times_in(small, train)
+    for user in (0, 3):
+        films = train.indices[train.indptr[user] : train.indptr[user + 1]]
+        rated = small.rated_by(user)
+        expected = small.times_of(user)[np.searchsorted(rated, films)]
+        np.testing.assert_array_equal(when[train.indptr[user] : train.indptr[user + 1]], expected)
+    scorers = over_time.aged_scorers(small, case)
+    plain = ranking.fit_hybrid(train, case.known, ranking.GIVEN).scorers["like"](np.arange(3))
+    np.testing.assert_allclose(scorers("like", ALWAYS)(np.arange(3)), plain, atol=1e-4)
+    assert not np.allclose(scorers("like", 1.0)(np.arange(3)), plain, atol=1e-2)
+
+
+def test_runs_are_films_rated_one_after_another_in_one_sitting(
+    small: MovieData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(over_time, "RUN", 4)
+    ratings = sparse.csr_array(np.array([[1.0] * 6 + [0.0], [0.0] * 4 + [2.0, 2.0, 0.0]]))
+    # One person: films 5 to 2 within minutes, then the next day 0 and 1; the other: a day between.
+    when = np.array([100_000, 100_060, 240, 180, 120, 60, 10, 100_000])
+    edges = over_time.run_edges(ratings, when).toarray()
+    assert [np.flatnonzero(row).tolist() for row in edges] == [[2, 3, 4, 5], [2, 3], [0, 1]]
+    found = over_time.runs("validation", (42,))
+    assert [row["protocol"] for row in found["rows"]] == ["random_80_10_10", "rolling_windows"]
+    report.section({"runs": {"values": found}}, "runs")
 
 
 def test_content_beside_the_graph_is_chosen_on_validation(small: MovieData) -> None:

@@ -18,12 +18,13 @@ from sklearn.preprocessing import normalize
 
 import prediction
 from data_preparation import MovieData, load_movie_data
+from model.as_of import model_of
 from model.checkpoints import save_checkpoint
 from model.config import PRESETS
 from model.explanation import explain
 from model.splits import random_80_10_10, temporal_leave_one_out
 from model.trained import TrainedModel
-from model.viewers import fold_in, user_viewer
+from model.viewers import aged, fold_in, user_viewer
 from model_training import train
 from prediction import (
     FEWEST_RATINGS,
@@ -513,9 +514,45 @@ def test_the_command_prints_the_list_with_parts_that_add_up_and_reasons(
         assert (int(share.group(1)) > 0) if item.graph_score > 0 else share is None
 
 
+def test_the_command_lists_what_they_watch_these_days(
+    command: TrainedModel, planted_data: MovieData, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--user", str(planted_data.user_ids[4]), "-k", "3", "--half-life", "1.5") == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert "a film counts half after 1.5 later ones" in head
+    viewer = user_viewer(planted_data, command, 4)
+    viewer = aged(viewer, planted_data.times_of(4), 1.5)
+    chosen = recommend(command, score_all(planted_data, command, viewer), 3)
+    for line, item in zip(lines[::2], chosen, strict=True):
+        assert f". {planted_data.labels[item.movie]}: " in line
+    if command.is_hybrid:
+        assert re.search(r"★, \d+% less for its age\)", "\n".join(lines))
+
+
+def test_the_command_lists_films_as_of_a_day(
+    command: TrainedModel, planted_data: MovieData, capsys: pytest.CaptureFixture[str]
+) -> None:
+    user = ["--user", str(planted_data.user_ids[4]), "-k", "3"]
+    if not command.is_hybrid:
+        assert run(*user, "--as-of", "2001-01-01") == 1
+        assert "cannot be fitted again" in capsys.readouterr().err
+        return
+    assert run(*user, "--as-of", "1970-01-01") == 0  # where all of these data lie
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert "films by 1970-01-01;" in head
+    fitted = model_of(planted_data, command)
+    viewer = user_viewer(planted_data, fitted, 4)
+    chosen = recommend(fitted, score_all(planted_data, fitted, viewer), 3)
+    for line, item in zip(lines[::2], chosen, strict=True):
+        assert f". {planted_data.labels[item.movie]}: " in line
+    assert run(*user, "--as-of", "1969-12-31") == 1
+    assert_one_sentence(capsys.readouterr().err.strip())
+
+
 @pytest.mark.parametrize(
     ("options", "word"),
     [
+        (["--user", "2", "--half-life", "0"], "half-life must be above 0"),
         (["--user", "1"], "no user 1"),
         (["--user", str(10**30)], "no user"),
         (["--user", "2", "-k", "0"], "K must be at least 1"),

@@ -13,10 +13,11 @@ from streamlit.delta_generator import DeltaGenerator
 
 from charts.reasons import DECIMALS, score_bars
 from data_preparation import MovieData
+from model.ageing import ALWAYS
 from model.profiles import DEFAULT_PROFILE, Profile, strength
 from model.rounding import rounded_parts
 from model.trained import TrainedModel
-from model.viewers import Viewer, fold_in, user_viewer
+from model.viewers import Viewer, aged, fold_in, user_viewer
 from prediction import (
     DEFAULT_TAG_WEIGHT,
     FEWEST_RATINGS,
@@ -28,7 +29,7 @@ from prediction import (
 from serving.csv_export import to_csv
 from sources.movielens_files import MAX_STARS
 from tabs.duel import duel_button
-from tabs.links import MAX_K, MAX_MIN_RATINGS, WHO, year_range
+from tabs.links import ALWAYS_COUNTS, MAX_K, MAX_MIN_RATINGS, RECENT, WHO, year_range
 from tabs.recommendations.actions import (
     forget_last_change,
     last_change,
@@ -48,7 +49,7 @@ from tabs.recommendations.why import why_dialog
 from tabs.recommendations.words import percent
 from tabs.recommendations.would_i_like import would_i_like
 from tabs.shared import count, my_stars, no_model_yet, pick_profile, pick_user
-from tabs.visitor import came_from_browser, not_interested
+from tabs.visitor import came_from_browser, not_interested, rated_when
 
 _ABOUT: dict[Profile, str] = {
     "like": "Films that will be rated high if seen.",
@@ -81,6 +82,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
         if user is None
         else user_viewer(data, model, user, asked.profile)
     )
+    viewer = _aged(data, viewer, asked.half_life)
     allowed = asked.allowed.copy()
     if me:
         allowed[list(not_interested(data))] = False
@@ -200,6 +202,7 @@ class Settings:
         k: how many films.
         allowed: bool [n_movies], the films that may appear.
         fewest: ratings of a film that novelty or diversity may bring.
+        half_life: later films after which a rated one counts half.
     """
 
     profile: Profile
@@ -209,12 +212,14 @@ class Settings:
     novelty: float
     diversity: float
     fewest: int
+    half_life: float
 
 
 def _settings(data: MovieData, model: TrainedModel) -> Settings:
     """The controls, one tap away."""
     with st.popover("Filters", icon=":material/tune:", key="filters"):
         profile = _profile(model)
+        half_life = _half_life()
         k = st.slider("Number of films (K)", 1, MAX_K, 10, key="k", bind="query-params")
         allowed, novelty, diversity = _filters(data)
         little_known = st.toggle(
@@ -235,7 +240,48 @@ def _settings(data: MovieData, model: TrainedModel) -> Settings:
         )
         allowed &= ask_for_list(data)
     fewest = 1 if little_known else FEWEST_RATINGS
-    return Settings(profile, k, tag_weight, allowed, novelty, diversity, fewest)
+    return Settings(profile, k, tag_weight, allowed, novelty, diversity, fewest, half_life)
+
+
+def _half_life() -> float:
+    """How fast a film's weight falls with its age."""
+    chosen = st.select_slider(
+        "Always ↔ these days",
+        list(RECENT),
+        ALWAYS_COUNTS,
+        key="recent",
+        bind="query-params",
+        help="Right of *Always*, what was rated last counts more than what was rated long ago.",
+    )
+    half_life = RECENT[chosen]
+    if half_life != ALWAYS:
+        st.caption(
+            f"A film counts half once {half_life:g} later ones are rated, a quarter after "
+            f"{2 * half_life:g}. The tags and genres count as always."
+        )
+    return half_life
+
+
+def _aged(data: MovieData, viewer: Viewer, half_life: float) -> Viewer:
+    """The viewer with films that age, where it is known when they were rated."""
+    if half_life == ALWAYS or not len(viewer.movies):
+        return viewer
+    if viewer.user is not None:
+        return aged(viewer, data.times_of(viewer.user), half_life)
+    when, undated = rated_when(data, viewer.movies)
+    ratings = count(undated, "rating")
+    if undated == len(when):
+        st.info(
+            f"None of your {ratings} has a date, so all of them count alike, whatever *Always ↔ "
+            "these days* says. Films that you rate here get one, and so do those of a file with "
+            "dates.",
+            icon=":material/event_busy:",
+        )
+        return viewer
+    if undated:
+        has, count_as = ("has", "counts as") if undated == 1 else ("have", "count as")
+        st.caption(f"{ratings} of yours {has} no date, and {count_as} older than all others.")
+    return aged(viewer, when, half_life)
 
 
 def _profile(model: TrainedModel) -> Profile:

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from analysis.counterfactual import can_be_refitted, ranks_without, refitted_ranks
+from analysis.counterfactual import ranks_without, refitted_ranks
 from analysis.reasons import by_kind, named_places, score_lines
 from charts.reasons import kind_bars, tag_bars, term_bars
+from model.as_of import can_be_refitted
 from model.estimate import fit_bytes
 from model.explanation import Explanation, explain, through
 from model.memory import too_large
@@ -98,6 +99,8 @@ def _term_table(
         "weight": reasons.weights,
         "contribution": reasons.contributions,
     }
+    if viewer.when is not None:
+        columns["lost by age"] = reasons.age_cost
     kinds = {kind.replace("_", " by "): values[:, 0] for kind, values in paths.items()}
     return pd.DataFrame(columns | kinds).sort_values("contribution", ascending=False, key=abs)
 
@@ -231,6 +234,7 @@ def _key(listing: Listing, movie: int) -> tuple[object, ...]:
         listing.model.key,
         viewer.user,
         viewer.profile,
+        viewer.half_life,
         viewer.movies.tobytes(),
         movie,
         settings,

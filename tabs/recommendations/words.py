@@ -12,6 +12,7 @@ from model.trained import TrainedModel
 from model.viewers import Viewer
 from tabs.shared import count, escape
 
+_WORTH_NAMING = 0.005  # a share below would read 0 %
 _TOGETHER = {1: "it alone makes", 2: "these two make", 3: "these three make"}
 _SAID = {
     "unlike": "disliked, and speaks for this film by being unlike it",
@@ -27,8 +28,9 @@ def film_with_stars(data: MovieData, viewer: Viewer, place: int, plain: bool = F
 
 
 def stars_given(viewer: Viewer, place: int) -> str:
-    """`4.5 ★`, which no line break divides."""
-    return f"{viewer.stars[place]:g}\N{NO-BREAK SPACE}★"
+    """`4.5 ★`, which no line break divides; and what the film's age cost it, if anything."""
+    stars, lost = f"{viewer.stars[place]:g}\N{NO-BREAK SPACE}★", 1 - viewer.share_left[place]
+    return f"{stars}, {percent(lost)} less for its age" if lost >= _WORTH_NAMING else stars
 
 
 def because(data: MovieData, viewer: Viewer, reasons: Explanation, plain: bool = False) -> str:

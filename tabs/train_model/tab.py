@@ -18,7 +18,10 @@ from serving.state import ServerState
 from serving.training_job import JobRefusedError, TrainingJob
 from settings import TRAINING_COMMAND, checkpoint_path, runs_folder, training_allowed
 from sources.files import regular_files
+from tabs.links import FOR_SERVING, PLAYGROUND, TRAINING
 from tabs.shared import draw, escape
+from tabs.steps import arrive, asked, leave
+from tabs.train_model import playground
 from tabs.train_model.controls import PROTOCOL_NAMES, choose_settings, show_estimate
 from tabs.train_model.links import DEFAULT_K
 from tabs.train_model.models import show_models
@@ -32,6 +35,23 @@ MODEL_NAMES = {"hybrid": "the hybrid graph", "paper": "the LightGCN paper's mode
 
 def render(data: MovieData, model: TrainedModel | None, server: ServerState) -> None:
     st.header("Train LightGCN from scratch")
+    arrive("training", asked("training", TRAINING, FOR_SERVING))
+    part = st.segmented_control(
+        "Section",
+        TRAINING,
+        required=True,
+        key="training",
+        persist_state="session",
+        label_visibility="collapsed",
+    )
+    leave(training=part)
+    if part == PLAYGROUND:
+        playground.render(data)
+    else:
+        _for_serving(data, model, server)
+
+
+def _for_serving(data: MovieData, model: TrainedModel | None, server: ServerState) -> None:
     history = _history(runs_folder(checkpoint_path()))
     if not training_allowed():
         _only_look(data, model, server, history)

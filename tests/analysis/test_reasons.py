@@ -73,7 +73,7 @@ def test_the_lines_and_the_paths_of_a_visitor_add_up_to_the_score(
 def _explanation(contributions: list[float], own: float = 0.0) -> Explanation:
     n = len(contributions)
     return Explanation(
-        0, np.arange(n, dtype=np.int32), np.ones(n), np.array(contributions), own, ()
+        0, np.arange(n, dtype=np.int32), np.ones(n), np.array(contributions), np.zeros(n), own, ()
     )
 
 

@@ -12,7 +12,7 @@ from api.current import Snapshot
 from model.explanation import explain
 from model.stars import predict_stars
 from model.trained import TrainedModel
-from model.viewers import Viewer, fold_in, user_viewer
+from model.viewers import Viewer, aged, fold_in, user_viewer
 from prediction import film_filter, recommend, score_all, similar_movies, suggest_tags
 from serving.prepared import star_model
 from tests.api.conftest import Client, Fixed, answering
@@ -104,6 +104,36 @@ def test_a_visitors_list_is_that_of_prediction(
     told = answer.json()
     assert told["user"] is None
     assert parts(told["items"]) == expected(now, viewer, wish, allowed_by(now, wish))
+
+
+def test_films_age_for_users_and_for_visitors_with_days(client: Client, now: Snapshot) -> None:
+    inner = now.data.inner_user(USER)
+    viewer = aged(user_viewer(now.data, now.model, inner), now.data.times_of(inner), 3)
+    told = client.get(f"/v1/users/{USER}/recommendations", params={"half_life": 3}).json()
+    assert parts(told["items"]) == expected(now, viewer, {})
+    movie = told["items"][0]["movie"]
+    path = f"/v1/users/{USER}/recommendations/{movie}/explanation"
+    terms = client.get(path, params={"half_life": 3}).json()["terms"]
+    reasons = explain(now.data, now.model, viewer, now.data.inner_movie(movie))
+    cost = dict(zip(now.data.movie_ids[viewer.movies], reasons.age_cost, strict=True))
+    assert {term["movie"]: term["age_cost"] for term in terms} == pytest.approx(cost)
+
+    ratings = [
+        {"movie": 5, "stars": 4.5, "rated_on": "2003-01-05"},
+        {"movie": 33, "stars": 3.5, "rated_on": "1999-01-05"},
+        {"movie": 12, "stars": 4.0, "rated_on": "2003-01-05"},
+    ]
+    told = client.post("/v1/recommendations", {"ratings": ratings, "half_life": 1}).json()
+    visitor = fold_in(
+        *(now.data, now.model),
+        {now.data.inner_movie(rating["movie"]): rating["stars"] for rating in ratings},
+    )
+    assert parts(told["items"]) == expected(now, aged(visitor, np.array([1, 1, 0]), 1), {})
+    del ratings[1]["rated_on"]
+    answer = client.post("/v1/recommendations", {"ratings": ratings, "half_life": 1})
+    assert answer.status_code == 422 and "33 has none" in answer.json()["detail"]
+    assert client.post("/v1/recommendations", {"ratings": ratings}).status_code == 200
+    assert client.get(f"/v1/users/{USER}/recommendations?half_life=0").status_code == 422
 
 
 def test_a_batch_is_the_lists_one_after_the_other(client: Client, now: Snapshot) -> None:

@@ -63,9 +63,9 @@ def test_data_are_read_once_for_all_threads_and_again_when_a_file_changes(
     folder = write_planted(tmp_path / "planted")
     reads: list[Path] = []
 
-    def read(where: Path) -> MovieData:
+    def read(where: Path, copies: Path) -> MovieData:
         reads.append(where)
-        return load_movie_data(where)
+        return load_movie_data(where, copies)
 
     monkeypatch.setattr(state, "load_movie_data", read)
     gate, found = threading.Barrier(6), []

@@ -22,7 +22,17 @@ import pytest
 from data_preparation import load_movie_data
 from settings import DEMO_DIR
 from sources import download
-from sources.download import MEMBERS, download_movielens, find_local_data, main, obtain_data
+from sources.download import (
+    MEMBERS,
+    RELEASES,
+    Release,
+    data_sets,
+    download_movielens,
+    download_release,
+    find_local_data,
+    main,
+    obtain_data,
+)
 from sources.movielens_files import DataError
 from tests.conftest import assert_one_sentence, snapshot, write_dataset
 
@@ -455,6 +465,175 @@ def test_an_interrupted_download_changes_nothing(
     with pytest.raises(KeyboardInterrupt):
         download_movielens(target, interrupt, url=server.url, sha256=sha256(archive))
     assert snapshot(target.parent) == before
+
+
+# --- releases by name -----------------------------------------------------------------------------
+
+
+def md5(content: bytes) -> str:
+    return hashlib.md5(content).hexdigest()
+
+
+def in_parts(archive: bytes, requests: list[tuple[str, str | None]], stop: int = 0) -> Reply:
+    """An archive that can be asked for from a byte on; the first answer ends after `stop`."""
+
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        asked = handler.headers.get("Range")
+        requests.append((handler.path, asked))
+        if handler.path.endswith(".md5"):
+            return answer(f"MD5 (x.zip) = {md5(archive).upper()}\n".encode())(handler)
+        if asked is None:
+            return answer(archive[: stop or None], length=len(archive))(handler)
+        begin = int(asked.removeprefix("bytes=").removesuffix("-"))
+        if begin >= len(archive):
+            return answer(b"", 416)(handler)
+        answer(archive[begin:], 206)(handler)
+
+    return reply
+
+
+def test_a_large_release_is_checked_by_the_checksum_beside_it_and_goes_on_where_it_ended(
+    server: Server, archive: bytes, target: Path
+) -> None:
+    release = Release("ml-latest-small", url=server.url)
+    requests: list[tuple[str, str | None]] = []
+    server.reply = in_parts(archive, requests, stop=100_000)
+    old = snapshot(target)
+    with pytest.raises(DataError, match="try again"):
+        download_release(release, target)
+    assert snapshot(target) == old
+    seen: list[tuple[int, int]] = []
+    download_release(release, target, lambda *step: seen.append(step))
+    assert requests[-1] == ("/ml-latest-small.zip", "bytes=100000-")
+    assert seen[0][0] > 100_000 and seen[-1] == (len(archive), len(archive))
+    assert load_movie_data(target).n_ratings == 15
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_what_arrived_whole_is_not_fetched_again(
+    server: Server, archive: bytes, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = Release("ml-latest-small", url=server.url)
+    (target.parent / ".download-ml-latest-small.zip").write_bytes(archive)
+    server.reply = in_parts(archive, [])
+    download_release(release, target, lambda *_: pytest.fail("nothing is missing"))
+    assert load_movie_data(target).n_ratings == 15
+
+
+def test_a_beginning_that_is_another_file_is_thrown_away(
+    server: Server, archive: bytes, target: Path
+) -> None:
+    release = Release("ml-latest-small", url=server.url)
+    (target.parent / ".download-ml-latest-small.zip").write_bytes(b"?" * 1000)
+    server.reply = in_parts(archive, [])
+    with pytest.raises(DataError, match="checksum") as refusal:
+        download_release(release, target)
+    assert_one_sentence(str(refusal.value))
+    assert list(target.parent.iterdir()) == [target]
+    download_release(release, target)
+    assert load_movie_data(target).n_ratings == 15
+
+
+def test_a_server_that_knows_no_ranges_begins_anew(
+    server: Server, archive: bytes, target: Path
+) -> None:
+    (target.parent / ".download-ml-latest-small.zip").write_bytes(archive[:1000])
+    server.reply = answer(archive)
+    download_release(Release("ml-latest-small", checksum=md5(archive), url=server.url), target)
+    assert load_movie_data(target).n_ratings == 15
+
+
+def test_a_checksum_that_cannot_be_read_is_told(server: Server, target: Path) -> None:
+    server.reply = answer(b"<html>moved</html>")
+    before = snapshot(target.parent)
+    with pytest.raises(DataError, match="checksum of ml-10m cannot be read") as refusal:
+        download_release(Release("ml-10m", url=server.url), target)
+    assert_one_sentence(str(refusal.value))
+    assert snapshot(target.parent) == before
+
+
+def test_too_little_room_is_told_before_anything_is_fetched(
+    server: Server, archive: bytes, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = shutil.disk_usage(target)._replace(free=2 * len(archive))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: free)
+    server.reply = in_parts(archive, [])
+    before = snapshot(target.parent)
+    with pytest.raises(DataError, match="GB of room") as refusal:
+        download_release(Release("ml-latest-small", url=server.url), target)
+    assert_one_sentence(str(refusal.value))
+    assert snapshot(target.parent) == before
+
+
+def test_an_archive_that_was_cut_off_is_told(server: Server, archive: bytes, target: Path) -> None:
+    cut = archive[:-30]  # of which even the checksum is right
+    server.reply = in_parts(cut, [])
+    before = snapshot(target.parent)
+    with pytest.raises(DataError, match="cannot be unpacked") as refusal:
+        download_release(Release("ml-latest-small", url=server.url), target)
+    assert_one_sentence(str(refusal.value))
+    assert snapshot(target.parent) == before
+
+
+def test_every_release_is_read_after_its_ratings_came() -> None:
+    assert next(iter(RELEASES)) == "ml-latest-small"
+    for name, release in RELEASES.items():
+        assert release.name == name and release.address.endswith(f"/{name}.zip")
+        assert release.members[-1] in {"ratings.csv", "ratings.dat", "u.data"}
+
+
+def test_the_command_fetches_a_release_by_name_once(
+    server: Server,
+    archive: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(download, "PROJECT_DIR", tmp_path)
+    release = Release("ml-25m", inside="ml-latest-small", url=server.url)
+    monkeypatch.setitem(RELEASES, "ml-25m", release)
+    requests: list[tuple[str, str | None]] = []
+    server.reply = in_parts(archive, requests)
+    for _ in range(2):
+        assert main(["--dataset", "ml-25m"]) == 0
+        assert f"Data: {tmp_path / 'ml-25m'}" in capsys.readouterr().out
+    assert len(requests) == 2  # the checksum and the archive
+
+
+def test_the_command_says_why_a_release_does_not_come(
+    server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(download, "PROJECT_DIR", tmp_path)
+    monkeypatch.setitem(RELEASES, "ml-1m", Release("ml-1m", url=server.url))
+    server.reply = answer(b"", 503)
+    assert main(["--dataset", "ml-1m"]) == 1
+    assert "answered 503" in capsys.readouterr().err
+
+
+# --- which data sets are there --------------------------------------------------------------------
+
+
+def test_all_releases_on_disk_are_known_by_name_the_small_one_first(project: Path) -> None:
+    large = write_dataset(project / "ml-25m")
+    write_dataset(project.parent / "shared" / "ml-25m")
+    small = write_dataset(project.parent / "shared" / "ml-latest-small")
+    write_dataset(project / "something-else")
+    found = data_sets({}, project)
+    assert list(found.items()) == [("ml-latest-small", small), ("ml-25m", large)]
+
+
+def test_a_folder_of_folders_can_be_chosen(project: Path, tmp_path: Path) -> None:
+    write_dataset(project / "ml-latest-small")
+    place = tmp_path / "place"
+    for name in ("b", "a"):
+        write_dataset(place / name)
+    (place / "empty").mkdir()
+    environ = {"MOVIELENS_DIR": str(place)}
+    assert data_sets(environ, project) == {"a": place / "a", "b": place / "b"}
+    assert find_local_data(environ, project) == place / "a"
 
 
 # --- the whole order, and the command -------------------------------------------------------------

@@ -27,12 +27,12 @@ from model.profiles import DEFAULT_PROFILE
 from model.splits import random_80_10_10
 from model.stars import fit_stars, predict_stars
 from model.trained import TrainedModel
-from model.viewers import Viewer, fold_in, user_viewer
+from model.viewers import Viewer, aged, fold_in, user_viewer
 from model_training import train
 from prediction import Recommendation, often_and_well_rated, recommend, score_all
 from serving import refits, state
 from settings import DEMO_DIR
-from tabs.links import AIMS
+from tabs.links import AIMS, RECENT
 from tabs.recommendations.cards import pages_text
 from tabs.recommendations.listing import Listing, ordinal, sum_of_parts
 from tabs.recommendations.share import card_of
@@ -154,6 +154,56 @@ def test_a_visitor_gets_the_profile_as_well(
         viewer = fold_in(data, model, stars, AIMS[aim] if model.is_hybrid else DEFAULT_PROFILE)
         expected = recommend(model, score_all(data, model, viewer), 10)
         assert films(app) == [data.labels[item.movie] for item in expected]
+
+
+def test_films_age_for_a_user_and_each_reason_says_what_that_cost(
+    visit: Open, data: MovieData, model: TrainedModel
+) -> None:
+    app = visit(user="7", recent="These days", k="3")
+    healthy(app)
+    user = data.inner_user(7)
+    viewer = aged(user_viewer(data, model, user), data.times_of(user), RECENT["These days"])
+    found = recommend(model, score_all(data, model, viewer), 3)
+    assert films(app) == [data.labels[item.movie] for item in found]
+    assert "A film counts half once 5 later ones are rated, a quarter after 10." in texts(app)
+    press_why(app, found[0].movie)
+    reasons = explain(data, model, viewer, found[0].movie)
+    assert because(data, viewer, reasons) in texts(app)
+    named = [place for place in named_places(reasons) if viewer.share_left[place] < 0.9]
+    for place in named:
+        lost = percent(1 - viewer.share_left[place])
+        assert f"★, {lost} less for its age" in because(data, viewer, reasons)
+    (table,) = [f.value for f in app.dataframe if "lost by age" in f.value]
+    whole = explain(data, model, user_viewer(data, model, user), found[0].movie)
+    added = table.set_index("film")[["contribution", "lost by age"]].sum(axis=1)
+    titles = [data.labels[movie] for movie in viewer.movies]
+    assert added[titles].tolist() == pytest.approx(whole.contributions.tolist())
+
+
+def test_a_visitors_films_age_where_they_have_dates(
+    visit: Open, data: MovieData, model: TrainedModel
+) -> None:
+    app = visit(who="Me", recent="Last 10 films")
+    best = np.sort(np.argsort(-data.movie_degree)[:6]).tolist()
+    stars = {movie: 3.0 + place % 3 for place, movie in enumerate(best)}
+    app.session_state[f"my_stars_{data.fingerprint}"] = dict(stars)
+    app.run()
+    healthy(app)
+    always = fold_in(data, model, stars)
+    assert films(app) == [
+        data.labels[item.movie] for item in recommend(model, score_all(data, model, always), 10)
+    ]
+    assert "None of your 6 ratings has a date" in texts(app)
+    dates = {best[0]: "2024-01-01", best[3]: "2023-05-05"}
+    app.session_state[f"rated_on_{data.fingerprint}"] = dates
+    app.run()
+    healthy(app)
+    assert "4 ratings of yours have no date, and count as older than all others." in texts(app)
+    when = [2 if movie == best[0] else 1 if movie == best[3] else 0 for movie in best]
+    viewer = aged(always, np.array(when), 10)
+    assert films(app) == [
+        data.labels[item.movie] for item in recommend(model, score_all(data, model, viewer), 10)
+    ]
 
 
 def test_someone_who_liked_nothing_is_told_which_films_compete(
@@ -313,7 +363,8 @@ def test_without_training_there_is_no_fit_again(
 def _reasons(contributions: list[float], weights: list[float], own: float = 0.0) -> Explanation:
     n = len(contributions)
     rated = np.arange(n, dtype=np.int32)
-    return Explanation(0, rated, np.array(weights), np.array(contributions), own, ())
+    terms = np.array(contributions)
+    return Explanation(0, rated, np.array(weights), terms, np.zeros(n), own, ())
 
 
 def _viewer(reasons: Explanation) -> Viewer:
