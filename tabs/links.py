@@ -40,7 +40,11 @@ FOLLOWED = (YOU, BY_NUMBER)
 PLAIN, FORMULAS = LEVELS = ("Plain words", "Formulas")
 WHY = "why"  # raw id of the film whose reasons are opened
 DUEL = "Model duel"
-SECTIONS = ("Map of films", "Tags", "Tag suggestions", "Model health", DUEL, "Data at a glance")
+TASTE = "Taste over time"
+SECTIONS = (
+    *("Map of films", "Tags", "Tag suggestions", "Model health"),
+    *(DUEL, TASTE, "Data at a glance"),
+)
 
 TRAINING = FOR_SERVING, PLAYGROUND = ("A model that serves", "Playground")
 # Of the playground: what each setting may be, and what it is at first.

@@ -655,6 +655,12 @@ def test_the_file_runs_as_a_program(command: TrainedModel, tmp_path: Path) -> No
 def test_the_best_are_those_of_a_full_sort_equals_by_id(
     values: list[int], k: int, data: st.DataObject
 ) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prediction, "_BLOCK", data.draw(st.integers(1, 5)))
+        check_the_best(values, k, data)
+
+
+def check_the_best(values: list[int], k: int, data: st.DataObject) -> None:
     final = np.array(values, np.float32)
     candidates = np.array(
         data.draw(st.lists(st.booleans(), min_size=len(final), max_size=len(final)))
