@@ -60,7 +60,7 @@ BOUND = {
     "Start Here": ("level",),
     "Recommendations": (
         *("who", "profile", "k", "tag_weight", "genres", "without", "years"),
-        *("min_ratings", "min_stars", "novelty", "diversity", "recent"),
+        *("min_ratings", "min_stars", "novelty", "diversity", "little_known", "recent"),
     ),
     "Train Model": ("play_layers", "play_dim", "play_rate", "play_epochs", "play_seed"),
 }
@@ -109,6 +109,7 @@ def _checks(data: MovieData) -> dict[str, Check]:
         "tag_weight": _number(0.0, 1.0),
         "novelty": _number(-1.0, 1.0),
         "diversity": _number(0.0, 1.0),
+        "little_known": _one_of(("true", "false")),
         "years": _years(*year_range(data)),
         "surprise": _number(0, MAX_SEED),
         "tab": _one_of(TABS),
