@@ -257,7 +257,7 @@ def _listed(
         why: whose reasons are told; None where none are.
         user: raw id of a user of the data.
     """
-    scores = weigh(now.data, known.evidence, wish.tag_weight, wish.novelty)
+    scores = weigh(now.data, known.evidence, wish.tag_weight, wish.novelty, wish.fewest_ratings)
     best = recommend(now.model, scores, wish.k, allowed, wish.diversity)
     items = [
         fields | {"reasons": _reasons(now, why, item.movie) if why else None}
@@ -320,7 +320,7 @@ def explanation(
 ) -> shapes.ExplanationOut:
     """The whole score of an (inner) film, listed or not."""
     data, model = now.data, now.model
-    scores = score_all(data, model, viewer, wish.tag_weight, wish.novelty)
+    scores = score_all(data, model, viewer, wish.tag_weight, wish.novelty, wish.fewest_ratings)
     reasons = explain(data, model, viewer, movie)
     final, listed = scores.final, scores.candidates
     rank = 1 + int(np.count_nonzero(final[listed] > final[movie]))
@@ -372,6 +372,7 @@ def _without(
         [(reasons.movie, case) for case in cases],
         wish.tag_weight,
         wish.novelty,
+        fewest=wish.fewest_ratings,
     )
     return [
         shapes.WithoutRating(movies=[now.films[movie].movie for movie in case], rank=rank)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import ViewportSize, expect
 
 from tests.browser import DESK, TRAINING_TIMEOUT, keep_picture, open_tab, settle
+from tests.journeys.audits import chart_faults
 from tests.journeys.conftest import Visit
-from tests.journeys.test_phone import PHONE, chart_faults
 from tests.server import Server
 
 pytestmark = pytest.mark.browser
@@ -18,6 +18,7 @@ _IN_USE = re.compile(r"Now in use: the hybrid graph, embedding size \d+, K = (\d
 _TRIED = re.compile(r"Now tried: the hybrid graph, embedding size \d+, K = (\d)")
 
 
+_PHONE = ViewportSize(width=390, height=844)
 # Long enough that it cannot end before somebody pauses it.
 _QUERY = "tab=Recommendations&k=5&preset=fast&layers=2&epochs=300&patience=2000"
 
@@ -44,7 +45,7 @@ def test_train_leave_come_back_and_use_the_new_model(own_app: Server, visiting: 
         keep_picture(page, "training")
         page.get_by_role("button", name="Pause").click()
         expect(page.get_by_text("Paused ·")).to_be_visible()
-        page.set_viewport_size(PHONE)
+        page.set_viewport_size(_PHONE)
         for scheme in ("dark", "light"):
             page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             settle(page)
