@@ -149,16 +149,16 @@ class Reach:
 
 def reach(data: MovieData, user: int, hops: int = 4) -> list[Reach]:
     """The nodes within 0, 1, … `hops` hops: odd hops add films, even hops add users."""
-    rated = data.ratings.astype(bool)
-    columns = rated.T.tocsr()
+    of_user = np.flatnonzero(data.user_degree)  # reduceat knows no empty rows
+    begins = data.ratings.indptr[of_user]
     users, films = np.zeros(data.n_users, bool), np.zeros(data.n_movies, bool)
     users[user] = True
     found = [Reach(0, 1, 0)]
     for hop in range(1, hops + 1):
         if hop % 2:
-            films |= (columns @ users.astype(np.int32)) > 0
+            films[data.ratings.indices[np.repeat(users, data.user_degree)]] = True
         else:
-            users |= (rated @ films.astype(np.int32)) > 0
+            users[of_user] |= np.logical_or.reduceat(films[data.ratings.indices], begins)
         found.append(Reach(hop, int(users.sum()), int(films.sum())))
     return found
 
