@@ -22,7 +22,7 @@ from settings import (
 )
 from sources.download import download_movielens
 from sources.movielens_files import DataError
-from tabs.address import keep_settings_in_address
+from tabs.address import keep_settings_in_address, remember_settings
 from tabs.insights import tab as insights
 from tabs.links import TABS, read_link
 from tabs.recommendations import tab as recommendations
@@ -82,7 +82,7 @@ def main() -> None:
     keep_in_browser(data)
     model = current_model(data, server)
     arrive("tab", asked("tab", TABS, TABS[0]))
-    keep_settings_in_address()
+    remember_settings()
     tabs = st.tabs(TABS, key="tab", on_change="rerun")
     renderers = [
         lambda: start_here.render(data, model),
@@ -95,6 +95,7 @@ def main() -> None:
             with tab:
                 render()
     leave(tab=st.session_state["tab"])
+    keep_settings_in_address()
 
 
 def refuse_foreign_hosts() -> None:

@@ -147,6 +147,11 @@ class MovieData:
         return _frozen(best[film])
 
     @cached_property
+    def is_canonical(self) -> NDArray[np.bool_]:
+        """Which films are the copy that counts (`canonical`), bool [n_movies]."""
+        return _frozen(self.canonical == np.arange(self.n_movies))
+
+    @cached_property
     def genre_names(self) -> tuple[str, ...]:
         return tuple(sorted({genre for genres in self.movies["genres"] for genre in genres}))
 

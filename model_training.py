@@ -35,11 +35,21 @@ from model.baselines import ease, popularity
 from model.bpr import Learner, StopTraining
 from model.checkpoints import CheckpointError, library_versions, save_checkpoint
 from model.config import PRESETS, SETTINGS, TrainingConfig, searches
-from model.evaluation import evaluate
+from model.evaluation import evaluate, sampled_users
+from model.fitted_start import Spectrum
 from model.hybrid_graph import content_edges, overall_mean, visible_content
 from model.item_models import ease_cost
 from model.memory import too_large
+from model.processes import (
+    ALONE,
+    LostProcessError,
+    Processes,
+    joined_processes,
+    people_of,
+    share_of,
+)
 from model.profiles import DEFAULT_PROFILE, PROFILES
+from model.progress import Progress, ProgressFile
 from model.runs import EASE, IN_USE, OURS, POPULARITY, Run, RunError, new_run_id, save_run
 from model.search import Trial, search
 from model.splits import DEFAULT_PROTOCOL, PROTOCOLS, Split
@@ -65,6 +75,8 @@ def train(
     before_step: Callable[[], None] | None = None,
     ks: Sequence[int] = (10, 20),
     on_trial: Callable[[Trial], None] | None = None,
+    sample_users: int | None = None,
+    progress: ProgressFile | None = None,
 ) -> TrainedModel:
     """Fit or learn on the train part, choose on validation, measure once on test.
 
@@ -79,6 +91,8 @@ def train(
             pause, which does not count as training time) or raise `StopTraining`.
         ks: cut-offs of the metrics; 20 must be among them, because NDCG@20 chooses.
         on_trial: called after every configuration that the search looks at.
+        sample_users: measure so many people, drawn at random; None takes all.
+        progress: where to keep what is reached after every epoch, and to go on from.
 
     Raises:
         ValueError: the split does not belong to the data, nothing is left to learn from, or nothing
@@ -86,15 +100,27 @@ def train(
     """
     if split.train.shape != data.ratings.shape:
         raise ValueError("The split belongs to other data: its users or movies differ in number.")
-    content = visible_content(data, split.hidden()) if config.model == "hybrid" else {}
+    hybrid, processes = config.model == "hybrid", split.processes
+    content = visible_content(data, split.hidden(), processes) if hybrid else {}
     trials: tuple[Trial, ...] = ()
-    if searches(config):
+    fitted: Spectrum | None = None
+    reached = processes.of_first(progress.load() if progress and processes.first else None)
+    if reached:
+        config, trials, fitted = reached.config, reached.trials, reached.fitted
+    elif searches(config):
         found = search(split, content, config, on_trial, before_step)
-        config, trials = found.config, found.trials
-    learner = Learner(split.train, content, config, before_step)
-    history, best, best_epoch, stop_reason = _epochs(learner, split, ks, on_epoch)
+        config, trials, fitted = found.config, found.trials, found.fitted
+    learner = Learner(split.train, content, config, before_step, processes, fitted)
+
+    def keep(history: tuple[EpochRecord, ...], best: Tensor, best_epoch: int) -> None:
+        if progress and processes.first:
+            progress.save(Progress.of(learner, trials, history, best, best_epoch))
+
+    history, best, best_epoch, stop_reason = _epochs(
+        learner, split, ks, on_epoch, sample_users, reached, keep
+    )
     reports = {
-        profile: evaluate(learner.scorer(profile, best), split, "test", ks)
+        profile: evaluate(learner.scorer(profile, best), split, "test", ks, sample_users)
         for profile in (PROFILES if config.model == "hybrid" else (DEFAULT_PROFILE,))
     }
     report = reports[DEFAULT_PROFILE]
@@ -103,7 +129,7 @@ def train(
         best.numpy(),
         learner.scale,
         learner.values,
-        mean_stars=overall_mean(split.train),
+        mean_stars=overall_mean(split.train, processes),
         config=config,
         protocol=split.protocol,
         history=history,
@@ -121,28 +147,36 @@ def _epochs(
     split: Split,
     ks: Sequence[int],
     on_epoch: Callable[[EpochRecord], None] | None,
+    sample_users: int | None,
+    reached: Progress | None,
+    keep: Callable[[tuple[EpochRecord, ...], Tensor, int], None],
 ) -> tuple[tuple[EpochRecord, ...], Tensor, int, str]:
     """Run the epochs; the history, the best E(0) with its epoch, and why it ended."""
     config = learner.config
     history: list[EpochRecord] = []
     best, best_epoch, best_ndcg = learner.weights(), 0, -1.0
+    if reached:
+        learner.restore(reached.learned)
+        history, best, best_epoch = [*reached.history], reached.best, reached.best_epoch
+        best_ndcg = history[best_epoch].metrics["NDCG@20"]
     stop_reason = f"It ran all {config.epochs} epochs." if config.epochs else _NO_EPOCHS
     try:
-        for epoch in range(config.epochs + 1):
+        for epoch in range(len(history), config.epochs + 1):
+            if history and epoch - 1 - best_epoch >= config.patience:
+                stop_reason = f"No better validation NDCG@20 for {config.patience} epochs."
+                break
             loss = learner.run_epoch() if epoch else math.nan
             if epoch and not learner.is_finite(loss):
                 stop_reason = f"The loss was not finite in epoch {epoch}: lower the learning rate."
                 break
             scorer = learner.scorer(DEFAULT_PROFILE)
-            metrics = evaluate(scorer, split, "validation", ks).mean()
+            metrics = evaluate(scorer, split, "validation", ks, sample_users).mean()
             history.append(EpochRecord(epoch, loss, learner.seconds(), metrics))
             if metrics["NDCG@20"] > best_ndcg:
                 best, best_epoch, best_ndcg = learner.weights(), epoch, metrics["NDCG@20"]
+            keep(tuple(history), best, best_epoch)
             if on_epoch:
                 on_epoch(history[-1])
-            if epoch - best_epoch >= config.patience:
-                stop_reason = f"No better validation NDCG@20 for {config.patience} epochs."
-                break
     except KeyboardInterrupt:
         stop_reason = f"Interrupted after epoch {len(history) - 1}."
     except StopTraining:
@@ -155,6 +189,7 @@ def refit(
     model: TrainedModel,
     on_epoch: Callable[[int], None] | None = None,
     before_step: Callable[[], None] | None = None,
+    processes: Processes = ALONE,
 ) -> TrainedModel:
     """Fit or learn again on all ratings, with the settings and epochs that validation chose.
 
@@ -172,7 +207,8 @@ def refit(
     if model.fingerprint != data.fingerprint:
         raise ValueError("The model belongs to other data, so it cannot be refitted on these.")
     content = content_edges(data) if model.is_hybrid else {}
-    learner, loss = Learner(data.ratings, content, model.config, before_step), 0.0
+    learner = Learner(data.ratings, content, model.config, before_step, processes)
+    loss = 0.0
     for epoch in range(1, model.best_epoch + 1):
         loss = learner.run_epoch()
         if on_epoch:
@@ -186,7 +222,7 @@ def refit(
         learner.weights().numpy(),
         learner.scale,
         learner.values,
-        mean_stars=overall_mean(data.ratings),
+        mean_stars=overall_mean(data.ratings, processes),
         refitted=True,
         **rest,
     )
@@ -205,6 +241,8 @@ class RunInProgress:
         checkpoint: names the place of the models (`model.store`).
         refit: after the training, learn E(0) again on all ratings for serving.
         promote: when the result is put in use for everybody.
+        sample_users: how many people it is measured on, drawn at random; 0 takes all, None all
+            unless users × films are too many (`evaluation.sampled_users`).
         hurry: somebody wants it to end, so nothing more is measured than has to be.
         phase: what it is doing, a few words.
         trials: what the search looked at so far; replaced as a whole, as `records` are.
@@ -216,6 +254,8 @@ class RunInProgress:
         saved: the result is kept on disk, under the id of the run.
         compared: the result against the model that was in use.
         promoted: the result is in use.
+        processes: those that train together; only the first one saves and promotes.
+        progress: where to keep what is reached after every epoch, and to go on from.
         started: UTC.
         waited: seconds that it was paused.
     """
@@ -226,6 +266,9 @@ class RunInProgress:
     checkpoint: Path
     refit: bool = False
     promote: When = "first"
+    sample_users: int | None = None
+    processes: Processes = ALONE
+    progress: ProgressFile | None = None
     hurry: bool = False
     phase: str = "Preparing"
     trials: tuple[Trial, ...] = ()
@@ -313,13 +356,14 @@ def measured_run(
     try:
         _carry_out(run, on_epoch, before_step, on_trial)
         done = True
-    except ValueError as error:
+    except (ValueError, LostProcessError) as error:
         run.problem = str(error)
     except Exception as error:  # whatever it was, the page must learn that the run is over
         log.exception("training failed")
         run.problem = f"The training failed: {reason(error)}."
     try:
-        save_run(run.as_run(), runs_folder(run.checkpoint))
+        if run.processes.first:
+            save_run(run.as_run(), runs_folder(run.checkpoint))
     except RunError as error:
         run.add_problem(str(error))
     return done
@@ -341,24 +385,35 @@ def _carry_out(
         if on_trial:
             on_trial(trial)
 
-    in_use = run.store.in_use(run.data).model
-    split = PROTOCOLS[run.protocol](run.data)
-    scorer = popularity(split.train)
-    run.to_beat = evaluate(scorer, split, "validation", KS).mean()
+    first = run.processes.first
+    in_use = run.store.in_use(run.data).model if first else None
+    split = PROTOCOLS[run.protocol](run.data, processes=run.processes)
+    scorer = popularity(split.train, run.processes)
+    sample = (sampled_users(split) if run.sample_users is None else run.sample_users) or None
+    run.to_beat = evaluate(scorer, split, "validation", KS, sample).mean()
     run.phase = "Training"
-    model = train(run.data, split, run.config, add, before_step, KS, looked_at)
+    model = train(
+        run.data, split, run.config, add, before_step, KS, looked_at, sample, run.progress
+    )
+    people = int(run.processes.total_of(run.data.n_users))
+    if sample and sample < people:
+        said = f"Measured on {sample:,} of {people:,} people, drawn at random."
+        model = replace(model, stop_reason=f"{model.stop_reason} {said}")
     model = _refitted(run, model, before_step) if run.refit else model
     run.phase = "Saving"
-    run.compared = compare(model, in_use)
-    _keep(run, model)
+    if first:
+        run.compared = compare(model, in_use)
+        _keep(run, model)
+    if first and run.saved and run.progress:
+        run.progress.remove()
     run.model = model
     run.test = {OURS: model.test_metrics}
     if in_use and in_use.protocol == run.protocol:  # else it has trained on these ratings
         run.test[IN_USE] = in_use.test_metrics
     if not run.hurry:
         run.phase = "Measuring the baselines on test"
-        run.test[POPULARITY] = evaluate(scorer, split, "test", KS).mean()
-        _measure_ease(run, split)
+        run.test[POPULARITY] = evaluate(scorer, split, "test", KS, sample).mean()
+        _measure_ease(run, split, sample)
 
 
 def _keep(run: RunInProgress, model: TrainedModel) -> None:
@@ -383,7 +438,7 @@ def _refitted(
     """The model for serving; the measured one where refitting is stopped or fails."""
     run.phase = "Refitting on all ratings"
     try:
-        return refit(run.data, model, before_step=before_step)
+        return refit(run.data, model, before_step=before_step, processes=run.processes)
     except (StopTraining, KeyboardInterrupt):
         run.add_problem("The refit on all ratings was stopped, so the measured model is kept.")
     except ValueError as error:
@@ -391,15 +446,18 @@ def _refitted(
     return model
 
 
-def _measure_ease(run: RunInProgress, split: Split) -> None:
+def _measure_ease(run: RunInProgress, split: Split, sample: int | None) -> None:
     data = run.data
+    if run.processes.size > 1:
+        run.add_problem(f"The comparison with {EASE} is left out: it takes a single process.")
+        return
     needed = ease_cost(data.n_users, data.n_movies, split.train.nnz).peak
     left_out = too_large(f"The comparison with {EASE}", needed, data)
     if left_out:
         run.add_problem(left_out)
         return
     try:
-        run.test[EASE] = evaluate(ease(split.train), split, "test", KS).mean()
+        run.test[EASE] = evaluate(ease(split.train), split, "test", KS, sample).mean()
     except MemoryError:  # a baseline must not cost the run
         run.add_problem("EASE needs more memory than there is, so it is left out.")
 
@@ -413,6 +471,13 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # a dash that cannot be shown is no reason to end
             stream.reconfigure(errors="replace")
     options = _parse(arguments)
+    with joined_processes() as processes:
+        if not processes.first:  # which is the only one to speak
+            sys.stdout = sys.stderr = io.StringIO()
+        return _main(options, processes)
+
+
+def _main(options: argparse.Namespace, processes: Processes) -> int:
     run = None
     try:
         data = _data(options)
@@ -420,24 +485,25 @@ def main(arguments: list[str] | None = None) -> int:
             ModelStore(options.output).promote(data, options.use)
             _say(f"The model {options.use} is in use now.")
             return 0
-        run = _prepare(options, data)
+        run = _prepare(options, data, processes)
     except (DataError, CheckpointError, ValueError) as error:
         _say(error, sys.stderr)
         return 1
     except KeyboardInterrupt:  # before there is anything to save
         return 128 + signal.SIGINT
     with _signals_stop(run) as caught:
-        measured_run(run, _show_epoch(run.config.epochs), _stop_if(caught), on_trial=_show_trial)
+        stop = _stop_if(caught, processes)
+        measured_run(run, _show_epoch(run.config.epochs), stop, on_trial=_show_trial)
     _say("", sys.stderr)
     if run.problem:
         _say(run.problem, sys.stderr)
-    if run.model:
+    if run.model and processes.first:
         _report(run.model, run)
         if not run.saved:
             _save_elsewhere(run.model, run)
     if caught:
         return 128 + caught[0]
-    return 0 if run.model and run.saved else 1
+    return 0 if run.model and (run.saved or not processes.first) else 1
 
 
 def _data(options: argparse.Namespace) -> MovieData:
@@ -452,7 +518,7 @@ def _data(options: argparse.Namespace) -> MovieData:
     return load_movie_data(folder, copies_folder(options.output))
 
 
-def _prepare(options: argparse.Namespace, data: MovieData) -> RunInProgress:
+def _prepare(options: argparse.Namespace, data: MovieData, processes: Processes) -> RunInProgress:
     """The run that the options ask for; raises what `main` reports."""
     names = [each.name for each in fields(TrainingConfig)]
     changed = {name: value for name in names if (value := getattr(options, name)) is not None}
@@ -462,8 +528,22 @@ def _prepare(options: argparse.Namespace, data: MovieData) -> RunInProgress:
         f"from {data.directory}; {options.protocol}."
     )
     when: When = "always" if options.promote else "better"
+    progress = None
+    if processes.size > 1 or options.resume:
+        training = f"{data.fingerprint} {options.protocol} {config}"
+        progress = ProgressFile(options.output.with_suffix(".progress"), training)
+    if processes.size > 1:
+        data = people_of(data, share_of(data.user_degree, processes))
     return RunInProgress(
-        data, options.protocol, config, options.output, refit=options.refit, promote=when
+        data,
+        options.protocol,
+        config,
+        options.output,
+        refit=options.refit,
+        promote=when,
+        sample_users=options.sample_users,
+        processes=processes,
+        progress=progress,
     )
 
 
@@ -496,11 +576,12 @@ def _signals_stop(run: RunInProgress) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _stop_if(caught: list[int]) -> Callable[[], None]:
-    """To be called before a step: raises StopTraining once a signal was caught."""
+def _stop_if(caught: list[int], processes: Processes) -> Callable[[], None]:
+    """To be called before a step: raises StopTraining once a signal was caught, in all processes
+    before the same step."""
 
     def check() -> None:
-        if caught:
+        if processes.total_of(len(caught)):
             raise StopTraining
 
     return check
@@ -590,6 +671,19 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         default=False,
         help="learn again on all ratings at the end, for serving (default: no)",
     )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="keep what is reached after every epoch in a file beside the model, and go on from "
+        "it where an earlier training of the same data and settings ended; several processes "
+        "always keep it (default: no)",
+    )
+    parser.add_argument(
+        "--sample-users",
+        type=_count,
+        help="measure so many people, drawn at random, with the interval that this leaves; 0 "
+        "measures all (default: all, unless the data are large)",
+    )
     for name, setting in SETTINGS.items():
         text = f"{setting.help} ({_presets(name)})".replace("%", "%%")
         option = f"--{name.replace('_', '-')}"
@@ -601,6 +695,14 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
             shown = f"{setting.low:g} to {setting.high:g}"
             parser.add_argument(option, type=setting.kind, help=f"{text} {shown}.")
     return parser.parse_args(arguments)
+
+
+def _count(text: str) -> int:
+    """A whole number from 0, of an option."""
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number
 
 
 def _presets(name: str) -> str:

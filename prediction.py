@@ -13,7 +13,7 @@ largest size takes the place of the largest value.
 What novelty (−1 to 1) and diversity (0 to 1) do does not depend on how far a person's scores lie
 apart: a novelty of ν takes the least c that replaces the share |ν| of the first ten films, as far
 as so many can be replaced, and diversity takes its weight in the same way. Neither brings a film
-with fewer than `FEWEST_RATINGS` ratings up.
+with fewer than `FEWEST_RATINGS` ratings up, unless that is asked for (`fewest`).
 
 Someone who liked nothing yet (`Viewer.only_averse`) gets the films that are least like what they
 disliked, among those that are rated often and well: in the upper tenth by number of ratings, and
@@ -52,10 +52,11 @@ from sources.movielens_files import DataError
 DEFAULT_TAG_WEIGHT = 0.1  # chosen on validation: benchmarks/run.py hybrid
 _OFTEN, _QUALITY_SHRINKAGE = 0.9, 10.0  # of `often_and_well_rated`
 _NEAREST_LEFT_OUT = 50  # of each disliked film, for someone who liked nothing yet
-FEWEST_RATINGS = 5  # of a film that novelty or diversity may bring
+FEWEST_RATINGS = 5  # of a film that novelty or diversity may bring, unless asked for fewer
 _FIRST = 10  # films that both are measured by
 _WEAKEST, _STRONGEST, _HALVINGS = 1e-4, 1e4, 40  # of a popularity's weight
 _BEYOND = 1.001  # a little further than where two films change places: rounding must not decide
+_BLOCK = 64  # films of which the best one is looked at first
 _MMR_POOL = 50  # diversity picks among so many of the best films, or twice the list
 
 
@@ -92,7 +93,7 @@ class Scores:
         rated: bool [n_movies], the films that the viewer rated.
         candidates: bool [n_movies], the films that may be listed: not rated (`unseen`), and for
             someone who liked nothing yet only those that are rated often and well.
-        known: bool [n_movies], the films with `FEWEST_RATINGS` or more.
+        known: bool [n_movies], the films that novelty and diversity may bring.
     """
 
     graph: NDArray[np.float32]
@@ -118,6 +119,22 @@ class Scores:
             tag_part=float(self.tag_part[movie]),
             popularity_part=float(self.popularity_part[movie]),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What someone's ratings say of every film, before anything is weighed.
+
+    Attributes:
+        graph: f_u·v_i, float32 [n_movies].
+        tags: cosine of the person's and the film's tags and genres, float32 [n_movies].
+        rated, candidates: bool [n_movies], as in `Scores`.
+    """
+
+    graph: NDArray[np.float32]
+    tags: NDArray[np.float32]
+    rated: NDArray[np.bool_]
+    candidates: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -154,9 +171,11 @@ def blend(
         raise ValueError(f"The tag weight must be from 0 to 1; got {tag_weight}.")
 
     def scaled(scores: NDArray[np.float32], weight: float) -> NDArray[np.float32]:
-        best = np.max(scores, axis=-1, keepdims=True, where=candidates, initial=0.0)
-        largest = np.max(np.abs(scores), axis=-1, keepdims=True, where=candidates, initial=0.0)
-        unit = np.where(best > 0, best, largest)
+        listed = np.where(candidates, scores, 0)
+        unit = listed.max(axis=-1, keepdims=True, initial=0.0)
+        if not unit.all():
+            largest = np.abs(listed).max(axis=-1, keepdims=True, initial=0.0)
+            unit = np.where(unit > 0, unit, largest)
         return scores * np.divide(weight, unit, out=np.zeros_like(unit), where=unit > 0)
 
     return scaled(graph, 1 - tag_weight), scaled(tags, tag_weight)
@@ -168,30 +187,55 @@ def score_all(
     viewer: Viewer,
     tag_weight: float = DEFAULT_TAG_WEIGHT,
     novelty: float = 0.0,
+    fewest: int = FEWEST_RATINGS,
 ) -> Scores:
     """All films' scores for a viewer.
+
+    Args:
+        fewest: ratings of a film that novelty or diversity may bring.
+
+    Raises:
+        ValueError: the tag weight or the novelty is out of range.
+    """
+    return weigh(data, evidence(data, model, viewer), tag_weight, novelty, fewest)
+
+
+def evidence(data: MovieData, model: TrainedModel, viewer: Viewer) -> Evidence:
+    """What a viewer's ratings say of every film: the part of `score_all` that takes the time."""
+    rated = np.zeros(data.n_movies, bool)
+    rated[viewer.movies] = True
+    return Evidence(
+        graph=model.movie_factors @ viewer.factor,
+        tags=data.content_features @ tag_profile(viewer, data.content_features),
+        rated=rated,
+        candidates=candidates(data, model, viewer.movies, viewer.only_averse),
+    )
+
+
+def weigh(
+    data: MovieData,
+    found: Evidence,
+    tag_weight: float,
+    novelty: float,
+    fewest: int = FEWEST_RATINGS,
+) -> Scores:
+    """All films' scores of what was found: the rest of `score_all`.
 
     Raises:
         ValueError: the tag weight or the novelty is out of range.
     """
     if not -1 <= novelty <= 1:
         raise ValueError(f"The novelty must be from -1 to 1; got {novelty}.")
-    graph = model.movie_factors @ viewer.factor  # [n_movies]
-    profile = tag_profile(viewer, data.content_features)
-    tags = data.content_features @ profile  # [n_movies]
-    rated = np.zeros(data.n_movies, bool)
-    rated[viewer.movies] = True
-    listed = candidates(data, model, viewer.movies, viewer.only_averse)
-    graph_part, tag_part = blend(graph, tags, listed, tag_weight)
+    graph_part, tag_part = blend(found.graph, found.tags, found.candidates, tag_weight)
     return Scores(
-        graph,
-        tags,
+        found.graph,
+        found.tags,
         graph_part,
         tag_part,
-        novelty_part(data, graph_part + tag_part, listed, novelty),
-        rated,
-        listed,
-        data.movie_degree >= FEWEST_RATINGS,
+        novelty_part(data, graph_part + tag_part, found.candidates, novelty, fewest),
+        found.rated,
+        found.candidates,
+        data.movie_degree >= fewest,
     )
 
 
@@ -200,10 +244,11 @@ def novelty_part(
     scores: NDArray[np.floating],
     listed: NDArray[np.bool_],
     novelty: float,
+    fewest: int = FEWEST_RATINGS,
 ) -> NDArray[np.float32]:
     """−c · popularity on the scale of the module's docstring, float32 [n_movies].
 
-    Where novelty is sought, films with fewer than `FEWEST_RATINGS` count as the most popular ones.
+    Where novelty is sought, films with fewer ratings than `fewest` count as the most popular ones.
 
     Args:
         scores: without this part, [n_movies].
@@ -213,7 +258,7 @@ def novelty_part(
         return np.zeros(data.n_movies, np.float32)
     popularity = data.popularity
     if novelty > 0:
-        popularity = np.where(data.movie_degree < FEWEST_RATINGS, 1.0, popularity)
+        popularity = np.where(data.movie_degree < fewest, 1.0, popularity)
     towards = -np.sign(novelty) * popularity
     base, gain = scores[listed].astype(np.float64), towards[listed]
     before = frozenset(_first(base))
@@ -260,9 +305,9 @@ def unseen(data: MovieData, rated: NDArray[np.integer]) -> NDArray[np.bool_]:
     Of a film that the catalogue lists twice only the copy that counts, and not even that where the
     other was rated.
     """
-    seen = np.zeros(data.n_movies, bool)
-    seen[data.canonical[rated]] = True
-    return ~seen[data.canonical] & (data.canonical == np.arange(data.n_movies))
+    films = data.is_canonical.copy()
+    films[data.canonical[rated]] = False
+    return films
 
 
 def often_and_well_rated(data: MovieData) -> NDArray[np.bool_]:
@@ -316,8 +361,12 @@ def recommend(
 def _best(final: NDArray[np.float32], candidates: NDArray[np.int64], n: int) -> NDArray[np.int64]:
     """The n candidates with the highest score, best first, equals in the order of their ids."""
     score = final[candidates]
-    if n < len(score):  # to sort them all would take longer than all else
-        kept = score >= np.partition(score, len(score) - n)[len(score) - n]
+    # To sort them all would take longer than all else. The n-th highest of the blocks' best is no
+    # higher than the n-th highest of all.
+    blocks = np.arange(0, len(score), _BLOCK)
+    if n < len(blocks):
+        bound = np.partition(np.maximum.reduceat(score, blocks), -n)[-n]
+        kept = score >= bound
         candidates, score = candidates[kept], score[kept]
     return candidates[np.argsort(-score, kind="stable")][:n]
 

@@ -24,6 +24,7 @@ from model.trained import TrainedModel, assemble
 from model.viewers import Viewer, aged, tag_profiles, user_viewer, weights_without
 from prediction import (
     DEFAULT_TAG_WEIGHT,
+    FEWEST_RATINGS,
     blend,
     candidates,
     novelty_part,
@@ -40,6 +41,7 @@ def ranks_without(
     tag_weight: float = DEFAULT_TAG_WEIGHT,
     novelty: float = 0.0,
     allowed: NDArray[np.bool_] | None = None,
+    fewest: int = FEWEST_RATINGS,
 ) -> NDArray[np.int64]:
     """The rank of a film, from 1, after some ratings were taken out; all cases in one go.
 
@@ -48,7 +50,7 @@ def ranks_without(
 
     Args:
         cases: pairs of an (inner) movie and the rated movies that are taken out.
-        tag_weight, novelty: of the list (`prediction.score_all`).
+        tag_weight, novelty, fewest: of the list (`prediction.score_all`).
         allowed: bool [n_movies], the films that pass the filters; None: all.
 
     Returns:
@@ -77,7 +79,9 @@ def ranks_without(
     graph = (viewer.own + weights.astype(np.float32) @ viewer.messages) @ model.movie_factors.T
     final = np.add(*blend(graph, tags, listed, tag_weight))
     if novelty:
-        parts = [novelty_part(data, *each, novelty) for each in zip(final, listed, strict=True)]
+        parts = [
+            novelty_part(data, *each, novelty, fewest) for each in zip(final, listed, strict=True)
+        ]
         final = final + np.stack(parts)
     listed &= unseen(data, viewer.movies)  # what was taken out sets the scale, but is no rival
     if allowed is not None:
@@ -120,6 +124,7 @@ def refitted_ranks(
     novelty: float = 0.0,
     allowed: NDArray[np.bool_] | None = None,
     on_fit: Callable[[list[int]], None] | None = None,
+    fewest: int = FEWEST_RATINGS,
 ) -> list[int]:
     """As `ranks_without`, but for each case the model is fitted again on data without the ratings.
 
@@ -143,7 +148,7 @@ def refitted_ranks(
         again = user_viewer(other_data, other, viewer.user, viewer.profile)
         if viewer.when is not None:
             again = aged(again, other_data.times_of(viewer.user), viewer.half_life)
-        scores = score_all(other_data, other, again, tag_weight, novelty)
+        scores = score_all(other_data, other, again, tag_weight, novelty, fewest)
         listed = scores.candidates & unseen(data, viewer.movies)
         if allowed is not None:
             listed &= allowed

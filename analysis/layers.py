@@ -19,11 +19,12 @@ from analysis.neighbourhood import Node
 from data_preparation import MovieData, normalised_adjacency
 from model.evaluation import evaluate
 from model.lightgcn import factor_scorer
-from model.splits import PROTOCOLS, Split
+from model.splits import Split
 from model.trained import TrainedModel, assemble
 
 LAST, MEAN = "last layer alone", "mean of layers 0 to k"  # of `Smoothing.kind`
 DEPTH = 8  # layers in the over-smoothing lab, as many as a model may have
+_RANKED, _FEWEST_RANKED = 10_000_000, 200  # scores per layer that are ranked, and people at least
 _LESSON_DIM, _LESSON_LAYERS = 64, 2
 # How far rated films score above the average one in the network of a hybrid: where the pull of BPR
 # is neither 0 nor 1.
@@ -182,22 +183,30 @@ class Smoothing:
     ndcg: float
 
 
-def smoothing(data: MovieData, model: TrainedModel, depth: int = DEPTH) -> list[Smoothing]:
-    """E(0) of the model, propagated over the training part of its split for 0 … `depth` layers.
+def smoothing(
+    split: Split, model: TrainedModel, depth: int = DEPTH
+) -> Iterator[tuple[Smoothing, Smoothing, NDArray[np.float32]]]:
+    """E(0) of the model, propagated over the training part of a split for 0 … `depth` layers.
+
+    Yields:
+        What the layer does alone and in the mean, and the vectors of the layer alone,
+        float32 [n_nodes, dim].
 
     Raises:
         ValueError: nothing is held out in the validation part of the split.
     """
-    split = PROTOCOLS[model.protocol](data)
-    results, total = [], np.zeros_like(model.e0)
-    last = total
-    layers = propagated(normalised_adjacency(split.train), model.e0, depth)
-    for k, layer in enumerate(layers):
+    total = last = np.zeros_like(model.e0)
+    for k, layer in enumerate(propagated(normalised_adjacency(split.train), model.e0, depth)):
         total = total + layer
-        last = _last_that_holds(last, layer, data.n_users)
-        for kind, embeddings in ((LAST, last), (MEAN, total / np.float32(k + 1))):
-            results.append(_measure(split, k, kind, embeddings))
-    return results
+        last = _last_that_holds(last, layer, split.train.shape[0])
+        mean = total / np.float32(k + 1)
+        yield _measure(split, k, LAST, last), _measure(split, k, MEAN, mean), last
+
+
+def people_measured(split: Split) -> int:
+    """How many people, chosen at random, the NDCG of `smoothing` is of: all of not very many."""
+    n_users, n_movies = split.train.shape
+    return min(n_users, max(_RANKED // n_movies, _FEWEST_RANKED))
 
 
 def _last_that_holds(
@@ -217,7 +226,9 @@ def _measure(split: Split, k: int, kind: str, embeddings: NDArray[np.float32]) -
     rated = np.bincount(split.train.indices, minlength=len(films)) > 0
     ndcg = float("nan")  # where one side holds nothing, there is no order to measure
     if users.any() and films.any():
-        report = evaluate(factor_scorer(users, films), split, "validation", (20,))
+        report = evaluate(
+            factor_scorer(users, films), split, "validation", (20,), people_measured(split)
+        )
         ndcg = report.mean()["NDCG@20"]
     return Smoothing(
         layer=k,

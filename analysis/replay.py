@@ -1,9 +1,10 @@
-"""A training from a random start, kept epoch by epoch, so that it can be played back.
+"""A training from a random start, epoch by epoch, and a network, layer by layer: to be played.
 
-It learns LightGCN as its paper has it (BPR, a vector for everybody) in seconds: on all ratings, or
-on those of a random sample of people where there are many. A frame holds what a page shows of one
-epoch, for whomever it follows: loss and NDCG on training and validation ratings, everybody's place
-on a map, everybody's first ten films. The vectors themselves are not kept, so a replay stays small.
+The training is that of LightGCN as its paper has it (BPR, a vector for everybody), in seconds: on
+all ratings, or on those of a random sample of people where there are many. A frame holds what a
+page shows of one epoch, for whomever it follows: loss and NDCG on training and validation ratings,
+everybody's place on a map, everybody's first ten films. The vectors themselves are not kept, so a
+replay stays small.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from scipy import linalg, sparse
 from sklearn.preprocessing import normalize
 from torch.nn import functional
 
+from analysis.layers import smoothing
 from data_preparation import MovieData
 from model.bpr import Learner, NegativeSampler
 from model.config import TrainingConfig
 from model.evaluation import evaluate, top_k
 from model.lightgcn import factor_scorer
 from model.splits import DEFAULT_PROTOCOL, PROTOCOLS, Split
+from model.trained import TrainedModel
 
 TOP = 10  # films of a list, and K of the metric
 MAX_EPOCHS = 60  # bounds what a replay holds, with the next two
@@ -136,7 +139,8 @@ class Frame:
     Attributes:
         number: of the epoch or layer, from 0.
         measures: by name.
-        people, films: places on the map, float16 [n_people, 2] and [n_films, 2].
+        people, films: places on the map, float16 [n_people, 2] and [n_films, 2]; NaN for a vector
+            of zeros, which points nowhere.
         top: the first films of each person's list, int32 [n_people, ≤ `TOP`]; −1 where no
             candidate is left.
         scores: theirs, float32, as `top`.
@@ -182,8 +186,14 @@ class Plane:
             turn, _ = linalg.orthogonal_procrustes(places, self.before)
             basis, places = basis @ turn, places @ turn
         self.before = places
-        people = normalize(np.asarray(people, np.float64)) - centre
-        return (people @ basis).astype(np.float16), ((films - centre) @ basis).astype(np.float16)
+        people = normalize(np.asarray(people, np.float64))
+
+        def placed(directions: NDArray[np.floating]) -> NDArray[np.float16]:
+            where = ((directions - centre) @ basis).astype(np.float16)
+            where[~directions.any(axis=1)] = np.nan
+            return where
+
+        return placed(people), placed(films)
 
 
 def _first_two(rows: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -255,6 +265,50 @@ def _ndcg_on_train(split: Split, people: torch.Tensor, films: torch.Tensor) -> f
     scorer = factor_scorer(people.numpy(), films.numpy())
     report = evaluate(scorer, seen, "validation", (TOP,), sample_users=_MEASURED_ON_TRAIN)
     return report.mean()[NDCG]
+
+
+# --- layer by layer -------------------------------------------------------------------------------
+
+
+def everybody(data: MovieData) -> Crowd:
+    """All people and all films."""
+    return Crowd(
+        data.ratings, data.timestamps, np.arange(data.n_users), np.arange(data.n_movies), False,
+        None,
+    )  # fmt: skip
+
+
+def deepening(
+    people: Crowd, split: Split, network: TrainedModel, user: int, check: Callable[[], None]
+) -> Iterator[Frame]:
+    """Layer 0 to `DEPTH` of a network, each alone; a frame holds one person alone.
+
+    Args:
+        split: of everybody's ratings.
+        network: of the kind "paper"; its E(0) is passed on over the training part.
+        check: called after each layer; may raise `StopTraining`.
+
+    Raises:
+        ValueError: nothing is held out to measure on.
+    """
+    n_users = len(people.users)
+    plane = Plane(people.best_known())
+    known, rankable = split.train[[user]], split.rated_movies()
+    order = np.arange(len(people.movies))
+    for last, mean, vectors in smoothing(split, network):
+        person, films = vectors[[user]], vectors[n_users:]
+        scores = person @ films.T  # [1, n_films]
+        top = top_k(scores, known, rankable, min(TOP, len(order)), order)
+        if not person.any():  # nothing has reached them yet, so there is no order
+            top[:] = -1
+        places = plane.place(person, films)
+        measures = {
+            f"{each.kind} {name}": getattr(each, name)
+            for each in (last, mean)
+            for name in ("users", "films", "ndcg")
+        }
+        yield Frame(last.layer, measures, *places, top, np.take_along_axis(scores, top, 1))
+        check()
 
 
 class _Losses:

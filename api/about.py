@@ -12,7 +12,7 @@ from api import shapes
 from api.current import Snapshot
 from api.keys import need_key_unless_local
 from api.problems import READING, documented
-from api.work import Now, current_of, tagged_answer
+from api.work import current_of, snapshot_of, tagged_answer
 
 router = APIRouter(tags=["server"])
 
@@ -24,8 +24,9 @@ async def live() -> shapes.Health:
 
 
 @router.get("/health/ready", responses=documented(421, 503))
-async def ready(now: Now) -> shapes.Health:
+async def ready(request: Request) -> shapes.Health:
     """Whether there is a model to answer with."""
+    snapshot_of(request)
     return shapes.Health(status="ready")
 
 
@@ -46,8 +47,9 @@ async def metrics(request: Request) -> Response:
 
 
 @router.get("/v1/model", response_model=shapes.ModelOut, responses=documented(*READING))
-async def model(request: Request, now: Now) -> Response:
+async def model(request: Request) -> Response:
     """The model in use: its settings, and how good it is on held-out ratings."""
+    now = snapshot_of(request)
     since = now.since.isoformat(timespec="seconds")
     return await tagged_answer(request, now, lambda: _model(now, since), since)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from api.problems import ProblemError
 from data_preparation import MovieData, UnknownIdError
 from model.ageing import ALWAYS
 from model.explanation import Explanation, explain, through
-from model.stars import predict_stars
+from model.stars import Taste, predict, taste_of
 from model.viewers import Viewer, aged, fold_in, user_viewer
 from prediction import (
     Recommendation,
@@ -25,8 +26,10 @@ from prediction import (
     score_all,
     similar_movies,
     suggest_tags,
+    weigh,
     why_in_words,
 )
+from serving.audience import Known
 from serving.prepared import walks
 
 _FIRST_YEAR, _LAST_YEAR = 0, 9999
@@ -200,8 +203,13 @@ def for_user(
         field: the one that names the user, if it is no part of the path.
     """
     inner = _known(now.data.inner_user, raw_user, [field] if field else [])
+    allowed = _allowed(now, wish, where)
+    if wish.half_life is None and not wish.reasons:
+        known = now.audience.find(now.data, now.model, inner, wish.setting)
+        return _listed(now, known, wish, allowed, None, raw_user)
     viewer = user(now, inner, wish)
-    return _listed(now, viewer, wish, raw_user, _allowed(now, wish, where))
+    known = Known.of(now.data, now.model, now.stars, viewer)
+    return _listed(now, known, wish, allowed, viewer if wish.reasons else None, raw_user)
 
 
 def for_visitor(now: Snapshot, wish: shapes.VisitorListing) -> shapes.Items:
@@ -212,7 +220,8 @@ def for_visitor(now: Snapshot, wish: shapes.VisitorListing) -> shapes.Items:
         only = np.zeros(now.data.n_movies, bool)
         only[inner_movies(now.data, wish.candidates, "body /candidates")] = True
         allowed = only if allowed is None else only & allowed
-    return _listed(now, viewer, wish, None, allowed)
+    known = Known.of(now.data, now.model, now.stars, viewer)
+    return _listed(now, known, wish, allowed, viewer if wish.reasons else None, None)
 
 
 def for_users(now: Snapshot, wish: shapes.Batch) -> shapes.ItemsOfUsers:
@@ -237,57 +246,58 @@ def _allowed(now: Snapshot, wish: shapes.Listing, where: str) -> NDArray[np.bool
 
 def _listed(
     now: Snapshot,
-    viewer: Viewer,
+    known: Known,
     wish: shapes.Listing,
-    user: int | None,
     allowed: NDArray[np.bool_] | None,
+    why: Viewer | None,
+    user: int | None,
 ) -> shapes.Items:
-    scores = score_all(now.data, now.model, viewer, wish.tag_weight, wish.novelty)
+    """
+    Args:
+        why: whose reasons are told; None where none are.
+        user: raw id of a user of the data.
+    """
+    scores = weigh(now.data, known.evidence, wish.tag_weight, wish.novelty, wish.fewest_ratings)
     best = recommend(now.model, scores, wish.k, allowed, wish.diversity)
-    stars = _stars(now, viewer, [item.movie for item in best])
     items = [
-        _item(now, item, rank, *predicted, _reasons(now, viewer, item) if wish.reasons else None)
-        for rank, (item, predicted) in enumerate(zip(best, stars, strict=True), 1)
+        fields | {"reasons": _reasons(now, why, item.movie) if why else None}
+        for item, fields in zip(best, _items(now, known.taste, best), strict=True)
     ]
-    return shapes.Items(user=user, model=now.tag, items=items)
+    return shapes.Items.model_validate({"user": user, "model": now.tag, "items": items})
 
 
-def _stars(now: Snapshot, viewer: Viewer, movies: list[int]) -> list[tuple[float, float]]:
-    """Predicted stars of these films, and how unsure each is."""
-    if not movies:
+def _items(now: Snapshot, taste: Taste, best: Sequence[Recommendation]) -> list[dict[str, Any]]:
+    """The fields of `shapes.Item` of these films, the first one's rank being 1.
+
+    Made into shapes all at once: one by one takes twice as long.
+    """
+    if not best:
         return []
-    expected, unsure = predict_stars(now.stars, viewer.movies, viewer.stars, np.array(movies))
-    return list(zip(expected.tolist(), unsure.tolist(), strict=True))
-
-
-def _item(
-    now: Snapshot,
-    item: Recommendation,
-    rank: int,
-    stars: float,
-    unsure: float,
-    reasons: shapes.Reasons | None,
-) -> shapes.Item:
-    return shapes.Item(
-        **vars(now.films[item.movie]),
-        rank=rank,
-        score=item.score,
-        graph_part=item.graph_part,
-        tag_part=item.tag_part,
-        popularity_part=item.popularity_part,
-        graph_score=item.graph_score,
-        tag_similarity=item.tag_similarity,
-        stars=stars,
-        stars_unsure=unsure,
-        reasons=reasons,
-    )
+    stars, unsure = predict(now.stars, taste, np.array([item.movie for item in best]))
+    return [
+        {
+            **vars(now.films[item.movie]),
+            "rank": rank,
+            "score": item.score,
+            "graph_part": item.graph_part,
+            "tag_part": item.tag_part,
+            "popularity_part": item.popularity_part,
+            "graph_score": item.graph_score,
+            "tag_similarity": item.tag_similarity,
+            "stars": expected,
+            "stars_unsure": spread,
+        }
+        for rank, (item, expected, spread) in enumerate(
+            zip(best, stars.tolist(), unsure.tolist(), strict=True), 1
+        )
+    ]
 
 
 # --- reasons --------------------------------------------------------------------------------------
 
 
-def _reasons(now: Snapshot, viewer: Viewer, item: Recommendation) -> shapes.Reasons:
-    reasons = explain(now.data, now.model, viewer, item.movie)
+def _reasons(now: Snapshot, viewer: Viewer, movie: int) -> shapes.Reasons:
+    reasons = explain(now.data, now.model, viewer, movie)
     places = named_places(reasons)
     return shapes.Reasons(
         text=why_in_words(now.data, viewer, reasons),
@@ -310,19 +320,19 @@ def explanation(
 ) -> shapes.ExplanationOut:
     """The whole score of an (inner) film, listed or not."""
     data, model = now.data, now.model
-    scores = score_all(data, model, viewer, wish.tag_weight, wish.novelty)
+    scores = score_all(data, model, viewer, wish.tag_weight, wish.novelty, wish.fewest_ratings)
     reasons = explain(data, model, viewer, movie)
     final, listed = scores.final, scores.candidates
     rank = 1 + int(np.count_nonzero(final[listed] > final[movie]))
-    ((stars, unsure),) = _stars(now, viewer, [movie])
-    item = scores.item(movie)
+    taste = taste_of(now.stars, viewer.movies, viewer.stars)
+    (item,) = _items(now, taste, [scores.item(movie)])
     paths = {}
     if model.is_hybrid:
         paths = by_kind(through(walks(data, model), model, viewer, np.array([movie])))
     return shapes.ExplanationOut(
         user=user,
         model=now.tag,
-        item=_item(now, item, rank, stars, unsure, _reasons(now, viewer, item)),
+        item=shapes.Item(**item | {"rank": rank, "reasons": _reasons(now, viewer, movie)}),
         rated=bool(scores.rated[movie]),
         of=int(np.count_nonzero(listed)),
         terms=_terms(now, viewer, reasons),
@@ -362,6 +372,7 @@ def _without(
         [(reasons.movie, case) for case in cases],
         wish.tag_weight,
         wish.novelty,
+        fewest=wish.fewest_ratings,
     )
     return [
         shapes.WithoutRating(movies=[now.films[movie].movie for movie in case], rank=rank)

@@ -22,7 +22,8 @@ from lookup.title_search import TitleSearch
 from model.checkpoints import CheckpointError, read_header
 from model.stars import StarModel
 from model.trained import TrainedModel
-from serving.prepared import star_model, title_search
+from serving.audience import Audience
+from serving.prepared import audience, star_model, title_search
 from serving.state import ServerState
 from settings import TRAINING_COMMAND, SettingError
 from sources.download import download_movielens
@@ -52,6 +53,7 @@ class Snapshot:
     trained: str | None
     stars: StarModel
     titles: TitleSearch
+    audience: Audience
     films: tuple[Film, ...]
     tag: str
     since: datetime
@@ -67,6 +69,7 @@ class Snapshot:
             trained=trained,
             stars=star_model(data, model),
             titles=title_search(data),
+            audience=audience(data, model),
             films=film_facts(data),
             tag=hashlib.sha256(f"{data.fingerprint} {model.key}".encode()).hexdigest()[:16],
             since=datetime.now(UTC),
@@ -124,6 +127,9 @@ class Current:
         while not self._end.is_set():
             try:
                 self.look()
+                now = self._now
+                if now and now.audience.make_ahead(now.data, now.model, LOOK_SECONDS):
+                    continue
             except Exception:  # what is in use stays in use, and the next look may go well
                 log.exception("looking for data and model failed")
                 self.problem = "Loading the data or the model failed; the log says why."

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from api import answers, shapes
 from api.problems import POSTING, READING, documented
-from api.work import Now, answer, tagged_answer
+from api.queries import asked, described
+from api.work import answer, snapshot_of, tagged_answer
 
 router = APIRouter(prefix="/v1", tags=["recommendations"])
+
+_FEW = 200  # films that a body names, which are looked up in less than a millisecond
 
 User = Annotated[shapes.Id, Path(description="`userId` of the data.", examples=[7])]
 Movie = Annotated[shapes.Id, Path(description="`movieId` of the data.", examples=[318])]
@@ -21,13 +24,15 @@ Movie = Annotated[shapes.Id, Path(description="`movieId` of the data.", examples
     "/users/{user_id}/recommendations",
     response_model=shapes.Items,
     responses=documented(*READING, 404),
+    openapi_extra=described(shapes.Listing),
 )
-async def recommendations(
-    request: Request, now: Now, user_id: User, query: Annotated[shapes.Listing, Query()]
-) -> Response:
+async def recommendations(request: Request, user_id: User) -> Response:
     """Films for a user of the data, best first, each score with its parts."""
-    answers.known_user(now.data, user_id)
-    quick = now.quick and not query.reasons
+    now = snapshot_of(request)
+    query = asked(request, shapes.Listing)
+    user = answers.known_user(now.data, user_id)
+    kept = query.half_life is None and now.audience.knows(user, query.setting)
+    quick = not query.reasons and (now.quick or kept)
     return await tagged_answer(
         request, now, lambda: answers.for_user(now, user_id, query), quick=quick
     )
@@ -37,15 +42,12 @@ async def recommendations(
     "/users/{user_id}/recommendations/{movie_id}/explanation",
     response_model=shapes.ExplanationOut,
     responses=documented(*READING, 404),
+    openapi_extra=described(shapes.Scoring),
 )
-async def explanation(
-    request: Request,
-    now: Now,
-    user_id: User,
-    movie_id: Movie,
-    query: Annotated[shapes.Scoring, Query()],
-) -> Response:
+async def explanation(request: Request, user_id: User, movie_id: Movie) -> Response:
     """The whole score of a film for a user of the data, term by term."""
+    now = snapshot_of(request)
+    query = asked(request, shapes.Scoring)
     user = answers.known_user(now.data, user_id)
     movie = answers.known_movie(now.data, movie_id)
 
@@ -59,11 +61,12 @@ async def explanation(
 @router.post(
     "/recommendations", response_model=shapes.Items, responses=documented(*READING, *POSTING)
 )
-async def visitor_recommendations(
-    request: Request, now: Now, body: shapes.VisitorListing
-) -> Response:
+async def visitor_recommendations(request: Request, body: shapes.VisitorListing) -> Response:
     """Films for someone with these ratings; nothing of them is kept or logged."""
-    return await answer(request, lambda: answers.for_visitor(now, body))
+    now = snapshot_of(request)
+    named = len(body.ratings) + len(body.exclude) + len(body.candidates or ())
+    quick = now.quick and not body.reasons and named <= _FEW
+    return await answer(request, lambda: answers.for_visitor(now, body), quick)
 
 
 @router.post(
@@ -71,8 +74,9 @@ async def visitor_recommendations(
     response_model=shapes.ItemsOfUsers,
     responses=documented(*READING, *POSTING),
 )
-async def batch(request: Request, now: Now, body: shapes.Batch) -> Response:
+async def batch(request: Request, body: shapes.Batch) -> Response:
     """Films for several users of the data."""
+    now = snapshot_of(request)
     return await answer(request, lambda: answers.for_users(now, body))
 
 
@@ -81,8 +85,9 @@ async def batch(request: Request, now: Now, body: shapes.Batch) -> Response:
     response_model=shapes.ExplanationOut,
     responses=documented(*READING, *POSTING),
 )
-async def visitor_explanation(request: Request, now: Now, body: shapes.VisitorQuestion) -> Response:
+async def visitor_explanation(request: Request, body: shapes.VisitorQuestion) -> Response:
     """The whole score of a film for someone with these ratings."""
+    now = snapshot_of(request)
 
     def make() -> shapes.ExplanationOut:
         viewer = answers.visitor(now, body, body)

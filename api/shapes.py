@@ -15,7 +15,7 @@ from analysis.reasons import Relation
 from model.config import PRESETS
 from model.profiles import DEFAULT_PROFILE, Profile
 from model.splits import DEFAULT_PROTOCOL, PROTOCOLS
-from prediction import DEFAULT_TAG_WEIGHT
+from prediction import DEFAULT_TAG_WEIGHT, FEWEST_RATINGS
 from sources.movielens_files import MAX_STARS, MIN_STARS
 
 MAX_K = 100
@@ -160,6 +160,12 @@ class Scoring(In):
     )
     novelty: float = Field(
         0.0, ge=-1, le=1, description="Above 0: less of what many rated; below 0: more of it."
+    )
+    fewest_ratings: int = Field(
+        FEWEST_RATINGS,
+        ge=1,
+        le=FEWEST_RATINGS,
+        description="Of a film that novelty or diversity may bring.",
     )
     half_life: float | None = Field(
         None,

@@ -12,7 +12,7 @@ from api import shapes
 from api.current import Current
 from api.keys import need_key
 from api.problems import POSTING, READING, ProblemError, documented
-from api.work import Now, current_of, in_thread
+from api.work import current_of, in_thread, snapshot_of
 from model.checkpoints import CheckpointError
 from model.config import PRESETS
 from serving.training_job import JobBusyError, TrainingJob, TrainingOffError
@@ -29,8 +29,9 @@ router = APIRouter(prefix="/v1/trainings", tags=["trainings"], dependencies=[Dep
     response_model=shapes.TrainingOut,
     responses=documented(*READING, *POSTING, 401, 403, 409),
 )
-async def start(request: Request, now: Now, body: shapes.TrainingOrder) -> Response:
+async def start(request: Request, body: shapes.TrainingOrder) -> Response:
     """Train a model on the data in use; one training runs at a time."""
+    now = snapshot_of(request)
     board = current_of(request).state.board
 
     def begin() -> TrainingJob:

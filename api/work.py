@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 import anyio.to_thread
-from fastapi import Depends, Request
+from fastapi import Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
@@ -24,8 +24,12 @@ def current_of(request: Request) -> Current:
     return request.app.state.current
 
 
-async def snapshot_of(request: Request) -> Snapshot:
-    """What the request is answered from, the same from its beginning to its end."""
+def snapshot_of(request: Request) -> Snapshot:
+    """What the request is answered from, the same from its beginning to its end.
+
+    Raises:
+        ProblemError: there is nothing yet.
+    """
     current = current_of(request)
     now = current.now
     if now is None:
@@ -33,9 +37,6 @@ async def snapshot_of(request: Request) -> Snapshot:
             HTTPStatus.SERVICE_UNAVAILABLE, current.problem, headers={"Retry-After": "5"}
         )
     return now
-
-
-Now = Annotated[Snapshot, Depends(snapshot_of)]
 
 
 async def in_thread(request: Request, work: Callable[[], _Value]) -> _Value:
@@ -50,9 +51,13 @@ async def computed(request: Request, work: Callable[[], _Value], quick: bool) ->
     return work() if quick else await in_thread(request, work)
 
 
-async def answer(request: Request, make: Callable[[], BaseModel]) -> Response:
-    """200 with what is made, as JSON."""
-    content = await in_thread(request, lambda: _json(make))
+async def answer(request: Request, make: Callable[[], BaseModel], quick: bool = False) -> Response:
+    """200 with what is made, as JSON.
+
+    Args:
+        quick: it takes so little that nobody need wait for a thread.
+    """
+    content = await computed(request, lambda: _json(make), quick)
     return Response(content, media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
@@ -69,7 +74,7 @@ async def tagged_answer(
         more: what else the answer depends on.
         quick: it takes so little that nobody need wait for a thread.
     """
-    asked = f"{request.url.path}?{request.url.query} {more}".encode()
+    asked = f"{request.scope['path']}?{more} ".encode() + request.scope["query_string"]
     tag = f'"{now.tag}-{hashlib.blake2b(asked, digest_size=8).hexdigest()}"'
     headers = {"ETag": tag, "Cache-Control": "no-cache"}
     known = request.headers.get("if-none-match", "").split(",")

@@ -1,9 +1,12 @@
 """Requests per second of the API, by wrk: `python benchmarks/run.py api`.
 
-Three things are asked of servers that run at the same time, in turns, so that all see the same
-machine: nothing (`/health/live`), a list of ten films for another user each time, and the same of
-what one would write first (`benchmarks/first_api.py`). Nothing is answered from a cache. One worker
-each, one thread for the matrices.
+Four things are asked of servers that run at the same time, in turns, so that all see the same
+machine: nothing (`/health/live`), a list of ten films for another user each time, the same of what
+one would write first (`benchmarks/first_api.py`), and a list for a visitor with ratings that nobody
+sent before. No answer comes from a cache. What the ratings of the users of the data say of every
+film is made ahead, once anyone was asked for (`serving.audience`), so the users are asked for once
+before anything is measured; nothing is known of the visitors. One worker each, one thread for the
+matrices.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ CONNECTIONS = 16
 ROUNDS = 4
 SECONDS = 3
 LIST = "/v1/users/{}/recommendations?k=10"
+RATINGS = 20  # of a visitor
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 _ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 
@@ -62,10 +66,11 @@ def measure() -> list[Row]:
 
 
 def _of_model(folder: Path, checkpoint: Path, data: MovieData) -> list[Row]:
-    users = checkpoint.with_suffix(".lua")
-    users.write_text(
-        _SCRIPT.format(ids=",".join(map(str, data.user_ids.tolist())), path=LIST), encoding="utf-8"
-    )
+    users, visitors = (checkpoint.with_name(f"{who}.lua") for who in ("users", "visitors"))
+    ids = ",".join(map(str, data.user_ids.tolist()))
+    users.write_text(_USERS.format(ids=ids, path=LIST), encoding="utf-8")
+    films = ",".join(map(str, data.movie_ids.tolist()))
+    visitors.write_text(_VISITORS.format(films=films, ratings=RATINGS), encoding="utf-8")
     with ExitStack() as stack:
         api, first = (
             stack.enter_context(_running(module, folder, checkpoint))
@@ -75,7 +80,11 @@ def _of_model(folder: Path, checkpoint: Path, data: MovieData) -> list[Row]:
             "nothing": (api, f"{api.url}/health/live", ()),
             "first version": (first, first.url, ("-s", str(users))),
             "a list": (api, api.url, ("-s", str(users))),
+            "a visitor's list": (api, api.url, ("-s", str(visitors))),
         }
+        for server, url, options in asked.values():  # whatever is made once
+            _wrk(server, url, options)
+        _wait_until_idle(api)
         found: dict[str, list[Row]] = {what: [] for what in asked}
         for _ in range(ROUNDS):
             for what, (server, url, options) in asked.items():
@@ -89,12 +98,26 @@ def _of_model(folder: Path, checkpoint: Path, data: MovieData) -> list[Row]:
 
 
 # What a user is asked for changes with every request, so that no cache of the processor helps.
-_SCRIPT = """
+_USERS = """
 local ids, n = {{{ids}}}, 0
 request = function()
   n = n % #ids + 1
   local path = string.gsub("{path}", "{{}}", ids[n])
   return wrk.format("GET", path)
+end
+"""
+
+_VISITORS = """
+local films = {{{films}}}
+local headers = {{["Content-Type"] = "application/json"}}
+request = function()
+  local at, step, given = math.random(#films), math.random(math.floor(#films / {ratings}) - 1), {{}}
+  for n = 1, {ratings} do
+    local film, stars = films[(at + n * step) % #films + 1], math.random(10) / 2
+    given[n] = string.format('{{"movie": %d, "stars": %.1f}}', film, stars)
+  end
+  local body = '{{"k": 10, "ratings": [' .. table.concat(given, ",") .. "]}}"
+  return wrk.format("POST", "/v1/recommendations", headers, body)
 end
 """
 
@@ -145,6 +168,18 @@ def _running(module: str, folder: Path, checkpoint: Path) -> Iterator[Server]:
     finally:
         process.kill()
         process.wait()
+
+
+def _wait_until_idle(server: Server) -> None:
+    """Until a second passes in which it does next to nothing."""
+    before = server.processor_seconds()
+    for _ in range(60):
+        time.sleep(1.0)
+        now = server.processor_seconds()
+        if now - before < 0.1:
+            return
+        before = now
+    raise RuntimeError("the server is busy though nobody asks for anything")
 
 
 def _wait_until_ready(server: Server) -> None:

@@ -380,7 +380,8 @@ def load_tables(values: Results) -> str:
 _ASKED = {
     "nothing": "nothing (`/health/live`)",
     "first version": "ten films, as one writes it first",
-    "a list": "ten films",
+    "a list": "ten films for a user",
+    "a visitor's list": "ten films for a visitor",
 }
 
 
@@ -551,10 +552,12 @@ TABLES: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     ),
     "api": (
         "The API",
-        "Asked by wrk over 16 connections, one worker, one thread for the matrices, nothing from a "
-        "cache; a list is for another user each time. The servers run side by side and are asked "
-        "in turns; medians of the rounds. The first version is `benchmarks/first_api.py`, over the "
-        "same functions.",
+        "Asked by wrk over 16 connections, one worker, one thread for the matrices; no answer "
+        "comes from a cache. A list is for another user of the data each time, whose scores before "
+        "weights and filters are kept and made ahead (`serving/audience.py`), or for a visitor "
+        "with 20 ratings that nobody sent before, of whom nothing is known. The servers run side "
+        "by side and are asked in turns; medians of the rounds. The first version is "
+        "`benchmarks/first_api.py`, over the same functions.",
         api_table,
     ),
 }

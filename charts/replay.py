@@ -39,7 +39,7 @@ class Played:
         id: changes where the frames are other ones, so that playing begins anew.
         unit: what a frame is, one word.
         total: frames that there will be.
-        user: whose list it is, a row of the crowd; `who` is what to call them.
+        user: whose list it is, a row of the frames' `top`; `who` is what to call them.
         known: of the films, those that the list leaves out because they were learned from;
             `held_out`, those of the list that the person rated though nothing learned it;
             columns of the crowd, int.
@@ -102,7 +102,12 @@ def _frame(
 ) -> dict[str, Any]:
     top = frame.top[played.user]
     listed = [
-        [data.labels[people.movies[film]], *_units(frame.films[film]), f"{score:.2f}", found]
+        [
+            data.labels[people.movies[film]],
+            *(_units(frame.films[film]) or (0, 0)),
+            f"{score:.2f}",
+            found,
+        ]
         for film, score, found in zip(
             top.tolist(), frame.scores[played.user], np.isin(top, played.held_out).tolist(),
             strict=True,
@@ -122,7 +127,9 @@ def _frame(
 
 
 def _units(places: NDArray[np.float16]) -> list[int]:
-    """x, y, x, y, … as whole numbers."""
+    """x, y, x, y, … as whole numbers; nothing for a single place that there is not."""
+    if np.isnan(places).any():
+        return [] if places.ndim == 1 else _units(np.nan_to_num(places))
     return np.rint(places.astype(np.float32).ravel() * _UNITS).astype(int).tolist()
 
 

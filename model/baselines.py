@@ -9,15 +9,17 @@ from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
 from model.evaluation import Scorer, evaluate
+from model.hybrid_graph import film_degree
 from model.item_models import L2, NEIGHBOURS, ease_model, item_knn_model
+from model.processes import ALONE, Processes
 from model.splits import Split
 
 EASE_GRID = (50.0, 100.0, 200.0, 300.0, 500.0, 1000.0)
 
 
-def popularity(train: sparse.csr_array) -> Scorer:
-    """The first baseline: everyone gets the films with most ratings in train."""
-    counts = np.bincount(train.indices, minlength=train.shape[1]).astype(np.float32)
+def popularity(train: sparse.csr_array, processes: Processes = ALONE) -> Scorer:
+    """The first baseline: everyone gets the films with most ratings in everybody's train."""
+    counts = film_degree(train, processes).astype(np.float32)
     return lambda users: np.broadcast_to(counts, (len(users), len(counts)))
 
 

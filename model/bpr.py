@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from torch.nn import functional
 
 from model.config import TrainingConfig
 from model.evaluation import Scorer
-from model.fitted_start import spectrum
+from model.fitted_start import Spectrum, spectrum
 from model.hybrid_graph import Content, build_graph
 from model.lightgcn import (
     HybridPropagation,
@@ -32,64 +33,85 @@ from model.lightgcn import (
     met_scale,
     profile_scorer,
 )
+from model.processes import ALONE, Processes
 from model.profiles import Profile, strength
 
 RANDOM_STD = 0.1  # of a random E(0), as in the authors' code
 # Of a fitted start: rated films score so much above random ones in the loss, the scale on which
 # BPR still has something to say.
 MARGIN = 9.0
+ONE_PROCESS = (
+    "The paper's model has a vector of each person, which several processes do not share; train it "
+    "in one process, or take the hybrid."
+)
+
+
+# Steps of an epoch. More ratings make larger batches, not more steps, so that an epoch costs in
+# proportion to the ratings and not to their square.
+MOST_STEPS = 100
 
 
 class StopTraining(Exception):  # noqa: N818 – a request, not an error
     """Raised by `before_step` to end a training early; the best weights so far are kept."""
 
 
-def bpr_loss(positive: Tensor, negative: Tensor) -> tuple[Tensor, Tensor]:
+def bpr_loss(positive: Tensor, negative: Tensor, of: int | None = None) -> tuple[Tensor, Tensor]:
     """Mean of −log σ(s_ui − s_uj) = softplus(s_uj − s_ui), and its slope by each s_uj.
 
     Args:
         positive: s_ui, float [batch].
         negative: s_uj, float [batch, n_negatives].
+        of: how many ratings the mean is over, if these are not all.
 
     Returns:
         The loss, and float [batch, n_negatives]; the slope by s_ui is minus its sum over a row.
     """
     difference = negative - positive[:, None]
-    return functional.softplus(difference).mean(), difference.sigmoid() / difference.numel()
+    count = (len(positive) if of is None else of) * negative.shape[1]
+    return functional.softplus(difference).sum() / count, difference.sigmoid() / count
 
 
 class NegativeSampler:
     """Uniform films that the user did not rate in train; never a training positive."""
 
-    def __init__(self, interactions: sparse.csr_array, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        interactions: sparse.csr_array,
+        generator: torch.Generator,
+        processes: Processes = ALONE,
+    ) -> None:
         self.n_movies = interactions.shape[1]
-        self.generator = generator
+        self.generator, self.processes = generator, processes
         users, movies = interactions.nonzero()
         keys = users.astype(np.int64) * self.n_movies + movies
         # A bit per pair where they fit (half a gigabyte), else a search among the sorted keys.
         self.bits: NDArray[np.uint8] | None = None
-        size = interactions.shape[0] * self.n_movies
+        size = max(interactions.shape[0], 1) * self.n_movies
         if size <= 2**32:
             bits = np.zeros(size // 8 + 1, np.uint8)
             np.bitwise_or.at(bits, keys >> 3, (1 << (keys & 7)).astype(np.uint8))
             self.bits = bits
-        self.positive_keys = np.sort(keys)
+        self.positive_keys = keys  # ascending, as the rows are
 
     def sample(self, users: Tensor, count: int) -> Tensor:
         """Inner movie ids int64 [batch, count] for inner user ids [batch].
 
-        Every user must have a film left that they did not rate.
+        Every user must have a film left that they did not rate. Several processes draw the same
+        for the whole batch, in which −1 stands for a user of another one.
         """
         negatives = torch.randint(
             self.n_movies, (len(users), count), generator=self.generator
         )  # [batch, count]
         row_key = users[:, None] * self.n_movies
-        taken = self._is_positive(row_key + negatives)
-        while taken.any():
+        while (taken := self._taken(row_key, negatives)).any():
             fresh = torch.randint(self.n_movies, (int(taken.sum()),), generator=self.generator)
             negatives[taken] = fresh
-            taken = self._is_positive(row_key + negatives)
         return negatives
+
+    def _taken(self, row_key: Tensor, movies: Tensor) -> Tensor:
+        """Which of them their user rated, as whoever holds the user knows."""
+        found = self._is_positive(row_key.clamp(min=0) + movies) & (row_key >= 0)
+        return torch.from_numpy(self.processes.any(found.numpy()))
 
     def _is_positive(self, keys: Tensor) -> Tensor:
         asked = keys.numpy()
@@ -107,10 +129,13 @@ class Learner:
         ratings: csr [n_users, n_movies], the training ratings.
         content: what else the hybrid graph holds.
         before_step: called before every gradient step; may block or raise `StopTraining`.
+        processes: those that share the people; `ratings` are of this one's.
+        fitted: the eigenpairs of the graph, where they are known already.
 
     Attributes:
         e0: float32 [n_movies, dim] in the hybrid, [n_users + n_movies, dim] in the paper's model.
         scale: s_i of the hybrid, float32 [n_movies].
+        fitted: the eigenpairs of a fitted start; None else.
         values: the eigenvalues behind the columns of a fitted start, float64 [dim]; else empty.
 
     Raises:
@@ -123,14 +148,19 @@ class Learner:
         content: Content,
         config: TrainingConfig,
         before_step: Callable[[], None] | None = None,
+        processes: Processes = ALONE,
+        fitted: Spectrum | None = None,
     ) -> None:
-        self.config, self.ratings = config, ratings
+        self.config, self.ratings, self.processes = config, ratings, processes
         self.before_step, self.start, self.waited = before_step, time.monotonic(), 0.0
         self.generator = torch.Generator().manual_seed(config.seed)
         self.values = np.zeros(0)
+        self.fitted = fitted
         self.scale = np.zeros(0, np.float32)
         self.propagation: Propagation
         if config.model == "paper":
+            if processes.size > 1:
+                raise ValueError(ONE_PROCESS)
             self.e0 = self._random(sum(ratings.shape))
             self.propagation = PaperPropagation.of(ratings, config.layers)
         else:
@@ -140,19 +170,21 @@ class Learner:
             self._prepare_learning()
 
     def _prepare_hybrid(self, content: Content) -> None:
-        config, graph = self.config, None
-        if config.fitted or config.layers > 1:
-            graph = build_graph(self.ratings, content, config)
+        config, processes, graph = self.config, self.processes, None
+        if (config.fitted and self.fitted is None) or config.layers > 1:
+            graph = build_graph(self.ratings, content, config, processes)
         if config.fitted:
-            assert graph is not None
-            found = spectrum(graph, config.dim, config.seed)
-            self.e0, self.values = torch.from_numpy(found.filtered(config.ridge)), found.values
+            if self.fitted is None:
+                assert graph is not None
+                self.fitted = spectrum(graph, config.dim, config.seed)
+            self.e0 = torch.from_numpy(self.fitted.filtered(config.ridge))
+            self.values = self.fitted.values
         else:
             self.e0 = self._random(self.ratings.shape[1])
-        rated = np.bincount(self.ratings.indices, minlength=self.ratings.shape[1]) > 0
-        self.e0[torch.from_numpy(~rated)] = 0.0  # no edge, no evidence
-        unscaled = HybridPropagation.of(self.ratings, graph, config)
-        self.scale = met_scale(self.ratings, unscaled, self.e0, config)
+        learns = config.epochs > 0
+        unscaled = HybridPropagation.of(self.ratings, graph, config, processes, people=learns)
+        self.e0[torch.from_numpy(unscaled.degree == 0)] = 0.0  # no edge, no evidence
+        self.scale = met_scale(unscaled, self.e0, config)
         self.propagation = replace(unscaled, met=torch.from_numpy(self.scale)[:, None])
 
     def _random(self, rows: int) -> Tensor:
@@ -160,14 +192,14 @@ class Learner:
 
     def _prepare_learning(self) -> None:
         ratings, config = self.ratings, self.config
-        self.sampler = NegativeSampler(ratings, self.generator)
+        self.sampler = NegativeSampler(ratings, self.generator, self.processes)
         users, movies = ratings.nonzero()
         self.users = torch.from_numpy(users.astype(np.int64))  # [n_ratings]
         self.movies = torch.from_numpy(movies.astype(np.int64))  # [n_ratings]
         # Someone who rated every film has no negative, so teaches BPR nothing.
         has_negative = np.diff(ratings.indptr)[users] < ratings.shape[1]
         self.usable = torch.from_numpy(np.flatnonzero(has_negative))
-        if not len(self.usable):
+        if not self.processes.total_of(len(self.usable)):
             raise ValueError("Nobody has an unrated film left, so there is nothing to learn.")
         # The loss of a fitted start is read on a scale of its own, and Adam's steps are in units of
         # the spread of a random start, so that the settings mean the same for any start.
@@ -180,47 +212,71 @@ class Learner:
 
     def _sharpness(self) -> float:
         rng = np.random.default_rng(self.config.seed)
-        chosen = torch.from_numpy(rng.choice(len(self.users), min(len(self.users), 20_000), False))
+        everybodys = self.processes.everybodys(len(self.users))
+        n_ratings, begin = sum(everybodys), sum(everybodys[: self.processes.rank])
+        drawn = rng.choice(n_ratings, min(n_ratings, 20_000), False) - begin
         users, films = self.propagation.forward(self.e0)
-        other = torch.from_numpy(rng.integers(len(films), size=len(chosen)))
+        other = torch.from_numpy(rng.integers(len(films), size=len(drawn)))
+        own = torch.from_numpy((drawn >= 0) & (drawn < len(self.users)))
+        chosen, other = torch.from_numpy(drawn)[own], other[own]
         margin = (users[self.users[chosen]] * (films[self.movies[chosen]] - films[other])).sum(1)
-        return float(MARGIN / margin.mean().clamp(min=1e-6))
+        mean = self.processes.total_of(float(margin.sum())) / len(drawn)
+        return MARGIN / max(mean, 1e-6)
 
     def run_epoch(self) -> float:
-        """One pass over the training ratings, an Adam step per batch; the mean loss."""
+        """One pass over everybody's training ratings, an Adam step per batch; the mean loss."""
         assert self.optimizer is not None
         total = 0.0
-        shuffled = self.usable[torch.randperm(len(self.usable), generator=self.generator)]
-        for chosen in shuffled.split(self.config.batch_size):
+        # All processes shuffle the ratings of all, which are numbered on from one to the next.
+        everybodys = self.processes.everybodys(len(self.usable))
+        n_usable, begin = sum(everybodys), sum(everybodys[: self.processes.rank])
+        shuffled = torch.randperm(n_usable, generator=self.generator)
+        for batch in shuffled.split(self.batch_size(n_usable)):
             self._wait()
+            place = batch - begin
+            own = (place >= 0) & (place < len(self.usable))
+            chosen = torch.where(own, self.usable[place.clamp(0, len(self.usable) - 1)], -1)
             loss, self.e0.grad = self.loss_and_gradient(chosen)
             self.optimizer.step()
             total += loss * len(chosen)
-        return total / len(shuffled)
+        return total / n_usable
+
+    def batch_size(self, n_ratings: int) -> int:
+        """Ratings per step: so many that an epoch has at most `MOST_STEPS`, each of which is a
+        product with all ratings."""
+        return max(self.config.batch_size, -(-n_ratings // MOST_STEPS))
 
     @torch.no_grad()
-    def loss_and_gradient(self, chosen: Tensor) -> tuple[float, Tensor]:
+    def loss_and_gradient(self, batch: Tensor) -> tuple[float, Tensor]:
         """BPR plus L2 for the ratings with these numbers, int64 [batch], and the gradient by E(0).
 
         L2: ½‖E(0) rows of the batch‖² per rating, every row as often as the batch uses it.
+
+        Args:
+            batch: −1 stands for a rating that another process holds.
         """
+        own = batch >= 0
+        chosen = batch[own]
         users, movies = self.users[chosen], self.movies[chosen]
-        negatives = self.sampler.sample(users, self.config.negatives)
+        asked = torch.full_like(batch, -1)
+        asked[own] = users
+        negatives = self.sampler.sample(asked, self.config.negatives)[own]
         hide = self.config.hide_batch
         propagation = self.propagation.without(chosen) if hide else self.propagation
         of_users, of_films = propagation.forward(self.e0)
-        films = torch.cat([movies[:, None], negatives], dim=1)  # [batch, 1 + n_negatives]
+        films = torch.cat([movies[:, None], negatives], dim=1)  # [own, 1 + n_negatives]
         scores = self.sharpness * torch.einsum(
             "bd,bnd->bn", of_users[users], of_films[films.flatten()].view(*films.shape, -1)
-        )  # [batch, 1 + n_negatives]
-        loss, by_negative = bpr_loss(scores[:, 0], scores[:, 1:])
+        )  # [own, 1 + n_negatives]
+        loss, by_negative = bpr_loss(scores[:, 0], scores[:, 1:], len(batch))
         slopes = torch.cat([-by_negative.sum(1, keepdim=True), by_negative], dim=1)
         by_users, by_films = self._through_scores(users, films, slopes, of_users, of_films)
         gradient = propagation.backward(by_users, by_films)
-        times = self._uses(users, films) / len(chosen)  # [rows of E(0)]
+        uses = self.processes.total(self._uses(users, films).numpy())
+        times = torch.from_numpy(uses) / len(batch)  # [rows of E(0)]
         penalty = 0.5 * float((self.e0.square().sum(1) * times).sum())
         gradient += self.config.l2 * times[:, None] * self.e0
-        return float(loss) + self.config.l2 * penalty, gradient
+        return self.processes.total_of(float(loss)) + self.config.l2 * penalty, gradient
 
     def _through_scores(
         self, users: Tensor, films: Tensor, slopes: Tensor, of_users: Tensor, of_films: Tensor
@@ -256,6 +312,22 @@ class Learner:
         """A copy of E(0)."""
         return self.e0.detach().clone()
 
+    def state(self) -> dict[str, Any]:
+        """All that the steps so far have changed, as tensors; the same for all processes."""
+        kept: dict[str, Any] = {"e0": self.weights(), "generator": self.generator.get_state()}
+        if self.optimizer is not None:
+            kept["adam"] = self.optimizer.state_dict()["state"]
+        return kept
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state` of the same training."""
+        with torch.no_grad():
+            self.e0.copy_(state["e0"])
+        self.generator.set_state(state["generator"])
+        if self.optimizer is not None:
+            groups = self.optimizer.state_dict()["param_groups"]
+            self.optimizer.load_state_dict({"state": state["adam"], "param_groups": groups})
+
     def is_finite(self, loss: float = 0.0) -> bool:
         return math.isfinite(loss) and bool(torch.isfinite(self.e0).all())
 
@@ -265,6 +337,6 @@ class Learner:
         if isinstance(self.propagation, HybridPropagation):
             sent, met = self.propagation.film_vectors(e0)
             delta = strength(self.config, profile)
-            return profile_scorer(self.ratings, sent.numpy(), met.numpy(), delta)
+            return profile_scorer(self.ratings, sent.numpy(), met.numpy(), delta, self.processes)
         users, films = self.propagation.forward(e0)
         return factor_scorer(users.numpy(), films.numpy())

@@ -31,6 +31,9 @@ _RESAMPLES = 2000
 _RESAMPLED_AT_ONCE = 2_000_000  # bounds the tables of a bootstrap to 32 MB
 # Bounds the dense block of scores to 20 MiB, which the memory allocator still hands out again.
 _USERS_PER_BATCH, _SCORES_PER_BATCH = 512, 5_000_000
+# Users × films that one measurement of a training looks at, at most: MovieLens 10M is measured
+# whole, of 25M some 24,000 people. An interval says what a sample leaves open.
+_SCORES_MEASURED = 1_500_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +92,12 @@ class RankingReport:
         return float(counts[shown[shown >= 0]].mean())
 
 
+def sampled_users(split: Split) -> int | None:
+    """How many people a training is measured on, drawn at random; None where it is all."""
+    users, films = split.processes.total_of(split.train.shape[0]), split.train.shape[1]
+    return None if users * films <= _SCORES_MEASURED else _SCORES_MEASURED // films
+
+
 def evaluate(
     scorer: Scorer,
     split: Split,
@@ -120,31 +129,32 @@ def evaluate(
         raise ValueError(f"K must be at least 1; got {min(ks)}.")
     if sample_users is not None and sample_users < 1:
         raise ValueError(f"The sample must hold at least 1 user; got {sample_users}.")
-    held_out, known = split.held_out(part), split.known(part)
+    held_out, n_movies, processes = split.held_out(part), split.train.shape[1], split.processes
     rankable = split.rated_movies()
     if films is not None:
         held_out = (held_out @ sparse.diags_array(films.astype(np.float32))).tocsr()
         held_out.eliminate_zeros()
     users = np.flatnonzero(np.diff(held_out.indptr))
-    if not len(users):
+    n_measured = processes.everybodys(len(users))
+    if not sum(n_measured):
         raise ValueError(f"The {part} part of the split holds no rating to measure on.")
     rng = np.random.default_rng(seed)
-    if sample_users is not None and sample_users < len(users):
-        users = np.sort(rng.choice(users, sample_users, replace=False))
+    if sample_users is not None and sample_users < sum(n_measured):
+        begin = sum(n_measured[: processes.rank])
+        places = np.sort(rng.choice(sum(n_measured), sample_users, replace=False)) - begin
+        users = users[places[(places >= 0) & (places < len(users))]]
 
-    depth = min(max(ks), known.shape[1])
-    order = rng.permutation(known.shape[1])  # equal scores end up in random order
-    tops, stars = [], []
-    size = min(_USERS_PER_BATCH, max(_SCORES_PER_BATCH // known.shape[1], 32))
+    depth = min(max(ks), n_movies)
+    order = rng.permutation(n_movies)  # equal scores end up in random order
+    top, found = np.empty((len(users), depth), np.int32), np.empty((len(users), depth), np.float32)
+    size = min(_USERS_PER_BATCH, max(_SCORES_PER_BATCH // n_movies, 32))
     for begin in range(0, len(users), size):
-        batch = users[begin : begin + size]
+        batch, rows = users[begin : begin + size], slice(begin, begin + size)
         scores = np.asarray(scorer(batch), dtype=np.float32)  # [batch, n_movies]
-        if not np.isfinite(scores).all():
+        if not np.isfinite([scores.min(), scores.max()]).all():
             raise ValueError("The model gives scores that are not finite: it cannot be measured.")
-        top = top_k(scores, known[batch], rankable, depth, order)
-        stars.append(_stars_of(held_out[batch], top))
-        tops.append(top)
-    top, found = np.concatenate(tops), np.concatenate(stars)
+        top[rows] = top_k(scores, split.known(part, batch), rankable, depth, order)
+        found[rows] = _stars_of(held_out[batch], top[rows])
     columns = ranking_metrics(found > 0, np.diff(held_out.indptr)[users], ks)
     liked = held_out[users] >= LIKED_STARS
     columns |= {
@@ -153,8 +163,11 @@ def evaluate(
             found >= LIKED_STARS, np.asarray(liked.sum(axis=1)).ravel(), ks
         ).items()
     }
-    table = pd.DataFrame(columns, index=users).dropna(axis=1, how="all")
-    return RankingReport(split.protocol, part, table, top, found.astype(np.float32))
+    columns = {name: processes.joined(values) for name, values in columns.items()}
+    # Whoever shares the people numbers them on from those before.
+    first = sum(processes.everybodys(held_out.shape[0])[: processes.rank])
+    table = pd.DataFrame(columns, index=processes.joined(users + first)).dropna(axis=1, how="all")
+    return RankingReport(split.protocol, part, table, top, found)
 
 
 def ranking_metrics(

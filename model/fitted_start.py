@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy import linalg, sparse
 
 from model.hybrid_graph import SEEN, HybridGraph
+from model.processes import ALONE, Processes
 
 # Up to so many nodes (or films) YYᵀ (or YᵀY) is held as a table and can be solved whole.
 MAX_DENSE_NODES = 6_000
@@ -79,28 +80,60 @@ def spectrum(
         near: float32 [n_movies, any], directions of a similar graph to start from.
         rounds: of the iteration.
     """
-    edges, back = graph.edges, graph.transposed
-    n_nodes, n_movies = edges.shape
+    edges, processes = graph.edges, graph.processes
+    n_movies, n_nodes = edges.shape[1], int(processes.total_of(edges.shape[0]))
     wanted = min(rank, most_directions(n_nodes, n_movies))
     if n_nodes <= min(n_movies, MAX_DENSE_NODES):
+        edges = _everybodys(graph)
+        back = edges.T.tocsr()
         table = (edges @ back).toarray()  # YYᵀ  [n_nodes, n_nodes]
         start = None if near is None else edges @ near
         values, nodes = _not_negligible(*_of_table(table, wanted, seed, start, rounds))
         vectors = back @ np.ascontiguousarray(nodes / np.sqrt(values, dtype=np.float32))
     elif n_movies <= MAX_DENSE_NODES:
-        table = (back @ edges).toarray()  # YᵀY  [n_movies, n_movies]
+        # YᵀY  [n_movies, n_movies]
+        table = processes.total((graph.transposed @ edges).toarray())
         values, vectors = _not_negligible(*_of_table(table, wanted, seed, near, rounds))
     else:
-        there, here = to_torch(edges), to_torch(back)
 
         def apply(block: Floats) -> Floats:  # G without building it
-            return (here @ (there @ torch.from_numpy(block))).numpy()
+            return processes.total(_gram_times(edges, block))
 
         found = _subspace(apply, n_movies, wanted, seed, near, rounds)
         values, vectors = _not_negligible(*found)
-    return Spectrum(
-        values.astype(np.float64), vectors, first_eigenvalue(graph.edges[graph.rows_of(SEEN)])
-    )
+    seen = graph.edges[graph.rows_of(SEEN)]
+    return Spectrum(values.astype(np.float64), vectors, first_eigenvalue(seen, processes))
+
+
+def _everybodys(graph: HybridGraph) -> sparse.csr_array:
+    """Y with the rows of all processes, in the order of one process. The only case in which edges
+    are sent: of at most `MAX_DENSE_NODES` nodes."""
+    if graph.processes.size == 1:
+        return graph.edges
+    everybodys = graph.processes.everybodys(graph.edges)
+    starts = graph.processes.everybodys(graph.starts)
+    rows = [
+        edges[begins[kind] : begins[kind + 1]]
+        for kind in range(len(graph.kinds))
+        for edges, begins in zip(everybodys, starts, strict=True)
+    ]
+    return sparse.csr_array(sparse.vstack(rows, format="csr"))
+
+
+def _gram_times(edges: sparse.csr_array, block: Floats) -> Floats:
+    """YᵀY times a block [n_movies, columns], for as many nodes at once as there are films: what it
+    needs beside the edges is three times the block, however many nodes there are."""
+    n_nodes, n_movies = edges.shape
+    total = np.zeros_like(block)
+    for begin in range(0, n_nodes, n_movies):
+        begins = edges.indptr[begin : begin + n_movies + 1]
+        stored = slice(begins[0], begins[-1])
+        some = sparse.csr_array(
+            (edges.data[stored], edges.indices[stored], begins - begins[0]),
+            shape=(len(begins) - 1, n_movies),
+        )
+        total += some.T @ (some @ block)  # without a transposed copy of the edges
+    return total
 
 
 def most_directions(n_nodes: int, n_movies: int) -> int:
@@ -190,7 +223,12 @@ def _chebyshev(
     twice = np.float32(2 / cut)
     before, now = block, twice * applied - block
     for _ in range(degree - 1):
-        before, now = now, 2 * (twice * apply(now) - now) - before
+        after = apply(now)
+        after *= twice
+        after -= now
+        after *= 2
+        after -= before
+        before, now = now, after
     return now
 
 
@@ -211,12 +249,14 @@ def _orthonormal(block: Floats) -> Floats:
     return block
 
 
-def first_eigenvalue(edges: sparse.csr_array, steps: int = 30) -> float:
+def first_eigenvalue(
+    edges: sparse.csr_array, processes: Processes = ALONE, steps: int = 30
+) -> float:
     """Of edgesᵀ·edges, by power iteration from the sums of the columns; 1 for a matrix of zeros."""
-    back, size = edges.T.tocsr(), 0.0
+    size = 0.0
     vector = np.ones(edges.shape[1], np.float32)
     for _ in range(steps):
-        vector = back @ (edges @ vector)
+        vector = processes.total(edges.T @ (edges @ vector))
         size = float(np.linalg.norm(vector))
         if size == 0:
             return 1.0

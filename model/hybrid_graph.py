@@ -26,6 +26,7 @@ from scipy import sparse
 
 from data_preparation import MovieData
 from model.config import CONTENT_KINDS, TrainingConfig
+from model.processes import ALONE, Processes
 from sources.tag_cleaning import count_tags
 
 SEEN, TASTE = "seen", "taste"
@@ -53,11 +54,14 @@ class HybridGraph:
         kinds: the kinds that have edges, in the order of the rows.
         starts: where the rows of each kind begin, with the end; int [n_kinds + 1].
         edges: Y, csr float32 [n_nodes, n_movies].
+        processes: those that share the people; the rows are those of this one's people, and of
+            what films are made of with the first.
     """
 
     kinds: tuple[str, ...]
     starts: tuple[int, ...]
     edges: sparse.csr_array
+    processes: Processes = ALONE
 
     @cached_property
     def transposed(self) -> sparse.csr_array:
@@ -71,49 +75,60 @@ class HybridGraph:
 
 
 def build_graph(
-    ratings: sparse.csr_array, content: Content, settings: TrainingConfig
+    ratings: sparse.csr_array,
+    content: Content,
+    settings: TrainingConfig,
+    processes: Processes = ALONE,
 ) -> HybridGraph:
     """The graph of these ratings and contents.
 
     Args:
         ratings: csr [n_users, n_movies], stars; equal stars everywhere make no taste.
         content: from `content_edges`; may be empty.
+        processes: those that share the people; `ratings` are of this one's.
 
     Returns:
         Edges of `seen` and `taste` in the order of the ratings, one each, weight 0 included.
     """
-    degree = np.bincount(ratings.indices, minlength=ratings.shape[1]).astype(np.float64)
+    degree = film_degree(ratings, processes).astype(np.float64)
     films = np.maximum(degree, 1.0) ** -settings.film_exponent
     supported = films * np.sqrt(degree / (degree + _SUPPORT))
-    blocks = {
-        kind: _weighted(block, films)
-        for kind, block in people_edges(ratings, settings.user_exponent).items()
-    }
-    blocks |= {
-        kind: _weighted(content[kind], supported) for kind in CONTENT_KINDS if kind in content
-    }
-    unit = _weight(blocks[SEEN])
-    scaled: dict[str, sparse.csr_array] = {}
-    for kind, block in blocks.items():
+    people = people_edges(ratings, settings.user_exponent, overall_mean(ratings, processes))
+    unit, scaled = 0.0, {}
+    for kind in (SEEN, TASTE, *CONTENT_KINDS):
         share = 1.0 if kind == SEEN else getattr(settings, kind)
-        weight = _weight(block)
+        if share <= 0 or (kind not in people and kind not in content):
+            continue
+        if kind in people:
+            block = _weighted(people.pop(kind), films)
+            weight = processes.total_of(_weight(block))
+        else:
+            block = _weighted(content[kind], supported)
+            weight = _weight(block)
+            block = block if processes.first else block[:0]
+        unit = weight if kind == SEEN else unit
         # Rounding leaves a trace of taste where everybody gave the same stars everywhere.
-        if share > 0 and weight > 1e-9 * unit:
-            scaled[kind] = block * np.sqrt(share * unit / weight)
+        if weight > 1e-9 * unit or kind == SEEN:
+            scaled[kind] = sparse.csr_array(
+                block * np.sqrt(share * unit / weight), dtype=np.float32
+            )
     rows = [block.shape[0] for block in scaled.values()]
-    edges = sparse.csr_array(sparse.vstack(list(scaled.values()), format="csr"), dtype=np.float32)
-    return HybridGraph(tuple(scaled), tuple(np.cumsum([0, *rows]).tolist()), edges)
+    edges = sparse.csr_array(sparse.vstack(list(scaled.values()), format="csr"))
+    return HybridGraph(tuple(scaled), tuple(np.cumsum([0, *rows]).tolist()), edges, processes)
 
 
-def people_edges(ratings: sparse.csr_array, exponent: float) -> dict[str, sparse.csr_array]:
+def people_edges(
+    ratings: sparse.csr_array, exponent: float, overall: float
+) -> dict[str, sparse.csr_array]:
     """Both rows of every person, `seen` and `taste`, csr float64 [n_users, n_movies] each.
 
     Args:
         exponent: a; a person with n ratings weighs n^-a per edge.
+        overall: the mean of all stars.
     """
     counts = np.diff(ratings.indptr)
     weight = np.repeat(np.maximum(counts, 1.0) ** -exponent, counts)
-    liking = ratings.data - np.repeat(mean_stars(ratings, overall_mean(ratings)), counts)
+    liking = ratings.data - np.repeat(mean_stars(ratings, overall), counts)
 
     def edges(values: NDArray[np.float64]) -> sparse.csr_array:
         return sparse.csr_array((values, ratings.indices, ratings.indptr), shape=ratings.shape)
@@ -121,9 +136,15 @@ def people_edges(ratings: sparse.csr_array, exponent: float) -> dict[str, sparse
     return {SEEN: edges(weight), TASTE: edges(weight * liking)}
 
 
-def overall_mean(ratings: sparse.csr_array) -> float:
+def film_degree(ratings: sparse.csr_array, processes: Processes = ALONE) -> NDArray[np.int64]:
+    """Ratings of each film by everybody's people, int64 [n_movies]."""
+    return processes.total(np.bincount(ratings.indices, minlength=ratings.shape[1]))
+
+
+def overall_mean(ratings: sparse.csr_array, processes: Processes = ALONE) -> float:
     """The mean of all stars; 0 without any."""
-    return float(ratings.data.mean(dtype=np.float64)) if ratings.nnz else 0.0
+    count = processes.total_of(ratings.nnz)
+    return processes.total_of(float(ratings.data.sum(dtype=np.float64))) / count if count else 0.0
 
 
 def mean_stars(ratings: sparse.csr_array, overall: float) -> NDArray[np.float64]:
@@ -222,7 +243,9 @@ def _grouped(
 # --- no leak --------------------------------------------------------------------------------------
 
 
-def visible_content(data: MovieData, hidden: sparse.csr_array) -> dict[str, sparse.csr_array]:
+def visible_content(
+    data: MovieData, hidden: sparse.csr_array, processes: Processes = ALONE
+) -> dict[str, sparse.csr_array]:
     """`content_edges` as if nobody had tagged a film that is hidden for them.
 
     A tag by user u on film i gives away that u saw i, so the tags of held-out pairs must not be
@@ -230,8 +253,9 @@ def visible_content(data: MovieData, hidden: sparse.csr_array) -> dict[str, spar
 
     Args:
         hidden: csr [n_users, n_movies]; a stored entry hides the pair.
+        processes: those that share the people; `hidden` are of this one's.
     """
-    return content_edges(without_tags(data, tagged_pairs(data, hidden)))
+    return content_edges(without_tags(data, processes.any(tagged_pairs(data, hidden))))
 
 
 def tagged_pairs(data: MovieData, pairs: sparse.csr_array) -> NDArray[np.bool_]:

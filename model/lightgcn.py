@@ -37,7 +37,8 @@ from data_preparation import normalised_adjacency
 from model.config import TrainingConfig
 from model.evaluation import Scorer
 from model.fitted_start import Spectrum, first_eigenvalue, to_torch
-from model.hybrid_graph import SEEN, TASTE, HybridGraph, overall_mean
+from model.hybrid_graph import SEEN, TASTE, HybridGraph, film_degree, overall_mean
+from model.processes import ALONE, Processes
 from model.profiles import profile_weights
 
 _MAX_SELF_VOTE = 0.95  # a film that is all of a node's edges would else divide by zero
@@ -123,32 +124,69 @@ class PaperPropagation:
 
 
 @dataclass(frozen=True, eq=False)
-class HybridPropagation:
-    """Over the hybrid graph, E(0) [n_movies, dim].
+class People:
+    """What people receive from films and send back.
 
     Attributes:
         profiles: X, sparse CSR float [n_users, n_movies]; `received` is Xᵀ.
         by_film: which rating each stored entry of Xᵀ is, int64 [n_ratings].
-        edges: Y over the square root of YᵀY's first eigenvalue, sparse CSR [n_nodes, n_movies];
-            `back` its transpose. None where K = 1 needs neither.
-        rating_of_edge, rating_of_back: which rating each of their entries is, −1 for none.
-        sent, met: d_j^-b and s_i, float [n_movies, 1].
     """
 
     profiles: Tensor
     received: Tensor
     by_film: Tensor
+
+    @classmethod
+    def of(cls, ratings: sparse.csr_array, strength: float, overall: float) -> People:
+        profiles = profile_weights(ratings, strength, overall)
+        return cls(
+            to_torch(profiles),
+            to_torch(profiles.T.tocsr()),
+            torch.from_numpy(_by_film(ratings)),
+        )
+
+    def weighed(self, kept: Tensor) -> People:
+        """The same with every rating's weight times this one, float [n_ratings]."""
+        return replace(
+            self,
+            profiles=with_values(self.profiles, self.profiles.values() * kept),
+            received=with_values(self.received, self.received.values() * kept[self.by_film]),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class HybridPropagation:
+    """Over the hybrid graph, E(0) [n_movies, dim].
+
+    Attributes:
+        sent, met: d_j^-b and s_i, float [n_movies, 1].
+        degree: ratings of each film, int64 [n_movies].
+        people: of this process; None where only the films' vectors are wanted.
+        edges: Y over the square root of YᵀY's first eigenvalue, sparse CSR [n_nodes, n_movies];
+            `back` its transpose. None where K = 1 needs neither.
+        rating_of_edge, rating_of_back: which rating each of their entries is, −1 for none.
+        processes: those that share the people.
+    """
+
     sent: Tensor
     met: Tensor
+    degree: NDArray[np.int64]
     layers: int
+    people: People | None = None
     edges: Tensor | None = None
     back: Tensor | None = None
     rating_of_edge: Tensor | None = None
     rating_of_back: Tensor | None = None
+    processes: Processes = ALONE
 
     @classmethod
     def of(
-        cls, ratings: sparse.csr_array, graph: HybridGraph | None, config: TrainingConfig
+        cls,
+        ratings: sparse.csr_array,
+        graph: HybridGraph | None,
+        config: TrainingConfig,
+        processes: Processes = ALONE,
+        people: bool = True,
     ) -> HybridPropagation:
         """With s_i = 1; `with_scale` sets it. People have the profile "watch": BPR learns from all
         their ratings.
@@ -156,35 +194,37 @@ class HybridPropagation:
         Args:
             ratings: csr [n_users, n_movies], stars.
             graph: of these ratings; needed from K = 2.
+            processes: those that share the people; `ratings` are of this one's.
+            people: what they receive is wanted too, for learning.
         """
-        profiles = profile_weights(ratings, config.watch, overall_mean(ratings))
-        users, movies = ratings.nonzero()
-        by_film = np.lexsort((users, movies))
+        degree = film_degree(ratings, processes)
         plain = cls(
-            profiles=to_torch(profiles),
-            received=to_torch(profiles.T.tocsr()),
-            by_film=torch.from_numpy(by_film),
-            sent=torch.from_numpy(_power(ratings, -config.film_exponent))[:, None],
+            sent=torch.from_numpy(_power(degree, -config.film_exponent))[:, None],
             met=torch.ones(ratings.shape[1], 1),
+            degree=degree,
             layers=config.layers,
+            processes=processes,
         )
+        if people:
+            overall = overall_mean(ratings, processes)
+            plain = replace(plain, people=People.of(ratings, config.watch, overall))
         if config.layers == 1:
             return plain
         assert graph is not None
-        edges = graph.edges / np.sqrt(np.float32(first_eigenvalue(graph.edges)))
+        first = np.float32(first_eigenvalue(graph.edges, processes))
+        edges = graph.edges / np.sqrt(first)
         rating = np.full(edges.nnz, -1)
         for kind in (SEEN, TASTE):
             if kind in graph.kinds:
                 rows = graph.rows_of(kind)
                 begin, end = edges.indptr[rows.start], edges.indptr[rows.stop]
                 rating[begin:end] = np.arange(end - begin)
-        nodes, films = edges.tocoo().coords
         return replace(
             plain,
             edges=to_torch(edges),
             back=to_torch(edges.T.tocsr()),
             rating_of_edge=torch.from_numpy(rating),
-            rating_of_back=torch.from_numpy(rating[np.lexsort((nodes, films))]),
+            rating_of_back=torch.from_numpy(rating[_by_film(edges)]),
         )
 
     def film_vectors(self, e0: Tensor) -> tuple[Tensor, Tensor]:
@@ -193,21 +233,23 @@ class HybridPropagation:
         return sent, self.met * self._smoothed(e0, self.layers // 2)
 
     def forward(self, e0: Tensor) -> tuple[Tensor, Tensor]:
+        assert self.people is not None
         sent, met = self.film_vectors(e0)
-        return self.profiles @ sent, met
+        return self.people.profiles @ sent, met
 
     def backward(self, by_users: Tensor, by_films: Tensor) -> Tensor:
-        by_sent = self._smoothed(self.sent * (self.received @ by_users), (self.layers - 1) // 2)
-        return by_sent + self._smoothed(self.met * by_films, self.layers // 2)
+        assert self.people is not None
+        by_sent = self.sent * self._total(self.people.received @ by_users)
+        by_met = self.met * self._total(by_films)
+        return self._smoothed(by_sent, (self.layers - 1) // 2) + self._smoothed(
+            by_met, self.layers // 2
+        )
 
     def without(self, ratings: Tensor) -> HybridPropagation:
-        kept = torch.ones(len(self.by_film) + 1)  # the last one stands for "no rating", −1
+        assert self.people is not None
+        kept = torch.ones(len(self.people.by_film) + 1)  # the last one stands for "no rating", −1
         kept[ratings] = 0.0
-        changed = replace(
-            self,
-            profiles=with_values(self.profiles, self.profiles.values() * kept[:-1]),
-            received=with_values(self.received, self.received.values() * kept[self.by_film]),
-        )
+        changed = replace(self, people=self.people.weighed(kept[:-1]))
         if self.edges is None or self.back is None:
             return changed
         return replace(
@@ -223,19 +265,22 @@ class HybridPropagation:
         total = films
         for _ in range(hops):
             assert self.edges is not None and self.back is not None
-            total = torch.addmm(films, self.back, self.edges @ total)
+            total = films + self._total(self.back @ (self.edges @ total))
         return total / (hops + 1)
+
+    def _total(self, part: Tensor) -> Tensor:
+        return torch.from_numpy(self.processes.total(part.numpy()))
 
 
 def met_scale(
-    ratings: sparse.csr_array, propagation: HybridPropagation, e0: Tensor, config: TrainingConfig
+    propagation: HybridPropagation, e0: Tensor, config: TrainingConfig
 ) -> NDArray[np.float32]:
     """s_i = d_i^(b+c)/(1 − B_ii), float32 [n_movies], for a propagation with s_i = 1.
 
     B_ii is what film i would vote for itself if someone rated it. A random start has learned no
     such vote: there it counts as 0.
     """
-    power = _power(ratings, config.film_exponent + config.met_exponent)
+    power = _power(propagation.degree, config.film_exponent + config.met_exponent)
     if not config.fitted:
         return power
     sent, met = propagation.film_vectors(e0)
@@ -244,24 +289,34 @@ def met_scale(
 
 
 def fitted_vectors(
-    ratings: sparse.csr_array, found: Spectrum, config: TrainingConfig
+    ratings: sparse.csr_array,
+    found: Spectrum,
+    config: TrainingConfig,
+    processes: Processes = ALONE,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """m and v of a fitted start read at K = 1, float32 [n_movies, dim] each.
 
     Args:
         ratings: csr [n_users, n_movies], the ratings of the graph.
         found: its eigenpairs.
+        processes: those that share the people; `ratings` are of this one's.
     """
     e0 = torch.from_numpy(found.filtered(config.ridge))
-    propagation = HybridPropagation.of(ratings, None, replace(config, layers=1))
-    scale = met_scale(ratings, propagation, e0, config)
+    propagation = HybridPropagation.of(
+        ratings, None, replace(config, layers=1), processes, people=False
+    )
+    scale = met_scale(propagation, e0, config)
     return (propagation.sent * e0).numpy(), scale[:, None] * e0.numpy()
 
 
-def _power(ratings: sparse.csr_array, exponent: float) -> NDArray[np.float32]:
+def _power(degree: NDArray[np.int64], exponent: float) -> NDArray[np.float32]:
     """d_i^exponent, 1 for a film without ratings."""
-    degree = np.maximum(np.bincount(ratings.indices, minlength=ratings.shape[1]), 1)
-    return (degree.astype(float) ** exponent).astype(np.float32)
+    return (np.maximum(degree, 1).astype(float) ** exponent).astype(np.float32)
+
+
+def _by_film(matrix: sparse.csr_array) -> NDArray[np.int64]:
+    """The stored entries in the order in which the transposed matrix stores them."""
+    return np.argsort(matrix.indices, kind="stable")
 
 
 def profile_scorer(
@@ -269,6 +324,7 @@ def profile_scorer(
     sent: NDArray[np.float32],
     met: NDArray[np.float32],
     strength: float,
+    processes: Processes = ALONE,
 ) -> Scorer:
     """Inner users [batch] → Σ_j x_uj m_j·v_i for all movies, float32 [batch, n_movies].
 
@@ -276,9 +332,10 @@ def profile_scorer(
         ratings: csr [n_users, n_movies], the ratings that make the profiles.
         sent, met: m and v, float32 [n_movies, dim].
         strength: δ of the profile.
+        processes: those that share the people; `ratings` are of this one's.
     """
-    weights = profile_weights(ratings, strength, overall_mean(ratings))
-    return lambda users: (weights[users] @ sent) @ met.T
+    overall = overall_mean(ratings, processes)
+    return lambda users: (profile_weights(ratings[users], strength, overall) @ sent) @ met.T
 
 
 def factor_scorer(user_factors: NDArray[np.float32], movie_factors: NDArray[np.float32]) -> Scorer:

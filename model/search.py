@@ -6,7 +6,9 @@ free of scale (exponents, shares, a ridge in units of the first eigenvalue), so 
 steps serve any data. It begins from the better of two corners, dense data and sparse data.
 
 A fit has fewer directions than the final one where the data allow thousands, and begins from the
-directions of the best fit so far, which a small move of the settings hardly turns.
+directions of the best fit so far, which a small move of the settings hardly turns. Where the
+ratings are many, the sweeps look at some of the people alone; ridge and strengths are then settled
+on the fit to all of them, which becomes the model.
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ _NO_NEW_FIT = ("ridge", "met_exponent")  # the eigenpairs stay as they are
 _STRENGTHS = tuple(np.linspace(0, 1, 11).round(1).tolist())
 _RANK_OF_FEW_NODES, _RANK_OF_MANY = 512, 256  # in the sweeps
 _ROUNDS_FROM_NEAR = 2  # of the power iteration, from the best fit's directions
+_SWEPT_RATINGS = 1_500_000  # of the people that the sweeps look at, where there are more
 _SCORES_PER_FIT = 150_000_000  # users × films that a measurement looks at, at most
 
 
@@ -68,10 +71,15 @@ class Trial:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The settings that were found, and every configuration that was looked at."""
+    """The settings that were found, and every configuration that was looked at.
+
+    Attributes:
+        fitted: the eigenpairs of the graph with these settings; None where the search ended early.
+    """
 
     config: TrainingConfig
     trials: tuple[Trial, ...]
+    fitted: Spectrum | None = None
 
 
 def search(
@@ -105,30 +113,47 @@ class _Search:
         on_trial: Callable[[Trial], None] | None,
         before_fit: Callable[[], None] | None,
     ) -> None:
-        self.split, self.content = split, content
+        self.whole, self.content, self.processes = split, content, split.processes
+        self.split = some_people(split, _SWEPT_RATINGS, config.seed)
         self.on_trial, self.before_fit = on_trial, before_fit
         # The processor's time, so that other work on the machine costs none of it.
         self.begun, self.budget, self.reserve = time.thread_time(), config.search_seconds, 0.0
         self.trials: list[Trial] = []
-        self.starred = split.train.nnz > 0 and float(np.ptp(split.train.data)) > 0
-        self.size = build_graph(split.train, content, config).edges.shape
-        few = min(self.size) <= MAX_DENSE_NODES
+        self.best, self.gains = config, np.full(1, -np.inf)
+        self.starred = self._starred()
+        few = min(self._size(self.split)) <= MAX_DENSE_NODES
         self.rank = min(config.dim, _RANK_OF_FEW_NODES if few else _RANK_OF_MANY)
         self.sample = max(_SCORES_PER_FIT // split.train.shape[1], 100)
-        self.best, self.gains = config, np.full(1, -np.inf)
         self.fitted: Spectrum | None = None  # of the best
+        self.final = False  # with all directions, and on all people
 
     def run(self) -> SearchResult:
         """The better corner, the sweeps, then what the final rank decides; a stop ends it early."""
         with suppress(StopTraining, KeyboardInterrupt):
             self._sweep()
             self._at_final_rank()
-        return SearchResult(replace(self.best, search_seconds=0.0), tuple(self.trials))
+        config = replace(self.best, search_seconds=0.0)
+        return SearchResult(config, tuple(self.trials), self.fitted if self.final else None)
+
+    def _starred(self) -> bool:
+        """Whether the stars differ anywhere."""
+        train = self.whole.train
+        ends = (train.data.min(), train.data.max()) if train.nnz else (np.inf, -np.inf)
+        everybodys = self.processes.everybodys((float(ends[0]), float(ends[1])))
+        return min(low for low, _ in everybodys) < max(high for _, high in everybodys)
+
+    def _size(self, split: Split) -> tuple[int, int]:
+        """Nodes and films of the graph over these people."""
+        graph = build_graph(split.train, self.content, self.best, split.processes)
+        return int(self.processes.total_of(graph.edges.shape[0])), graph.edges.shape[1]
 
     def _sweep(self) -> None:
         start, step = self.best, 1.0
         self._try(start, "start")
-        more = min(start.dim, most_directions(*self.size)) / self.rank
+        people = self.processes.total_of(self.whole.train.nnz) / max(
+            self.processes.total_of(self.split.train.nnz), 1
+        )
+        more = people * min(start.dim, most_directions(*self._size(self.whole))) / self.rank
         if more > 1:  # the fit with all directions, from a random start as well
             self.reserve = min(1.3 * more * self.trials[0].seconds, 0.6 * self.budget)
         self._try(replace(start, **_SPARSE), "start")
@@ -158,7 +183,8 @@ class _Search:
                 return
 
     def _time_left(self) -> bool:
-        return time.thread_time() - self.begun < self.budget - self.reserve
+        left = time.thread_time() - self.begun < self.budget - self.reserve
+        return self.processes.of_first(left)
 
     def _try(self, config: TrainingConfig, what: str) -> bool:
         """Measure a configuration; whether it is the best so far."""
@@ -182,7 +208,7 @@ class _Search:
         """The eigenpairs, computed again only where they differ from the best one's."""
         if self.fitted is not None and _same_graph(config, self.best):
             return self.fitted
-        graph = build_graph(self.split.train, self.content, config)
+        graph = build_graph(self.split.train, self.content, config, self.processes)
         near = None if self.fitted is None else self.fitted.vectors
         rounds = ROUNDS if near is None else _ROUNDS_FROM_NEAR
         return spectrum(graph, self.rank, config.seed, near, rounds)
@@ -198,12 +224,15 @@ class _Search:
         return np.mean(columns, axis=0) * len(columns[0])
 
     def _report(self, found: Spectrum, config: TrainingConfig, delta: float) -> RankingReport:
-        sent, met = fitted_vectors(self.split.train, found, config)
-        scorer = profile_scorer(self.split.train, sent, met, delta)
+        train = self.split.train
+        sent, met = fitted_vectors(train, found, config, self.processes)
+        scorer = profile_scorer(train, sent, met, delta, self.processes)
         return evaluate(scorer, self.split, "validation", (20,), sample_users=self.sample)
 
     def _at_final_rank(self) -> None:
-        """With all directions that the model will have: the ridge again, then the strengths."""
+        """On all people, with all directions that the model will have: the ridge again, then the
+        strengths."""
+        self.split, self.final = self.whole, True
         self.rank, self.fitted, self.reserve = self.best.dim, None, 0.0
         self.gains = np.full(1, -np.inf)
         self._try(self.best, "ridge")
@@ -218,6 +247,20 @@ class _Search:
             self.best = changed(self.best, profile, delta)
             seconds = time.thread_time() - self.begun
             self.trials.append(Trial(profile, delta, max(values), True, seconds))
+
+
+def some_people(split: Split, most_ratings: int, seed: int) -> Split:
+    """The split with so many of the people, drawn at random, that they have about so many ratings
+    in train; as it is, where it has no more."""
+    every = split.processes.total_of(split.train.nnz)
+    if every <= most_ratings:
+        return split
+    n_users, rank = split.train.shape[0], split.processes.rank
+    before = sum(split.processes.everybodys(n_users)[:rank])
+    drawn = np.random.Generator(np.random.PCG64(seed).advance(before)).random(n_users)
+    kept = np.flatnonzero(drawn < most_ratings / every)
+    train, validation, test = (part[kept] for part in (split.train, split.validation, split.test))
+    return replace(split, train=train, validation=validation, test=test)
 
 
 def changed(config: TrainingConfig, name: str, value: float) -> TrainingConfig:

@@ -30,6 +30,7 @@ from model.splits import PROTOCOLS, Split
 FOLD_IN_RIDGE = 0.1  # of the mean squared message; chosen on validation, users left out in turn
 
 Floats = NDArray[np.float32]
+_USERS_AT_ONCE = 20_000  # whose profiles are in memory together
 
 
 @dataclass(frozen=True)
@@ -170,14 +171,17 @@ def _hybrid_arrays(
     graph = None
     if config.layers > 1:
         graph = build_graph(data.ratings, content_edges(data), config)
-    propagation = HybridPropagation.of(data.ratings, graph, config)
+    propagation = HybridPropagation.of(data.ratings, graph, config, people=False)
     sent, met = propagation.film_vectors(torch.from_numpy(e0))
     movie_factors = met.numpy() * scale[:, None]  # [n_movies, dim]
     movie_factors[data.movie_degree == 0] = 0.0  # no edge, no evidence
-    weights = profile_weights(data.ratings, strength(config, DEFAULT_PROFILE), overall)
-    messages = sent.numpy()
+    delta, messages = strength(config, DEFAULT_PROFILE), sent.numpy()
+    user_factors = np.empty((data.n_users, messages.shape[1]), np.float32)
+    for begin in range(0, data.n_users, _USERS_AT_ONCE):
+        some = slice(begin, begin + _USERS_AT_ONCE)
+        user_factors[some] = profile_weights(data.ratings[some], delta, overall) @ messages
     return {
-        "user_factors": (weights @ messages).astype(np.float32),
+        "user_factors": user_factors,
         "movie_factors": movie_factors,
         "movie_messages": messages,
         "fold_in_map": np.zeros((0, 0), np.float32),
@@ -241,6 +245,6 @@ def measured_scorer(
         users, films = PaperPropagation.of(train, model.config.layers).forward(e0)
         return factor_scorer(users.numpy(), films.numpy())
     graph = fitted_graph(data, model) if model.config.layers > 1 else None
-    sent, met = HybridPropagation.of(train, graph, model.config).film_vectors(e0)
+    sent, met = HybridPropagation.of(train, graph, model.config, people=False).film_vectors(e0)
     delta = strength(model.config, profile)
     return profile_scorer(train, sent.numpy(), met.numpy() * model.scale[:, None], delta)

@@ -15,6 +15,7 @@ from lookup.title_search import TitleSearch
 from model.explanation import Walks
 from model.stars import StarModel, fit_stars
 from model.trained import TrainedModel, fitted_graph
+from serving.audience import Audience
 
 _Value = TypeVar("_Value")
 
@@ -34,6 +35,11 @@ def _once(owner: MovieData | TrainedModel, name: str, make: Callable[[], _Value]
 def title_search(data: MovieData) -> TitleSearch:
     """The titles made ready to search."""
     return _once(data, "titles", lambda: TitleSearch.of(data))
+
+
+def audience(data: MovieData, model: TrainedModel) -> Audience:
+    """What is known of the users of the data."""
+    return _once(model, "audience", lambda: Audience(star_model(data, model)))
 
 
 def star_model(data: MovieData, model: TrainedModel) -> StarModel:

@@ -44,7 +44,11 @@ FOLLOWED = (YOU, BY_NUMBER)
 PLAIN, FORMULAS = LEVELS = ("Plain words", "Formulas")
 WHY = "why"  # raw id of the film whose reasons are opened
 DUEL = "Model duel"
-SECTIONS = ("Map of films", "Tags", "Tag suggestions", "Model health", DUEL, "Data at a glance")
+TASTE = "Taste over time"
+SECTIONS = (
+    *("Map of films", "Tags", "Tag suggestions", "Model health"),
+    *(DUEL, TASTE, "Data at a glance"),
+)
 
 TRAINING = FOR_SERVING, PLAYGROUND = ("A model that serves", "Playground")
 # Of the playground: what each setting may be, and what it is at first.
@@ -59,7 +63,7 @@ BOUND = {
     "Start Here": ("level",),
     "Recommendations": (
         *("who", "profile", "k", "tag_weight", "genres", "without", "years"),
-        *("min_ratings", "min_stars", "novelty", "diversity", "recent"),
+        *("min_ratings", "min_stars", "novelty", "diversity", "little_known", "recent"),
     ),
     "Train Model": ("play_layers", "play_dim", "play_rate", "play_epochs", "play_seed"),
 }
@@ -108,6 +112,7 @@ def _checks(data: MovieData) -> dict[str, Check]:
         "tag_weight": _number(0.0, 1.0),
         "novelty": _number(-1.0, 1.0),
         "diversity": _number(0.0, 1.0),
+        "little_known": _one_of(("true", "false")),
         "years": _years(*year_range(data)),
         "surprise": _number(0, MAX_SEED),
         "tab": _one_of(TABS),

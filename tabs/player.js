@@ -89,6 +89,7 @@ class Player {
     const { data } = this;
     this.parts.replaceChildren();
     const map = make(this.parts, "figure", { class: "map", "aria-label": data.title });
+    make(map, "h4", {}, data.title);
     const plot = make(map, "svg", { viewBox: "-100 -100 200 200", role: "img" });
     plot.setAttribute("aria-label", data.title);
     this.dots = data.shown.map(([name, colour, mine]) => {
@@ -186,7 +187,8 @@ class Player {
       element.style.transform = `translate(${x * zoom}px,${-y * zoom}px)`;
     };
     this.dots.forEach((dot, n) => put(dot, frame.places[2 * n], frame.places[2 * n + 1]));
-    put(this.me, ...frame.me);
+    this.me.toggleAttribute("hidden", !frame.me.length);
+    if (frame.me.length) put(this.me, ...frame.me);
     this.marks.forEach((mark, rank) => {
       const film = frame.top[rank];
       mark.toggleAttribute("hidden", !film);

@@ -7,6 +7,7 @@ import re
 import altair as alt
 import numpy as np
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from charts.spec import finished_spec
 from data_preparation import MovieData, UnknownIdError
@@ -34,6 +35,12 @@ _WHENCE = {
     f"by a click, there or in the tab **Train Model**; {_FILLS_IN}",
     "absent": f"One can be started in the tab **Train Model**; {_FILLS_IN}",
 }
+
+
+def session_id() -> str | None:
+    """Of the visitor; None outside a session."""
+    context = get_script_run_ctx()
+    return context.session_id if context else None
 
 
 def worked_user(data: MovieData) -> int:

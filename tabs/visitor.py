@@ -207,7 +207,10 @@ def rated_when(data: MovieData, movies: NDArray[np.integer]) -> tuple[NDArray[np
 
 
 def shortlist(data: MovieData) -> dict[int, str]:
-    """Inner ids of the films to watch → ISO day on which they were noted, oldest first."""
+    """Inner ids of the films to watch → ISO day on which they were noted, oldest first.
+
+    Another tab, a link or a file may have added more than the shortlist shows; those wait.
+    """
     return kept("shortlist", data)
 
 

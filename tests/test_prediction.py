@@ -245,6 +245,12 @@ def test_each_fifth_of_novelty_and_of_diversity_replaces_about_as_many_films() -
             )
             assert len(lists[1] - lists[0]) <= 3
         assert replaced.max() <= 2 * replaced.min(), replaced / 50
+    asked = [
+        item.movie
+        for viewer in (user_viewer(data, model, user) for user in users)
+        for item in recommend(model, score_all(data, model, viewer, novelty=1.0, fewest=2), 10)
+    ]
+    assert data.movie_degree[asked].min() in range(2, FEWEST_RATINGS)  # no fewer than asked for
 
 
 def test_diversity_is_maximal_marginal_relevance_with_some_weight(
@@ -649,6 +655,12 @@ def test_the_file_runs_as_a_program(command: TrainedModel, tmp_path: Path) -> No
 def test_the_best_are_those_of_a_full_sort_equals_by_id(
     values: list[int], k: int, data: st.DataObject
 ) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prediction, "_BLOCK", data.draw(st.integers(1, 5)))
+        check_the_best(values, k, data)
+
+
+def check_the_best(values: list[int], k: int, data: st.DataObject) -> None:
     final = np.array(values, np.float32)
     candidates = np.array(
         data.draw(st.lists(st.booleans(), min_size=len(final), max_size=len(final)))

@@ -20,6 +20,7 @@ from sources.csv_cells import restored
 MAX_BYTES = 5 * 2**20
 MAX_ROWS = 20_000  # ratings; MovieLens' most active person has 2,698
 MAX_MEMBERS = 2_000  # a Letterboxd archive has one file per list
+_ARCHIVES_DEEP = 2  # an archive may lie in another
 MAX_RATIO = 200  # unpacked size over packed size; ratings reach some 10
 ONE_PERSON = "choose a file with the ratings of one person"
 
@@ -96,9 +97,10 @@ def read_text(
     notes: list[str] = []
     if len(content) > MAX_BYTES:
         raise RatingsFileError(f"The file is larger than {MAX_BYTES >> 20} MiB; {ONE_PERSON}.")
-    if content.startswith((b"PK\3\4", b"PK\5\6")):
-        content, name = _unpack(content, wanted, missing)
-        notes.append(f"Read from {name} in the archive.")
+    for _ in range(_ARCHIVES_DEEP):
+        if content.startswith((b"PK\3\4", b"PK\5\6")):
+            content, name = _unpack(content, wanted, missing)
+            notes.append(f"Read from {name} in the archive.")
     return _decode(content, notes), notes
 
 
@@ -156,6 +158,11 @@ def _choose(members: list[zipfile.ZipInfo], wanted: Sequence[str], missing: str)
     tables = [name for name in found if name.endswith(_TABLES) and name not in _NO_RATINGS]
     if len(tables) == 1:
         return found[tables[0]]
+    archives = [name for name in found if name.endswith(".zip")]
+    if len(archives) == 1:
+        return found[archives[0]]
+    if "[content_types].xml" in found:
+        raise RatingsFileError("The file is a spreadsheet; save it as CSV and choose that file.")
     raise RatingsFileError(missing)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -11,10 +12,12 @@ from typing import Any, Literal
 
 from lookup.imports.files import RatingsFileError, Table
 
-Points = Literal[5, 10]
+Points = Literal[5, 10, 100]
 """What ratings of a file are out of."""
 
+_LONGEST_NAME = 200  # letters of a column's name that are looked at
 _DOUBT_BELOW = 1 / 5  # share of ratings above 5 from which a file counts as one out of 10
+_SURE_ABOVE = 4 / 5  # share of ratings above 10 from which it counts as one out of 100
 
 
 @dataclass(frozen=True)
@@ -98,9 +101,27 @@ _RELEASED = ("releasedate", "released")
 _IMDB_IDS = ("imdbid", "imdb", "const", "tconst", "imdburl")
 _TMDB_IDS = ("tmdbid", "tmdb", "themoviedbid")
 _TYPES = ("titletype", "type", "mediatype")
+# Names of columns in other languages, without accents, by what they are called here.
+_TRANSLATED = {
+    "title": "titel filmtitel titre titredufilm titulo titolo tittel tytuł название фильм",
+    "originaltitle": "originaltitel titreoriginal titulooriginal titolooriginale tytułoryginalny",
+    "year": "jahr erscheinungsjahr annee ano anno jaar ar rok год",
+    "rating": "bewertung wertung note nota voto valutazione puntuacion calificacion avaliacao "
+    "classificacao beoordeling cijfer betyg karakter ocena оценка",
+    "myrating": "meinebewertung manote minota miavoto mijnbeoordeling mittbetyg mojaocena",
+    "yourrating": "ihrebewertung deinebewertung votrenote tunota suvaloracion iltuovoto suanota "
+    "jebeoordeling dittbetyg twojaocena вашаоценка",
+    "date": "datum fecha data dato дата",
+    "daterated": "bewertungsdatum bewertetam datedenotation fechadevaloracion datavoto",
+}
+_ENGLISH = {name: english for english, names in _TRANSLATED.items() for name in names.split()}
 _NO_FILM = re.compile("(?i)series|episode|game|^tv$|^show$|^season$")
 
 _NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)", re.ASCII)
+_OUT_OF = re.compile(r"(.+?) ?(?:/ ?(5|10|100)|(%))", re.ASCII)
+_POINTS: dict[str, Points] = {"5": 5, "10": 10, "100": 100}
+_MOST_DRAWN = 20  # characters
+_DRAWN = re.compile(r"(?=.*[★⭐½])([★⭐]*)(½?)☆*")
 _ID = re.compile(r"\d{1,18}", re.ASCII)
 _IMDB_ID = re.compile(r"(?:.*/)?(?:tt)?(\d{1,18})/?", re.ASCII)
 _TMDB_ID = re.compile(r"(\d{1,18})(?:\.0)?", re.ASCII)
@@ -118,6 +139,7 @@ class Line:
         year: of the film.
         rating: as in the file.
         value: the rating as a number; None where it is none.
+        out_of: what the line itself says that its rating is out of, as "8/10" does.
         raw, imdb, tmdb: numbers of the film, by site; None where the file has none.
         kind: "TV Series" and the like where the line is about no film, else "".
         when: seconds since 1970 of the columns with dates; smallest if unknown.
@@ -132,6 +154,7 @@ class Line:
     year: int | None = None
     rating: str = ""
     value: float | None = None
+    out_of: Points | None = None
     raw: int | None = None
     imdb: int | None = None
     tmdb: int | None = None
@@ -188,7 +211,7 @@ def recognise(table: Table) -> Format:
     Raises:
         RatingsFileError: nobody's that can be used; the sentence names the right file.
     """
-    names = [_name(column) for column in table.header]
+    names = _names(table.header)
     form = next((form for form in _FORMATS if set(map(_name, form.marks)) <= set(names)), _PLAIN)
     rating = next((column for column in form.rating if _name(column) in names), None)
     if form is _PLAIN and (rating is None or not _tells_films(names)):
@@ -226,14 +249,14 @@ def _nobodys(names: list[str]) -> str:
 
 def read_lines(table: Table, form: Format) -> list[Line]:
     """Every line of the table in one form."""
-    names = [_name(column) for column in table.header]
+    names = _names(table.header)
     day_first = _day_first(table, names, form)
     return [_read(row, names, form, day_first) for row in table.rows]
 
 
 def tells_films(header: Iterable[str]) -> bool:
     """Whether these are names of columns by which films are told: a title or a number."""
-    return _tells_films([_name(column) for column in header])
+    return _tells_films(_names(header))
 
 
 def find_scale(lines: Iterable[Line], form: Format, points: Points | None = None) -> Scale:
@@ -243,21 +266,32 @@ def find_scale(lines: Iterable[Line], form: Format, points: Points | None = None
         points: what the ratings are out of, if someone said so.
 
     Raises:
-        ScaleError: stars and other numbers are mixed, or ratings go beyond 10.
+        ScaleError: stars and other numbers are mixed, or ratings go beyond 100.
     """
+    rated = [line for line in lines if line.value is not None and not line.fault]
+    told = {line.out_of for line in rated}
+    if points is None and len(told) == 1:
+        points = told.pop()
+    elif points is None and told:
+        raise ScaleError(
+            "The ratings are not all out of the same number; correct them, or say what they are "
+            "out of."
+        )
     if form.points == 10 and points is None:
         return Scale(10, form.step)
     if points is not None:
         return Scale(points, form.step if points == form.points else None, points != form.points)
-    rated = [line for line in lines if line.value is not None and not line.fault]
     above = [line for line in rated if line.value is not None and line.value > form.points]
     if not above:
         return Scale(form.points, form.step)
     worst = max(above, key=lambda line: line.value or 0)
-    if (worst.value or 0) > 10:
+    beyond = sum((line.value or 0) > 10 for line in above)
+    if (worst.value or 0) <= 100 and beyond >= _SURE_ABOVE * len(rated):
+        return Scale(100, None, converted=True)
+    if beyond:
         raise ScaleError(
-            f"Line {worst.line} has the rating {worst.rating[:20]}, but ratings go up to 5 or 10; "
-            "correct it, or say what the ratings are out of."
+            f"Line {worst.line} has the rating {worst.rating[:20]}, but ratings go up to 5 or 10, "
+            "or nearly all of them up to 100; correct it, or say what the ratings are out of."
         )
     if len(above) < _DOUBT_BELOW * len(rated):
         raise ScaleError(
@@ -275,7 +309,17 @@ class ScaleError(RatingsFileError):
 
 
 def _name(column: str) -> str:
-    return re.sub(r"[\W_]+", "", column.casefold())
+    """Letters and digits, without case and accents."""
+    return re.sub(r"[\W_\u0300-\u036f]+", "", unicodedata.normalize("NFKD", column).casefold())
+
+
+def _names(header: Iterable[str]) -> list[str]:
+    """The names of the columns, in English where no column has the English one."""
+    names = [_name(column[:_LONGEST_NAME]) for column in header]
+    for place, name in enumerate(names):
+        if _ENGLISH.get(name, name) not in names:
+            names[place] = _ENGLISH[name]
+    return names
 
 
 def _read(row: tuple[Any, ...], names: list[str], form: Format, day_first: bool | None) -> Line:
@@ -293,13 +337,13 @@ def _read(row: tuple[Any, ...], names: list[str], form: Format, day_first: bool 
     title, original = _first(cells, _TITLES), _first(cells, _ORIGINAL)
     if form.name == _OWN.name:
         title = title.removeprefix("'")  # which keeps spreadsheets from running "=…"
-    year, in_title = _first(cells, _YEARS), _YEAR_IN_TITLE.fullmatch(title)
+    year, in_title = _first(cells, _YEARS).removesuffix(".0"), _YEAR_IN_TITLE.fullmatch(title)
     year = year or next(iter(_YEAR.findall(_first(cells, _RELEASED))), "")
     if in_title and year in ("", in_title[2]):
         title, year = in_title[1], in_title[2]
     rating = _first(cells, map(_name, form.rating))
     ids, fault = _ids(cells, form, bool(title))
-    value = _value(rating)
+    value, out_of = _value(rating)
     if not fault and rating and value is None:
         fault = "The rating is not a number."
     kind = _first(cells, _TYPES)
@@ -312,6 +356,7 @@ def _read(row: tuple[Any, ...], names: list[str], form: Format, day_first: bool 
         int(year) if _YEAR.fullmatch(year) else None,
         rating,
         value,
+        out_of,
         *ids,
         kind if _NO_FILM.search(kind) else "",
         tuple(float("-inf") if moment is None else moment for moment in moments),
@@ -326,9 +371,17 @@ def _first(cells: Mapping[str, str], names: Iterable[str]) -> str:
     return next((cells[name] for name in names if cells[name]), "")
 
 
-def _value(rating: str) -> float | None:
-    """The number, with a decimal point or comma."""
-    return float(rating.replace(",", ".")) if _NUMBER.fullmatch(rating) else None
+def _value(rating: str) -> tuple[float | None, Points | None]:
+    """The number, with a decimal point or comma, and what it says that it is out of."""
+    drawn = _DRAWN.fullmatch(rating[:_MOST_DRAWN])
+    if drawn:
+        return len(drawn[1]) + len(drawn[2]) / 2, 5
+    out_of = _OUT_OF.fullmatch(rating)
+    number = out_of[1] if out_of else rating
+    if not _NUMBER.fullmatch(number):
+        return None, None
+    points = _POINTS[out_of[2] or "100"] if out_of else None
+    return float(number.replace(",", ".")), points
 
 
 def _ids(

@@ -9,8 +9,8 @@ from analysis.tag_evaluation import saw_tags
 from data_preparation import MovieData
 from model.trained import TrainedModel
 from tabs import duel
-from tabs.insights import health, movie_map, overview, suggestions, tags
-from tabs.links import DUEL, SECTIONS, TABS
+from tabs.insights import health, movie_map, overview, suggestions, tags, taste
+from tabs.links import DUEL, SECTIONS, TABS, TASTE
 from tabs.shared import count
 from tabs.steps import arrive, asked, leave
 
@@ -38,6 +38,8 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
         health.render(data, model)
     elif section == DUEL:
         duel.render(data, model)
+    elif section == TASTE:
+        taste.render(data, model)
     else:
         overview.render(data)
 

@@ -16,7 +16,7 @@ from model.rounding import rounded_parts, rounded_sum
 from model.stars import predict_stars
 from model.trained import TrainedModel
 from model.viewers import Viewer
-from prediction import Recommendation, Scores, score_all
+from prediction import FEWEST_RATINGS, Recommendation, Scores, score_all
 from serving.prepared import star_model, walks
 
 
@@ -25,7 +25,7 @@ class Listing:
     """Scores for somebody, and what decides which films are listed.
 
     Attributes:
-        tag_weight, novelty: of the scores.
+        tag_weight, novelty, fewest: of the scores.
         allowed: bool [n_movies], the films that pass the filters.
     """
 
@@ -35,10 +35,14 @@ class Listing:
     tag_weight: float
     novelty: float
     allowed: NDArray[np.bool_]
+    fewest: int = FEWEST_RATINGS
 
     @cached_property
     def scores(self) -> Scores:
-        return score_all(self.data, self.model, self.viewer, self.tag_weight, self.novelty)
+        return score_all(
+            *(self.data, self.model, self.viewer),
+            *(self.tag_weight, self.novelty, self.fewest),
+        )
 
     @cached_property
     def listed(self) -> NDArray[np.bool_]:

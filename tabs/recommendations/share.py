@@ -23,7 +23,7 @@ from tabs.recommendations.words import because, line_name, percent
 # What the list depends on, by its name in the address.
 _OF_THE_LIST = (
     *("profile", "k", "tag_weight", "genres", "without", "years", "min_ratings"),
-    *("min_stars", "novelty", "diversity", "recent"),
+    *("min_stars", "novelty", "diversity", "little_known", "recent"),
 )
 _DECIMALS = 4
 _TERMS = 6  # rated films with a bar of their own: a phone shows the whole picture
@@ -69,6 +69,8 @@ def link_to(listing: Listing, movie: int) -> str:
 
 
 def _as_text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from data_preparation import MovieData
@@ -10,9 +12,10 @@ from tabs.recommendations.actions import SHORTLIST_HOLDS, toggle_shortlist
 from tabs.recommendations.listing import Listing, stars_text, sum_of_parts
 from tabs.recommendations.why import why_dialog
 from tabs.recommendations.words import because
-from tabs.shared import escape
+from tabs.shared import count, escape
 from tabs.visitor import shortlist
 
+_NAMED = 5  # of the films that wait
 _LEAST_PIXELS = 260  # of a film; on a phone they stand one below the other
 
 
@@ -22,21 +25,33 @@ def show_shortlist(data: MovieData, listing: Listing | None) -> None:
     Args:
         listing: of whom the list is for; None while nothing is known about them.
     """
-    films = list(shortlist(data))
+    noted = list(shortlist(data))
+    films, waiting = noted[:SHORTLIST_HOLDS], noted[SHORTLIST_HOLDS:]
     if not films:
         return
     names = " · ".join(escape(data.movies["name"].iloc[movie]) for movie in films)
-    with (
-        st.expander(
-            f"**Shortlist** {len(films)} of {SHORTLIST_HOLDS}: {names}",
-            icon=":material/bookmark:",
-            key="shortlist",
-        ),
-        st.container(horizontal=True, gap="small", key="shortlisted"),
+    with st.expander(
+        f"**Shortlist** {len(films)} of {SHORTLIST_HOLDS}: {names}",
+        icon=":material/bookmark:",
+        key="shortlist",
     ):
-        for movie in films:
-            with st.container(border=True, width=_LEAST_PIXELS, height="stretch"):
-                _film(data, listing, movie)
+        if waiting:
+            st.caption(_who_waits(data, waiting))
+        with st.container(horizontal=True, gap="small", key="shortlisted"):
+            for movie in films:
+                with st.container(border=True, width=_LEAST_PIXELS, height="stretch"):
+                    _film(data, listing, movie)
+
+
+def _who_waits(data: MovieData, waiting: Sequence[int]) -> str:
+    """Of what another tab, a link or a file brought to a full shortlist."""
+    named = [escape(data.labels[movie]) for movie in waiting[:_NAMED]]
+    if more := len(waiting) - len(named):
+        named.append(f"{more:,} more")
+    return (
+        f"{count(len(waiting), 'more film')} from another tab, a link or a file "
+        f"{'comes' if len(waiting) == 1 else 'come'} up as you take others off: {', '.join(named)}."
+    )
 
 
 def _film(data: MovieData, listing: Listing | None, movie: int) -> None:

@@ -86,7 +86,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
     allowed = asked.allowed.copy()
     if me:
         allowed[list(not_interested(data))] = False
-    listing = Listing(data, model, viewer, asked.tag_weight, asked.novelty, allowed)
+    listing = Listing(data, model, viewer, asked.tag_weight, asked.novelty, allowed, asked.fewest)
     if me and not len(viewer.movies):
         last_change(data, [])
         show_shortlist(data, None)
@@ -201,6 +201,7 @@ class Settings:
     Attributes:
         k: how many films.
         allowed: bool [n_movies], the films that may appear.
+        fewest: ratings of a film that novelty or diversity may bring.
         half_life: later films after which a rated one counts half.
     """
 
@@ -210,6 +211,7 @@ class Settings:
     allowed: NDArray[np.bool_]
     novelty: float
     diversity: float
+    fewest: int
     half_life: float
 
 
@@ -220,6 +222,11 @@ def _settings(data: MovieData, model: TrainedModel) -> Settings:
         half_life = _half_life()
         k = st.slider("Number of films (K)", 1, MAX_K, 10, key="k", bind="query-params")
         allowed, novelty, diversity = _filters(data)
+        little_known = st.toggle(
+            f"Novelty and diversity may bring films with fewer than {FEWEST_RATINGS} ratings",
+            key="little_known",
+            bind="query-params",
+        )
         tag_weight = st.slider(
             "Weight of tags and genres",
             0.0,
@@ -232,7 +239,8 @@ def _settings(data: MovieData, model: TrainedModel) -> Settings:
             "on held-out validation ratings.",
         )
         allowed &= ask_for_list(data)
-    return Settings(profile, k, tag_weight, allowed, novelty, diversity, half_life)
+    fewest = 1 if little_known else FEWEST_RATINGS
+    return Settings(profile, k, tag_weight, allowed, novelty, diversity, fewest, half_life)
 
 
 def _half_life() -> float:
@@ -312,9 +320,15 @@ def _brought(
         )
         if used
     ]
+    degree = listing.data.movie_degree
+    few = [movie for movie in marks if degree[movie] < FEWEST_RATINGS]
+    for movie in few:
+        marks[movie] += f", {count(int(degree[movie]), 'rating')}"
+    how_many = f"{len(few)} of them" if few else "None"
+    has = "have" if len(few) > 1 else "has"
     st.caption(
-        f"Brought into this list and marked ◆: {' and '.join(changed)}. None has fewer than "
-        f"{FEWEST_RATINGS} ratings."
+        f"Brought into this list and marked ◆: {' and '.join(changed)}. {how_many} {has} fewer "
+        f"than {FEWEST_RATINGS} ratings."
     )
     return marks
 

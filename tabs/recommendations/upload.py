@@ -33,7 +33,7 @@ _SHOWN = 10  # lines to confirm at once
 _OFFERED = 4  # films for one of them
 _LISTED, _MOST_LISTED = 8, 100  # lines before they scroll, and before they are cut
 _STATE = "ratings_upload"
-_SCALES: dict[Points | None, str] = {None: "as found", 5: "5", 10: "10"}
+_SCALES: dict[Points | None, str] = {None: "as found", 5: "5", 10: "10", 100: "100"}
 
 _HELP = """
 - **Letterboxd**: Settings → Data → Export. Choose the ZIP as it is, or its ratings.csv, diary.csv
@@ -41,8 +41,8 @@ _HELP = """
 - **IMDb**: Your ratings → Export; older exports as well.
 - **MovieLens**: movielens-ratings.csv, or a ratings.csv with the columns movieId and rating.
 - **TMDB**: Settings → Export, ratings. **Trakt**: the ZIP of your data, or a CSV of ratings.
-- **Another site**: a CSV file whose first line names its columns. `rating` is out of 5 or out of
-  10; the film is told by `imdb_id`, by `tmdb_id` or by `title` and `year`; `date` is optional:
+- **Another site**: a CSV file whose first line names its columns. `rating` is out of 5, 10 or
+  100; the film is told by `imdb_id`, by `tmdb_id` or by `title` and `year`; `date` is optional:
 
 ```
 title,year,rating,date

@@ -135,6 +135,7 @@ def _without(listing: Listing, reasons: Explanation) -> None:
         listing.tag_weight,
         listing.novelty,
         listing.allowed,
+        listing.fewest,
     ).tolist()
     st.fragment(_ranks)(listing, reasons.movie, cases, instant)
 
@@ -214,7 +215,10 @@ def _start_refit(listing: Listing, movie: int, cases: Sequence[Case]) -> None:
 
     def work(report: Report) -> None:
         settings = (listing.tag_weight, listing.novelty, listing.allowed)
-        refitted_ranks(listing.data, listing.model, listing.viewer, asked, *settings, report)
+        refitted_ranks(
+            *(listing.data, listing.model, listing.viewer, asked, *settings, report),
+            fewest=listing.fewest,
+        )
 
     try:
         refit_board().start(_key(listing, movie), len(asked), work)
@@ -225,7 +229,7 @@ def _start_refit(listing: Listing, movie: int, cases: Sequence[Case]) -> None:
 def _key(listing: Listing, movie: int) -> tuple[object, ...]:
     """Of a question to the refits: all that its answer depends on."""
     viewer = listing.viewer
-    settings = (listing.tag_weight, listing.novelty, listing.allowed.tobytes())
+    settings = (listing.tag_weight, listing.novelty, listing.fewest, listing.allowed.tobytes())
     return (
         listing.model.key,
         viewer.user,

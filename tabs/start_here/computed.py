@@ -7,13 +7,15 @@ import streamlit as st
 from numpy.typing import NDArray
 from scipy import sparse
 
-from analysis.layers import Reach, Smoothing, all_layers, lesson_network
+from analysis.layers import Reach, all_layers, lesson_network
 from analysis.layers import reach as reach_of
-from analysis.layers import smoothing as smoothing_of
+from analysis.replay import Crowd
+from analysis.replay import everybody as everybody_in
 from analysis.what_if import WhatIf
 from analysis.what_if import what_if as what_if_rated
 from data_preparation import MovieData, normalised_adjacency
 from model.explanation import through
+from model.splits import PROTOCOLS, Split
 from model.trained import TrainedModel
 from model.viewers import Viewer, fold_in, user_viewer
 from prediction import Recommendation, Scores, recommend, score_all
@@ -49,9 +51,9 @@ def parts_through(story: Story, movie: int) -> dict[str, NDArray[np.float64]]:
     return _parts_through(story, story.key(), story.user, movie)
 
 
-def smoothing(story: Story) -> list[Smoothing]:
-    """Of the data as they are, without the visitor: the held-out ratings are theirs."""
-    return _smoothing(story, story.trained.key)
+def everybody(story: Story) -> tuple[Crowd, Split]:
+    """All people, the visitor too if they are followed, and a split of their ratings."""
+    return _everybody(story, story.key())
 
 
 def reach(story: Story) -> list[Reach]:
@@ -114,9 +116,9 @@ def _layers(_story: Story, key: str) -> NDArray[np.float32]:
     return all_layers(adjacency(_story), network(_story))
 
 
-@st.cache_resource(max_entries=4, show_spinner="Propagating eight layers, ranking each time …")
-def _smoothing(_story: Story, key: str) -> list[Smoothing]:
-    return smoothing_of(_story.served, lesson_network(_story.served, _story.trained))
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _everybody(_story: Story, key: str) -> tuple[Crowd, Split]:
+    return everybody_in(_story.data), PROTOCOLS[_story.trained.protocol](_story.data)
 
 
 @st.cache_data(max_entries=50, show_spinner=False)

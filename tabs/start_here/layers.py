@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from analysis.layers import LAST, MEAN, Reach, Smoothing, node_of, row_of, senders
+from analysis.layers import DEPTH, LAST, MEAN, Reach, node_of, people_measured, row_of, senders
 from analysis.neighbourhood import Node
-from charts.basics import BLUE, ORANGE
+from analysis.replay import Crowd, deepening
+from charts.basics import BLUE, ORANGE, VERMILLION
 from charts.html import Bar, Strip, bars, strips
 from charts.neighbourhood import node_name
-from charts.smoothing import smoothing_chart
-from tabs.shared import count, draw, escape
+from charts.replay import Curve, Played, player_data
+from model.splits import Split
+from serving.replays import Replay
+from tabs.shared import count, escape
 from tabs.start_here import computed
 from tabs.start_here.story import Story, in_sum, needs_model, quiz, say_which_network
 from tabs.steps import arrive, asked, leave
+from tabs.watching import watch
 
 _SHOWN = 4  # dimensions of a message written out as numbers
 _MEAN_SHOWN = 4  # dimensions of the layers and their mean
+_MEASURED = {"users": "users alike", "films": "films alike", "ndcg": "NDCG@20"}
+_CURVES = tuple(
+    Curve(
+        title,
+        ((LAST, VERMILLION, f"{LAST} {name}"), (MEAN, BLUE, f"{MEAN} {name}")),
+    )
+    for name, title in {
+        "users": "Two users: mean cosine",
+        "films": "Two films: mean cosine",
+        "ndcg": "NDCG@20 on validation",
+    }.items()
+)
 _LOUDEST = 5  # messages with a strip of their own
 
 
@@ -369,52 +386,57 @@ def _lab(story: Story) -> None:
     if needs_model(story):
         return
     say_which_network(story)
-    kept = computed.network(story).config.layers
     story.say(
         "If everyone keeps averaging with their neighbours, all profiles grow alike. The lab takes "
-        "layer 0, passes messages up to eight times, and measures after every step how alike the "
-        "profiles are and how good the recommendations still are.",
+        "layer 0, passes messages up to eight times, and shows after every step where the films "
+        "point, how alike the profiles are and how good the recommendations still are.",
         r"$\hat{E}^k E^{(0)}$ tends to the leading eigenvector ($\propto \sqrt{d}$), so all "
         "cosines within a side tend to 1. Mean cosine over **all** pairs, and NDCG@20 on the "
         f"validation part of `{story.trained.protocol}`, propagated over its training part.",
     )
-    if not st.toggle("Run the lab (some seconds, once per model)", key="lab"):
+    if not st.toggle("Run the lab", key="lab"):
         return
-    try:
-        results = computed.smoothing(story)
-    except ValueError as error:  # tiny data hold nothing out
-        st.info(str(error))
-        return
-    users, films, quality = st.tabs(["Users alike", "Films alike", "Recommendations"])
-    with users:
-        draw(
-            smoothing_chart(results, "users", "mean cosine of two users", kept),
-            "Mean cosine between users by layer",
-        )
-    with films:
-        draw(
-            smoothing_chart(results, "films", "mean cosine of two films", kept),
-            "Mean cosine between films by layer",
-        )
-    with quality:
-        draw(
-            smoothing_chart(results, "ndcg", "NDCG@20 on validation", kept),
-            "NDCG at 20 on validation ratings by layer",
-        )
-    _lab_in_words(story, results)
+    people, split = computed.everybody(story)
+    network = computed.network(story)
+    replay = watch(
+        (story.key(), story.user, "layers"),
+        DEPTH + 1,
+        partial(deepening, people, split, network, story.user),
+        lambda found: player_data(
+            story.data, people, found.frames, _played(story, people, split, found)
+        ),
+        "layers",
+    )
+    if replay:
+        _lab_in_words(story, split, replay)
 
 
-def _lab_in_words(story: Story, results: list[Smoothing]) -> None:
+def _played(story: Story, people: Crowd, split: Split, found: Replay) -> Played:
+    return Played(
+        id=f"{story.key()} {story.user}",
+        unit="layer",
+        total=found.total,
+        running=found.status == "running",
+        title="Where the best-known films point in this layer alone",
+        curves=_CURVES,
+        user=0,
+        who=story.name,
+        known=split.train[[story.user]].indices,
+        held_out=split.hidden()[[story.user]].indices,
+    )
+
+
+def _lab_in_words(story: Story, split: Split, replay: Replay) -> None:
     hybrid = story.trained.is_hybrid
-    kept, deepest = computed.network(story).config.layers, max(r.layer for r in results)
-    value = {(r.kind, r.layer): r for r in results}
-    last, mean = value[LAST, deepest], value[MEAN, deepest]
+    kept, deepest = computed.network(story).config.layers, replay.frames[-1].number
+    end = replay.frames[-1].measures
     what = "the network of these chapters" if hybrid else "the model in use"
     st.markdown(
-        f"After {deepest} layers two users have a mean cosine of **{last.users:.2f}** in the last "
-        f"layer alone, and **{mean.users:.2f}** in the mean of the layers. NDCG@20: "
-        f"**{last.ndcg:.4f}** and **{mean.ndcg:.4f}**, against **{value[MEAN, kept].ndcg:.4f}** "
-        f"for the mean up to layer {kept}, {what} (dashed line)."
+        f"After {deepest} layers two users have a mean cosine of **{end[f'{LAST} users']:.2f}** in "
+        f"the last layer alone, and **{end[f'{MEAN} users']:.2f}** in the mean of the layers. "
+        f"NDCG@20: **{end[f'{LAST} ndcg']:.4f}** and **{end[f'{MEAN} ndcg']:.4f}**, against "
+        f"**{replay.frames[kept].measures[f'{MEAN} ndcg']:.4f}** for the mean up to layer {kept}, "
+        f"{what}."
     )
     start = (
         "Layer 0 was fitted for the model that serves, not for any number of these layers"
@@ -430,13 +452,22 @@ def _lab_in_words(story: Story, results: list[Smoothing]) -> None:
             if story.trained.refitted
             else ""
         )
+        + (
+            f" NDCG is of {people_measured(split):,} people, chosen at random."
+            if people_measured(split) < story.data.n_users
+            else ""
+        )
+        + f" All of it took {replay.seconds:.1f} s."
     )
     with st.expander("The numbers"):
-        table = pd.DataFrame([vars(r) for r in results])
+        rows = [
+            {"layer": frame.number, "kind": kind}
+            | {title: frame.measures[f"{kind} {name}"] for name, title in _MEASURED.items()}
+            for frame in replay.frames
+            for kind in (LAST, MEAN)
+        ]
         st.dataframe(
-            table.rename(
-                columns={"users": "users alike", "films": "films alike", "ndcg": "NDCG@20"}
-            ),
+            pd.DataFrame(rows),
             hide_index=True,
             alt="Mean cosines and NDCG by layer",
         )

@@ -16,6 +16,7 @@ from model.memory import machine_memory
 from model.runs import Run
 from model.splits import PROTOCOLS
 from model_training import KS
+from tabs.address import replace_in_address
 from tabs.shared import escape
 from tabs.train_model.links import PARAMETERS, Choice, from_query, to_query
 
@@ -94,7 +95,7 @@ def choose_settings() -> Choice:
             "and epochs that were chosen. The metrics stay those of the model before.",
         )
     choice = Choice(preset, protocol, TrainingConfig(**values), k, refit)
-    _write_link(choice)
+    replace_in_address(PARAMETERS, to_query(choice))
     return choice
 
 
@@ -242,13 +243,3 @@ def duration(seconds: float) -> str:
     if seconds < 100:
         return f"about {seconds:.0f} s"
     return f"about {seconds / 60:.0f} min" if seconds < 6000 else f"about {seconds / 3600:.0f} h"
-
-
-def _write_link(choice: Choice) -> None:
-    """Keep the address such that it reproduces the settings."""
-    wanted = to_query(choice)
-    for name in PARAMETERS:
-        if name in wanted and st.query_params.get(name) != wanted[name]:
-            st.query_params[name] = wanted[name]
-        elif name not in wanted and name in st.query_params:
-            del st.query_params[name]

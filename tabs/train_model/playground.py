@@ -22,9 +22,8 @@ from charts.basics import BLUE, ORANGE
 from charts.replay import Curve, Played, player_data
 from data_preparation import MovieData
 from model.config import TrainingConfig
-from serving.replays import Replay, ReplayBusyError, replay_board
+from serving.replays import Replay
 from settings import training_allowed
-from tabs.in_browser import show_in_browser
 from tabs.links import (
     MAX_SEED,
     PLAY_DEFAULTS,
@@ -33,15 +32,14 @@ from tabs.links import (
     PLAY_LAYERS,
     PLAY_RATES,
 )
-from tabs.shared import escape, pick_user
-from tabs.train_model.progress import session_id
+from tabs.shared import pick_user
+from tabs.watching import watch
 
 _LINES = ((TRAIN, ORANGE), (VALIDATION, BLUE))
 _CURVES = (
     Curve("BPR loss", tuple((part, colour, f"{LOSS} {part}") for part, colour in _LINES)),
     Curve(NDCG, tuple((part, colour, f"{NDCG} {part}") for part, colour in _LINES)),
 )
-_EVERY = 0.7  # seconds between two looks at a training
 
 
 def render(data: MovieData) -> None:
@@ -62,7 +60,16 @@ def render(data: MovieData) -> None:
             f"The data have {data.n_users:,} people; this learns from {len(people.users):,} of "
             f"them, chosen at random, with {people.ratings.nnz:,} ratings."
         )
-    _watch(data, people, playground_config(people, **settings), user)
+    config = playground_config(people, **settings)
+    watch(
+        (data.fingerprint, people.extra, config),
+        config.epochs + 1,
+        partial(replay, people, config),
+        lambda found: player_data(
+            data, people, found.frames, _played(data, people, config, user, found)
+        ),
+        "playground",
+    )
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -102,39 +109,6 @@ def _settings() -> dict[str, Any]:
         }  # fmt: skip
 
 
-def _watch(data: MovieData, people: Crowd, config: TrainingConfig, user: int) -> None:
-    """Look at the training again and again, without touching the rest of the page."""
-    key = (data.fingerprint, people.extra, config)
-    train = partial(replay, people, config)
-
-    def look() -> Replay | None:
-        try:
-            return replay_board().watch(key, config.epochs + 1, train, session_id())
-        except ReplayBusyError as error:
-            st.info(escape(str(error)), icon=":material/hourglass_top:")
-            return None
-
-    now = look()
-    over = now is not None and now.status != "running"
-
-    @st.fragment(run_every=None if over else _EVERY)
-    def player() -> None:
-        found = now if over else look()
-        if found is None:
-            return
-        if found.problem:
-            st.warning(escape(found.problem))
-        if found.frames:
-            played = _played(data, people, config, user, found)
-            show_in_browser("player", player_data(data, people, found.frames, played), "playground")
-        elif not found.problem:
-            st.info("The random start is being measured …", icon=":material/hourglass_top:")
-        if found.status != "running" and not over:
-            st.rerun()  # to look no more
-
-    player()
-
-
 def _played(
     data: MovieData, people: Crowd, config: TrainingConfig, user: int, found: Replay
 ) -> Played:
@@ -144,7 +118,7 @@ def _played(
         unit="epoch",
         total=found.total,
         running=found.status == "running",
-        title="Map of the best-known films: each is where its vector points",
+        title="Where the best-known films point",
         curves=_CURVES,
         user=row,
         who=data.user_name(user),

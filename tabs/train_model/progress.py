@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 from streamlit.runtime import get_instance
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from charts.training import loss_chart, metric_chart, search_chart
 from data_preparation import MovieData
 from model.runs import pace
 from model.trained import EpochRecord
 from serving.training_job import JobBoard, TrainingJob
-from tabs.shared import draw
+from tabs.shared import draw, session_id
 from tabs.train_model.controls import PROTOCOL_NAMES, duration
 
 _CARD_PIXELS = 168  # two fit side by side on a phone
-
-
-def session_id() -> str | None:
-    """Of the visitor; None outside a session."""
-    context = get_script_run_ctx()
-    return context.session_id if context else None
 
 
 def may_control(job: TrainingJob) -> bool:

@@ -19,13 +19,13 @@ from serving.training_job import JobRefusedError, TrainingJob
 from settings import TRAINING_COMMAND, checkpoint_path, runs_folder, training_allowed
 from sources.files import regular_files
 from tabs.links import FOR_SERVING, PLAYGROUND, TRAINING
-from tabs.shared import draw, escape
+from tabs.shared import draw, escape, session_id
 from tabs.steps import arrive, asked, leave
 from tabs.train_model import playground
 from tabs.train_model.controls import PROTOCOL_NAMES, choose_settings, show_estimate
 from tabs.train_model.links import DEFAULT_K
 from tabs.train_model.models import show_models
-from tabs.train_model.progress import curves, metric_names, session_id, watch
+from tabs.train_model.progress import curves, metric_names, watch
 from tabs.train_model.runs import show_runs
 from tabs.train_model.trying import name_tried
 

@@ -13,8 +13,7 @@ from model.trained import TrainedModel
 from serving.state import ServerState
 from serving.training_job import JobRefusedError
 from settings import training_allowed
-from tabs.shared import escape, kept
-from tabs.train_model.progress import session_id
+from tabs.shared import escape, kept, session_id
 
 
 def model_tried(

@@ -21,6 +21,7 @@ SETTINGS: list[dict[str, Any]] = [
     {},
     {"k": 3, "setting": "watch", "tag_weight": 0.5},
     {"k": 20, "novelty": 0.7, "diversity": 0.4},
+    {"novelty": 1, "diversity": 0.5, "fewest_ratings": 1},
     {"novelty": -1, "min_ratings": 5, "year_from": 1990, "year_to": 2000, "genre": ["Drama"]},
 ]
 USER = 5  # raw
@@ -29,7 +30,8 @@ USER = 5  # raw
 def expected(now: Snapshot, viewer: Viewer, wish: dict[str, Any], allowed: Any = None) -> list:
     """The items by `prediction`: film, every part, predicted stars."""
     scores = score_all(
-        *(now.data, now.model, viewer, wish.get("tag_weight", 0.1), wish.get("novelty", 0.0))
+        *(now.data, now.model, viewer, wish.get("tag_weight", 0.1), wish.get("novelty", 0.0)),
+        wish.get("fewest_ratings", 5),
     )
     found = recommend(now.model, scores, wish.get("k", 10), allowed, wish.get("diversity", 0.0))
     movies = np.array([item.movie for item in found])

@@ -61,6 +61,33 @@ def test_back_undoes_a_step_at_a_time_and_forward_takes_it_again(
         expect(page).to_have_url(re.compile("chapter=Rows"))
 
 
+def test_settings_are_in_the_address_without_being_steps(app: Server, visiting: Visit) -> None:
+    with visiting(app, "tab=Train Model") as page:
+        open_tab(page, "Insights")
+        open_tab(page, "Train Model")
+        steps = page.evaluate("history.length")
+        page.get_by_text("fast", exact=True).click()
+        expect(page).to_have_url(re.compile("preset=fast"))
+        settle(page)
+        page.get_by_role("slider", name="Layers K").press("ArrowRight")
+        expect(page).to_have_url(re.compile("layers=2"))
+        settle(page)
+        assert page.evaluate("history.length") == steps
+        page.go_back()
+        expect(page.get_by_role("heading", name="Map of the films")).to_be_visible()
+        page.go_forward()
+        expect(page.get_by_role("slider", name="Layers K")).to_have_value("2")
+        page.get_by_role("radio", name="Playground").click()
+        expect(page).to_have_url(re.compile("training=Playground"))
+        settle(page)
+        page.go_back()
+        expect(page.get_by_role("slider", name="Layers K")).to_have_value("2")
+        page.reload()  # the address has all of it
+        expect(page.get_by_role("slider", name="Layers K")).to_have_value("2")
+        page.get_by_role("slider", name="Layers K").press("ArrowLeft")
+        expect(page).not_to_have_url(re.compile("layers="))
+
+
 def test_back_brings_the_last_person_back(app: Server, visiting: Visit) -> None:
     with visiting(app) as page:
         page.get_by_role("radio", name=re.compile("^Ada")).click()

@@ -19,6 +19,7 @@ from lookup.ratings_import import (
     ImportedRatings,
     Points,
     RatingsFileError,
+    ScaleError,
     TitleIndex,
     read_ratings_file,
 )
@@ -280,6 +281,9 @@ def test_plain_decimals_are_rounded_and_said(real_data: MovieData, index: TitleI
     ]
 
 
+IN_ANOTHER = zipped(**{"letterboxd.zip": zipped(ratings_csv=PERSON), "read me.md": "x"})
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -290,6 +294,7 @@ def test_plain_decimals_are_rounded_and_said(real_data: MovieData, index: TitleI
         zipped(reviews_csv=PERSON, watched_csv="x"),
         zipped(zipfile.ZIP_STORED, **{"My ratings_csv": PERSON}),
         zipped(ratings_csv=PERSON.encode("utf-16")),
+        IN_ANOTHER,
     ],
 )
 def test_the_ratings_in_an_archive_are_found(
@@ -320,7 +325,9 @@ def tampered(content: bytes, name: bytes, other: bytes) -> bytes:
         (zipped(**{f"a{n}.txt": b"" for n in range(2_001)}), "over 2,000 files"),
         (zipped(ratings_csv=PERSON)[:-30], "damaged or locked"),
         (b"PK\3\4" + b"\0" * 100, "damaged or locked"),
-        (zipped(ratings_csv=zipped(ratings_csv=PERSON)), "not plain text"),
+        (zipped(**{"a.zip": IN_ANOTHER}), "not plain text"),
+        (zipped(**{"a.zip": PERSON, "b.zip": PERSON}), "no file with ratings"),
+        (zipped(**{"[Content_Types].xml": b"<x/>"}), "spreadsheet"),
     ],
 )
 def test_archives_that_cannot_be_used(index: TitleIndex, content: bytes, says: str) -> None:
@@ -388,6 +395,63 @@ def test_a_value_above_five_puts_the_whole_file_in_doubt(index: TitleIndex) -> N
     stars = read(lone, index, 5)
     assert list(stars.stars.values()) == [4.0, 4.5, 5.0, 3.0, 2.5]
     assert stars.counts["out of range"] == 1
+
+
+@pytest.mark.parametrize(
+    ("ratings", "stars", "points"),
+    [
+        (("85", "60", "100"), [4.5, 3.0, 5.0], 100),
+        (("85%", "60 %", "9%"), [4.5, 3.0, 0.5], 100),
+        (("8/10", "3/10", "7.5 / 10"), [4.0, 1.5, 4.0], 10),
+        (("4/5", "3,5/5", "1/5"), [4.0, 3.5, 1.0], 5),
+        (("★★★★½", "★★★☆☆", "½"), [4.5, 3.0, 0.5], 5),
+    ],
+)
+def test_ratings_that_say_what_they_are_out_of(
+    index: TitleIndex, ratings: tuple[str, ...], stars: list[float], points: Points
+) -> None:
+    films = ("Heat,1995", "Fargo,1996", "Casino,1995")
+    lines = [f'{film},"{rating}"' for film, rating in zip(films, ratings, strict=True)]
+    found = read_ratings_file("\n".join(["title,year,rating", *lines]).encode(), index)
+    assert (list(found.stars.values()), found.points) == (stars, points)
+    told = f"Read as ratings out of {points}: {points} gives 5 stars."
+    assert (told in found.notes) == (points != 5)
+
+
+@pytest.mark.parametrize("ratings", [("8/10", "4", "3"), ("8/10", "4/5", "3/5"), ("9", "8", "75")])
+def test_ratings_that_are_out_of_several_numbers_are_not_guessed(
+    index: TitleIndex, ratings: tuple[str, ...]
+) -> None:
+    lines = [f"Film {rating},1995,{rating}" for rating in ratings]
+    content = "\n".join(["title,year,rating", *lines]).encode()
+    with pytest.raises(ScaleError) as refused:
+        read_ratings_file(content, index)
+    assert_one_sentence(str(refused.value))
+    assert len(read_ratings_file(content, index, 10).rows) == 3
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("Titel;Jahr;Bewertung;Datum", "Titre;Année;Note;Date", "Título;Año;Puntuación;Fecha"),
+        *("Titolo;Anno;Voto;Data", "Título;Ano;Avaliação;Data", "Titel;Jaar;Beoordeling;Datum"),
+        *("Titel;År;Betyg;Datum", "Tytuł;Rok;Ocena;Data", "Название;Год;Оценка;Дата"),
+    ],
+)
+def test_columns_may_be_named_in_other_languages(index: TitleIndex, header: str) -> None:
+    for encoding in ("utf-8", "utf-16"):
+        found = read_ratings_file(f"{header}\nHeat;1995;4,5;31.12.2020\n".encode(encoding), index)
+        assert list(found.stars.values()) == [4.5]
+        assert list(found.dates.values()) == [date(2020, 12, 31)]
+
+
+def test_the_english_name_of_a_column_comes_before_another_that_means_it(index: TitleIndex) -> None:
+    """A "note" may be a remark."""
+    found = read_ratings_file(b"title,year,rating,note\nHeat,1995,4,great\n", index)
+    assert list(found.stars.values()) == [4.0]
+    localised = b"Const,Ihre Bewertung,Bewertungsdatum,Titel,Jahr\ntt0113277,9,2024-03-15,Heat,1995"
+    found = read_ratings_file(localised, index)
+    assert (found.format, list(found.stars.values())) == ("IMDb", [4.5])
 
 
 def test_ten_points_in_movielens_columns(index: TitleIndex) -> None:

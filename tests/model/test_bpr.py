@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from data_preparation import MovieData
-from model.bpr import MARGIN, Learner, NegativeSampler, StopTraining, bpr_loss
+from model.bpr import MARGIN, MOST_STEPS, Learner, NegativeSampler, StopTraining, bpr_loss
 from model.lightgcn import HybridPropagation
 from model.splits import Split
 from model_training import train
@@ -229,6 +229,12 @@ def test_before_step_is_asked_before_every_step_and_may_stop(split: Split) -> No
     with pytest.raises(StopTraining):
         learner.run_epoch()
     assert len(asked) == 4 < math.ceil(split.train.nnz / 64)
+
+
+def test_many_ratings_make_larger_batches_and_not_more_steps(split: Split) -> None:
+    learner = Learner(split.train, {}, hybrid_config(epochs=1, batch_size=64))
+    assert learner.batch_size(64 * MOST_STEPS) == 64
+    assert learner.batch_size(640 * MOST_STEPS + 1) == 641
 
 
 def test_the_loss_of_an_epoch_is_the_mean_over_its_ratings(

@@ -16,7 +16,7 @@ from scipy import sparse
 from data_preparation import MovieData
 from model import evaluation
 from model.baselines import popularity
-from model.evaluation import RankingReport, Scorer, evaluate, ranking_metrics, top_k
+from model.evaluation import RankingReport, Scorer, evaluate, ranking_metrics, sampled_users, top_k
 from model.splits import Split, random_80_10_10
 
 TRAIN, VALIDATION, TEST = 1, 2, 3
@@ -282,6 +282,15 @@ def test_sample_users_beyond_the_users_measures_all(planted_data: MovieData) -> 
     everyone = evaluate(popularity(split.train), split, "test").per_user
     sample = evaluate(popularity(split.train), split, "test", sample_users=10_000).per_user
     assert sample.index.equals(everyone.index)
+
+
+def test_a_training_on_large_data_is_measured_on_a_sample(
+    planted_data: MovieData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split = random_80_10_10(planted_data)
+    assert sampled_users(split) is None
+    monkeypatch.setattr(evaluation, "_SCORES_MEASURED", 10 * planted_data.n_movies)
+    assert sampled_users(split) == 10
 
 
 def test_a_sample_of_no_users_is_refused_in_words() -> None:

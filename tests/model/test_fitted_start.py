@@ -106,6 +106,17 @@ def test_power_iteration_finds_what_lapack_finds(
     assert asked == ["power", "power" if many_nodes else "LAPACK"]
 
 
+@pytest.mark.parametrize("n_nodes", [1, 59, 60, 61, 200])
+def test_the_product_in_blocks_is_the_whole_product(n_nodes: int) -> None:
+    edges = starred(n_nodes, 60, share=0.3)
+    edges.data[::7] = 0.0  # edges of weight 0 stay stored
+    block = np.random.default_rng(1).normal(size=(60, 5)).astype(np.float32)
+    dense = edges.toarray().astype(np.float64)
+    expected = dense.T @ (dense @ block)
+    found = fitted_start._gram_times(edges, block)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
 def record_routes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Which route `spectrum` takes, call by call."""
     asked: list[str] = []

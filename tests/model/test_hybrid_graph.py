@@ -21,6 +21,7 @@ from model.hybrid_graph import (
     build_graph,
     content_edges,
     mean_stars,
+    overall_mean,
     people_edges,
     tagged_pairs,
     visible_content,
@@ -124,7 +125,7 @@ def test_people_edges_by_hand(toy_data: MovieData) -> None:
     # All stars: 50.5 over 15 ratings. User 3 gave 4, 3.5, 5, 2: μ = (14.5 + 20·50.5/15)/24.
     mean = 50.5 / 15
     level = (14.5 + 20 * mean) / 24
-    edges = people_edges(toy_data.ratings, 0.5)
+    edges = people_edges(toy_data.ratings, 0.5, overall_mean(toy_data.ratings))
     assert rows_of(edges["seen"])[0] == [0.5, 0.5, 0.5, 0, 0.5, 0, 0, 0]
     expected = [0.5 * (stars - level) for stars in (4.0, 3.5, 5.0, 2.0)]
     np.testing.assert_allclose(edges["taste"].toarray()[0, [0, 1, 2, 4]], expected, rtol=1e-6)
@@ -281,7 +282,7 @@ def test_a_tag_that_gives_away_every_held_out_film_brings_no_gain(
     without, with_tags = score(0.0), score(5.0)
     assert with_tags < without + 0.03
     # The trap is live: with the tags of held-out pairs as edges, the model knows them.
-    monkeypatch.setattr(model_training, "visible_content", lambda data, _: content_edges(data))
+    monkeypatch.setattr(model_training, "visible_content", lambda data, *_: content_edges(data))
     assert score(5.0) > without + 0.3
 
 

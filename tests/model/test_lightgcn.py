@@ -231,9 +231,9 @@ def test_the_scale_of_what_is_met_takes_out_a_films_vote_for_itself() -> None:
     vote = (dense_e0 * ((dense_e0 + gram @ dense_e0) / 2)).sum(1)  # e_i·(smoothed e)_i
     degree = np.array([2.0, 3, 2, 3, 1, 2])
     expected = degree ** (0.3 - 0.2) / (1 - np.minimum(vote, 0.95))
-    np.testing.assert_allclose(met_scale(RATINGS, plain, e0, settings), expected, rtol=1e-3)
+    np.testing.assert_allclose(met_scale(plain, e0, settings), expected, rtol=1e-3)
     random_start = replace(settings, warm_start=False, epochs=1)
-    np.testing.assert_allclose(met_scale(RATINGS, plain, e0, random_start), degree**0.1, rtol=1e-6)
+    np.testing.assert_allclose(met_scale(plain, e0, random_start), degree**0.1, rtol=1e-6)
 
 
 def test_fitted_vectors_are_those_of_the_learner_at_the_first_hop() -> None:

@@ -13,9 +13,10 @@ from scipy import sparse
 
 from data_preparation import MovieData
 from model import search as search_module
-from model.bpr import StopTraining
+from model.bpr import Learner, StopTraining
 from model.config import SETTINGS, TrainingConfig
-from model.hybrid_graph import Content, content_edges
+from model.fitted_start import spectrum
+from model.hybrid_graph import Content, build_graph, content_edges
 from model.search import SearchResult, Trial, search
 from model.splits import Split
 from model_training import train
@@ -135,6 +136,32 @@ def test_trials_tell_what_became_better_in_order(
     for trial in asked[:last_fit]:
         assert trial.better == (trial.score > best)
         best = max(best, trial.score)
+
+
+def test_of_many_ratings_the_sweeps_see_some_people_and_the_model_is_fitted_to_all(
+    planted_data: MovieData, split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = search_module.some_people(split, split.train.nnz // 3, seed=0)
+    assert 0 < few.train.nnz < split.train.nnz / 2
+    assert few.validation.shape[0] == few.train.shape[0] < split.train.shape[0]
+    assert search_module.some_people(split, split.train.nnz, seed=0) is split
+    monkeypatch.setattr(search_module, "_SWEPT_RATINGS", split.train.nnz // 3)
+    content = content_edges(planted_data)
+    found = search(split, content, searching())
+    assert found.fitted is not None
+    whole = spectrum(build_graph(split.train, content, found.config), found.config.dim, 3)
+    np.testing.assert_array_equal(found.fitted.vectors, whole.vectors)
+
+
+def test_the_learner_takes_the_eigenpairs_that_the_search_ended_with(
+    planted_data: MovieData, split: Split, result: SearchResult
+) -> None:
+    content = content_edges(planted_data)
+    taken = Learner(split.train, content, result.config, fitted=result.fitted)
+    anew = Learner(split.train, content, result.config)
+    assert result.fitted is not None
+    np.testing.assert_array_equal(taken.weights(), anew.weights())
+    np.testing.assert_array_equal(taken.scale, anew.scale)
 
 
 def test_what_it_does_not_choose_stays(result: SearchResult) -> None:

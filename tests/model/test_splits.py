@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import sparse
 
 from data_preparation import MovieData
+from model import splits as splits_module
+from model.processes import Processes, people_of
 from model.splits import (
     PROTOCOLS,
     Split,
@@ -93,6 +96,41 @@ def test_random_split_depends_on_its_seed_and_on_nothing_else(planted_data: Movi
     other = random_80_10_10(planted_data, seed=2)
     assert raw_pairs(planted_data, one.test) == raw_pairs(planted_data, again.test)
     assert raw_pairs(planted_data, one.test) != raw_pairs(planted_data, other.test)
+
+
+class Second(Processes):
+    """The second of two processes, which knows how much the first one holds."""
+
+    def __init__(self, before: int, everything: int) -> None:
+        super().__init__(rank=1, size=2)
+        self.before, self.everything = before, everything
+
+    def everybodys(self, value: Any) -> list[Any]:
+        return [self.before, value]
+
+    def total_of(self, number: float) -> float:
+        return self.everything
+
+
+def test_of_many_people_each_has_a_tenth_held_out_whoever_holds_them(
+    planted_data: MovieData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(splits_module, "_MOST_PERMUTATIONS", 10)
+    whole = random_80_10_10(planted_data)
+    tenth = [round(0.1 * degree) for degree in planted_data.user_degree.tolist()]
+    assert np.diff(whole.test.indptr).tolist() == tenth
+    assert np.diff(whole.validation.indptr).tolist() == tenth
+    other = random_80_10_10(planted_data, seed=7)
+    assert other.test.nnz == whole.test.nnz
+    assert raw_pairs(planted_data, other.test) != raw_pairs(planted_data, whole.test)
+    people = slice(20, planted_data.n_users)
+    before = int(planted_data.ratings.indptr[20])
+    part = random_80_10_10(
+        people_of(planted_data, people), processes=Second(before, planted_data.n_users)
+    )
+    for name in PARTS:
+        expected, found = getattr(whole, name)[people], getattr(part, name)
+        np.testing.assert_array_equal(found.toarray(), expected.toarray())
 
 
 @pytest.mark.parametrize(

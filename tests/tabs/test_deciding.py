@@ -189,6 +189,27 @@ def test_the_shortlist_holds_three_side_by_side_with_their_reasons(
     assert not app.button(key=f"shortlist_{listed(app, data)[4]}").disabled
 
 
+def on_shortlist(app: AppTest) -> list[int]:
+    keys = [button.key or "" for button in app.button]
+    return [int(key.removeprefix("take_off_")) for key in keys if key.startswith("take_off_")]
+
+
+def test_what_came_to_a_full_shortlist_waits_for_room(visit: Open, data: MovieData) -> None:
+    app = visit(user="7")
+    noted = listed(app, data)[:5]
+    app.session_state[f"shortlist_{data.fingerprint}"] = dict.fromkeys(noted, TODAY)  # merged
+    app.run()
+    healthy(app)
+    assert on_shortlist(app) == noted[:SHORTLIST_HOLDS]
+    assert "Shortlist** 3 of 3" in app.expander[0].label
+    waiting = ", ".join(data.labels[movie] for movie in noted[3:])
+    assert f"come up as you take others off: {waiting}." in plain(app)
+    assert "2 more films from another tab, a link or a file" in plain(app)
+    app.button(key=f"take_off_{noted[1]}").click().run()
+    assert on_shortlist(app) == [noted[0], noted[2], noted[3]]
+    assert "1 more film from another tab, a link or a file comes up" in plain(app)
+
+
 def test_the_seed_in_the_link_draws_the_same_film_with_the_chance_that_is_said(
     visit: Open, data: MovieData, model: TrainedModel
 ) -> None:

@@ -9,6 +9,7 @@ from data_preparation import MovieData, load_movie_data
 from lookup.ratings_import import TitleIndex
 from settings import DEMO_DIR
 from tabs.recommendations import upload
+from tests.conftest import REPOSITORY
 
 LETTERBOXD = "Date,Name,Year,Letterboxd URI,Rating\n"
 FILE = (
@@ -126,6 +127,60 @@ def test_removing_all_ratings_can_be_undone(app: AppTest, data: MovieData) -> No
     press(app, "undo_removal")
     assert mine(app, data) == {"The Matrix (1999)": 5.0}
     assert "removed" not in texts(app)
+
+
+@pytest.mark.parametrize(
+    ("case", "stars", "to_confirm"),
+    [
+        ("movielens-org-export/movielens-ratings.csv", {318: 5, 260: 4.5, 2571: 4, 6711: 3.5}, 0),
+        ("imdb-before-2017/ratings.csv", {1573: 3.5, 47: 4.5}, 0),
+        ("imdb-windows-1252/ratings.csv", {4973: 4.5, 293: 4}, 0),
+        ("letterboxd-other-spellings/ratings.csv", {122918: 4}, 2),
+        ("letterboxd-catalogue-duplicates/ratings.csv", {34048: 3, 838: 4, 6003: 3.5, 2571: 4}, 0),
+        ("letterboxd-two-films-one-year-apart/ratings.csv", {1721: 5, 73017: 4.5}, 0),
+        ("letterboxd-zip/letterboxd-someone-2024-01-01.zip", {6: 4.5}, 0),
+        ("letterboxd-semicolons/ratings.csv", {6: 4.5, 608: 3}, 0),
+        ("letterboxd-semicolons/unicode-text.txt", {6: 4.5}, 0),
+        ("letterboxd-one-candidate/ratings.csv", {}, 6),
+        (
+            "ten-point-scale/my_ratings.csv",
+            {2571: 4.5, 6: 5, 608: 2.5, 16: 2, 1562: 1, 1380: 1.5},
+            0,
+        ),
+    ],
+)
+def test_each_kind_of_file_ends_as_ratings(
+    real_data: MovieData, case: str, stars: dict[int, float], to_confirm: int
+) -> None:
+    app = AppTest.from_function(page_of_session, default_timeout=60)
+    app.session_state["data"] = real_data
+    app.run()
+    path = REPOSITORY / "tests" / "data" / case
+    app.file_uploader[0].set_value([(path.name, path.read_bytes(), "application/octet-stream")])
+    app.run()
+    assert not app.exception and not app.error
+    if to_confirm:
+        assert f"{to_confirm} lines to confirm" in texts(app)
+        press(app, "take_all_candidates")
+        assert len(mine(app, real_data)) == to_confirm
+    if stars:
+        use = next(b for b in app.button if b.label.startswith("Use th"))
+        assert f" {len(stars)} rating" in use.label
+        press(app, use.label)
+        raw = {int(real_data.movie_ids[m]): s for m, s in my_stars_of(app, real_data).items()}
+        assert raw.items() >= stars.items() and len(raw) == len(stars) + to_confirm
+
+
+def page_of_session() -> None:
+    import streamlit as st
+
+    from tabs.recommendations.my_ratings import edit_my_ratings
+
+    edit_my_ratings(st.session_state["data"])
+
+
+def my_stars_of(app: AppTest, data: MovieData) -> dict[int, float]:
+    return app.session_state[f"my_stars_{data.fingerprint}"]
 
 
 def test_titles_of_the_file_show_as_text(app: AppTest) -> None:

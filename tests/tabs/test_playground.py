@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from serving import replays
 from serving.replays import ReplayBoard, ReplayBusyError
+from tabs import watching
 from tabs.train_model import playground
 
 SMALL = {"play_dim": "8", "play_epochs": "10", "play_layers": "1"}
@@ -31,9 +32,9 @@ def page() -> None:
 def shown(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
     """What the player was given, the last thing last; and a server that has no replay yet."""
     given: list[dict[str, Any]] = []
-    monkeypatch.setattr(playground, "show_in_browser", lambda _, data, key: given.append(data))
+    monkeypatch.setattr(watching, "show_in_browser", lambda _, data, key: given.append(data))
     monkeypatch.setattr(replays, "_board", ReplayBoard())
-    monkeypatch.setattr(playground, "session_id", lambda: "visitor")
+    monkeypatch.setattr(watching, "session_id", lambda: "visitor")
     yield given
     finish()
 

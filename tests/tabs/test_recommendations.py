@@ -450,6 +450,22 @@ def test_what_novelty_and_diversity_brought_is_said_and_marked(
         brought = set(films(app)) - plain
         assert brought and texts(app).count(f"◆ {word}") == len(brought)
         assert re.search(rf"marked ◆: {len(brought)} films? by", texts(app))
+        assert "None has fewer than 5 ratings." in texts(app)
+
+
+def test_films_with_few_ratings_come_when_they_are_asked_for_and_are_marked(
+    visit: Open, data: MovieData, model: TrainedModel
+) -> None:
+    degree = dict(zip(data.labels, data.movie_degree.tolist(), strict=True))
+    app = visit(user="7", novelty="1")
+    assert min(degree[film] for film in films(app)) >= 5
+    app.toggle(key="little_known").set_value(True).run()
+    healthy(app)
+    few = [degree[film] for film in films(app) if degree[film] < 5]
+    assert few
+    assert f"{len(few)} of them {'has' if len(few) == 1 else 'have'} fewer than 5" in texts(app)
+    assert texts(app).count(f"◆ novel, {few[0]} rating") == few.count(few[0])
+    assert films(visit(user="7", novelty="1", little_known="true")) == films(app)
 
 
 # --- to share -------------------------------------------------------------------------------------
@@ -459,6 +475,7 @@ def test_the_link_of_a_reason_opens_it_again_over_the_same_list(
     visit: Open, data: MovieData, model: TrainedModel
 ) -> None:
     settings = {"user": "7", "k": "4", "tag_weight": "0.35", "without": "Horror", "novelty": "0.2"}
+    settings["little_known"] = "true"
     app = visit(**settings)
     listed = films(app)
     app.button(key=f"why_{data.labels.index(listed[2])}").click().run()

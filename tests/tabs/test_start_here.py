@@ -483,7 +483,10 @@ def test_the_lab_shows_the_metric_that_training_recorded(
 ) -> None:
     app = open_chapter("Reach")
     app.toggle(key="lab").set_value(True).run()
-    healthy(app)
+    for thread in threading.enumerate():
+        if thread.name == "replay":
+            thread.join(timeout=60)
+    healthy(app.run())
     shown = table(app, "NDCG@20")
     assert len(shown) == 18
     by_kind = shown.set_index(["kind", "layer"])

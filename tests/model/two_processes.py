@@ -1,0 +1,44 @@
+"""What two processes do in `test_processes`: `torchrun --nproc-per-node 2 two_processes.py FOLDER`.
+
+Both compute the parts of a training and the first one writes them down; then they train by the
+command, and the second one ends in the second epoch, as if it had been killed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # torchrun starts it as a file
+
+import numpy as np
+import torch
+
+import model_training
+from data_preparation import load_movie_data
+from model.bpr import Learner
+from model.processes import joined_processes
+from tests.model.test_processes import COMMAND, parts_of
+
+
+def main(folder: Path) -> None:
+    torch.set_num_threads(1)
+    with joined_processes() as both:
+        found = parts_of(load_movie_data(Path(os.environ["MOVIELENS_DIR"])), both)
+        if both.first:
+            np.savez(folder / "two.npz", **found)
+    run_epoch, epochs = Learner.run_epoch, [0]
+
+    def dies(learner: Learner) -> float:
+        epochs[0] += 1
+        if epochs[0] == 2 and learner.processes.rank == 1:
+            os._exit(9)
+        return run_epoch(learner)
+
+    Learner.run_epoch = dies  # type: ignore[method-assign]
+    sys.exit(model_training.main([*COMMAND, "--output", str(folder / "model.pth")]))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
