@@ -25,6 +25,4 @@ def test_whole_people_are_drawn_until_there_are_ratings_enough(planted_data: Mov
         begin = planted_data.ratings.indptr[user]
         times = planted_data.timestamps[begin : begin + some.user_degree[place]]
         here = some.ratings.indptr[place]
-        np.testing.assert_array_equal(
-            some.timestamps[here : here + some.user_degree[place]], times
-        )
+        np.testing.assert_array_equal(some.timestamps[here : here + some.user_degree[place]], times)
