@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Mapping
 from pathlib import Path
 
 import streamlit as st
@@ -24,7 +25,7 @@ from sources.download import download_movielens
 from sources.movielens_files import DataError
 from tabs.address import keep_settings_in_address, remember_settings
 from tabs.insights import tab as insights
-from tabs.links import TABS, read_link
+from tabs.links import BOUND, DATA, OF_THE_DATA, TABS, read_link
 from tabs.recommendations import tab as recommendations
 from tabs.shared import escape
 from tabs.start_here import tab as start_here
@@ -51,6 +52,9 @@ _STYLE = """
 """
 
 
+_ABOUT = "A graph neural network that recommends films and shows exactly why."
+
+
 @st.cache_resource(show_spinner=False)
 def freeze_libraries() -> None:
     """Spare the garbage collector the libraries' objects, once per server.
@@ -69,12 +73,14 @@ def main() -> None:
     st.set_page_config("LightGCN Movies", PAGE_ICON, layout="wide")
     st.html(f"<style>{_STYLE}</style>")
     st.title("LightGCN Movies")
-    st.caption("A graph neural network that recommends films and shows exactly why.")
+    about = st.empty()
+    about.caption(_ABOUT)
     refuse_foreign_hosts()
     server = server_state()
     try:
         training_allowed()
         data = load_data(server)
+        about.caption(f"{_ABOUT} Data: {escape(data.directory.name)}.")
     except (DataError, SettingError) as error:
         st.error(escape(str(error)), icon=":material/error:")
         st.stop()
@@ -125,10 +131,39 @@ def _query() -> dict[str, list[str]]:
 
 def load_data(server: ServerState) -> MovieData:
     """The data by the documented order; on the demo data, says so and offers the download."""
-    folder = server.data_folder(download_with_bar)
+    folder = choose_data(server.data_folder(download_with_bar), server.data_sets())
     if folder.resolve() == DEMO_DIR:
         offer_download(server)
     return server.data(folder, st.spinner)
+
+
+def choose_data(first: Path, sets: Mapping[str, Path]) -> Path:
+    """The data set that this visitor looks at; a choice only where there are several."""
+    wished = st.query_params.get(DATA)
+    if wished is not None and wished not in sets:
+        st.warning(
+            f"The link asks for the data {escape(wished[:40])}, which are not here; "
+            f"these are {escape(first.name)}.",
+            icon=":material/link_off:",
+        )
+        del st.query_params[DATA]
+    if len(sets) < 2:
+        return first
+    arrive(DATA, asked(DATA, sets, first.name))
+    if st.session_state[DATA] not in sets:  # it was there a moment ago
+        st.session_state[DATA] = first.name
+    name = st.selectbox("Data set", sets, key=DATA, on_change=forget_settings, width=240)
+    if name != first.name or DATA in st.query_params:
+        leave(**{DATA: name})
+    return sets[name]
+
+
+def forget_settings() -> None:
+    """A callback: users, films, genres and years of other data mean nothing in these."""
+    for name in (*OF_THE_DATA, *(name for names in BOUND.values() for name in names)):
+        st.session_state.pop(name, None)
+        if name in st.query_params:
+            del st.query_params[name]
 
 
 def download_with_bar() -> Path:
