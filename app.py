@@ -29,7 +29,7 @@ from tabs.links import BOUND, DATA, OF_THE_DATA, TABS, read_link
 from tabs.recommendations import tab as recommendations
 from tabs.shared import escape
 from tabs.start_here import tab as start_here
-from tabs.steps import arrive, asked, leave
+from tabs.steps import arrive, asked, forget, leave
 from tabs.train_model import tab as train_model
 from tabs.train_model.trying import model_tried
 from tabs.upload_limits import limit_uploads
@@ -160,10 +160,7 @@ def choose_data(first: Path, sets: Mapping[str, Path]) -> Path:
 
 def forget_settings() -> None:
     """A callback: users, films, genres and years of other data mean nothing in these."""
-    for name in (*OF_THE_DATA, *(name for names in BOUND.values() for name in names)):
-        st.session_state.pop(name, None)
-        if name in st.query_params:
-            del st.query_params[name]
+    forget(*OF_THE_DATA, *(name for names in BOUND.values() for name in names))
 
 
 def download_with_bar() -> Path:
