@@ -14,8 +14,8 @@ from sklearn.preprocessing import normalize
 
 from data_preparation import MovieData, normalised_adjacency
 from model.config import TrainingConfig
+from model.devices import to_torch
 from model.evaluation import Scorer
-from model.fitted_start import to_torch
 from model.hybrid_graph import HybridGraph, build_graph, content_edges, visible_content
 from model.lightgcn import (
     HybridPropagation,
