@@ -45,8 +45,7 @@ from model.processes import (
     LostProcessError,
     Processes,
     joined_processes,
-    people_of,
-    share_of,
+    shared,
 )
 from model.profiles import DEFAULT_PROFILE, PROFILES
 from model.progress import Progress, ProgressFile
@@ -532,8 +531,7 @@ def _prepare(options: argparse.Namespace, data: MovieData, processes: Processes)
     if processes.size > 1 or options.resume:
         training = f"{data.fingerprint} {options.protocol} {config}"
         progress = ProgressFile(options.output.with_suffix(".progress"), training)
-    if processes.size > 1:
-        data = people_of(data, share_of(data.user_degree, processes))
+    data = shared(data, processes)
     return RunInProgress(
         data,
         options.protocol,

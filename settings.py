@@ -10,6 +10,7 @@ PROJECT_DIR = Path(__file__).resolve().parent
 DEMO_DIR = PROJECT_DIR / "demo_data"
 MOVIELENS_FOLDER = PROJECT_DIR / "ml-latest-small"  # where a download goes
 POSTER_CACHE = PROJECT_DIR / ".cache"
+BENCHMARK_RESULTS = PROJECT_DIR / "benchmarks" / "results.json"
 PAGE_ICON = PROJECT_DIR / "default.png"
 CHECKPOINT_NAME = "lightgcn_checkpoint.pth"
 

@@ -13,7 +13,18 @@ from typing import Any
 
 import torch
 
-from benchmarks import api, costs, faithfulness, liking, load, opening, over_time, pages, ranking
+from benchmarks import (
+    api,
+    costs,
+    faithfulness,
+    liking,
+    load,
+    opening,
+    over_time,
+    pages,
+    ranking,
+    scale,
+)
 
 JOBS: dict[str, Callable[..., Any]] = {
     "quality": ranking.quality,
@@ -28,6 +39,7 @@ JOBS: dict[str, Callable[..., Any]] = {
     "stars": liking.stars,
     "flips": liking.flips,
     "growth": costs.growth,
+    "scale": scale.fit_costs,
     "latency": costs.latency,
     "faithfulness": faithfulness.measure,
     "load": load.measure,

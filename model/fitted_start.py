@@ -30,7 +30,7 @@ MAX_DENSE_NODES = 6_000
 # take 13 CPU seconds and 1 GiB, both growing in proportion.
 MOST_DIRECTIONS = 512
 ROUNDS = 6  # products with G from a random start
-_EXTRA_COLUMNS = 40  # of the iteration, for the accuracy of the last wanted ones
+EXTRA_COLUMNS = 40  # of the iteration, for the accuracy of the last wanted ones
 _RANDOM_ROUNDS = 2  # plain ones, before the spectrum is known well enough to filter it
 _MOST_DAMPED = 1e6  # between the first direction and the last in a filter: float32 holds no more
 _NEGLIGIBLE = 1e-6  # of the first eigenvalue: what float32 cannot tell from 0
@@ -181,7 +181,7 @@ def _subspace(
     """The largest eigenpairs of a symmetric operator on vectors of this size, by subspace iteration
     with Chebyshev polynomials (Saad 2011, § 7.4): they damp all below the smallest value in the
     block far more than as many plain products do."""
-    columns = min(wanted + _EXTRA_COLUMNS, size)
+    columns = min(wanted + EXTRA_COLUMNS, size)
     block = np.random.default_rng(seed).standard_normal((size, columns), np.float32)
     if start is not None:
         width = min(columns, start.shape[1])

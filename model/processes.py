@@ -147,6 +147,34 @@ def people_of(data: MovieData, people: slice) -> MovieData:
     )
 
 
+def shared(data: MovieData, processes: Processes) -> MovieData:
+    """The data with the people of this process alone.
+
+    Raises:
+        ValueError: the processes have different data, so that somebody would be held by none.
+    """
+    if processes.size == 1:
+        return data
+    if len(set(processes.everybodys(data.fingerprint))) > 1:
+        raise ValueError(
+            "The processes read different data, so some users would be held by none of them; give "
+            "all of them the same files."
+        )
+    own = share_of(data.user_degree, processes)
+    check_everybody(data.user_ids, processes.everybodys((own.start, own.stop)))
+    return people_of(data, own)
+
+
+def check_everybody(user_ids: NDArray[np.int64], shares: list[tuple[int, int]]) -> None:
+    """Raises ValueError where a user is in none of these shares (from, to), or in two."""
+    reached = 0
+    for begin, end in [*shares, (len(user_ids), len(user_ids))]:
+        if begin != reached:
+            what = "by two processes" if begin < reached else "by no process"
+            raise ValueError(f"User {user_ids[min(begin, reached)]} of the data is held {what}.")
+        reached = end
+
+
 def share_of(counts: NDArray[np.integer], processes: Processes) -> slice:
     """The people of this process: consecutive ones, with about as many ratings for everybody.
 

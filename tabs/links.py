@@ -41,9 +41,10 @@ PLAIN, FORMULAS = LEVELS = ("Plain words", "Formulas")
 WHY = "why"  # raw id of the film whose reasons are opened
 DUEL = "Model duel"
 TASTE = "Taste over time"
+LATER = "Later times"
 SECTIONS = (
     *("Map of films", "Tags", "Tag suggestions", "Model health"),
-    *(DUEL, TASTE, "Data at a glance"),
+    *(DUEL, TASTE, LATER, "Data at a glance"),
 )
 
 TRAINING = FOR_SERVING, PLAYGROUND = ("A model that serves", "Playground")

@@ -9,8 +9,8 @@ from analysis.tag_evaluation import saw_tags
 from data_preparation import MovieData
 from model.trained import TrainedModel
 from tabs import duel
-from tabs.insights import health, movie_map, overview, suggestions, tags, taste
-from tabs.links import DUEL, SECTIONS, TABS, TASTE
+from tabs.insights import health, later_times, movie_map, overview, suggestions, tags, taste
+from tabs.links import DUEL, LATER, SECTIONS, TABS, TASTE
 from tabs.shared import count
 from tabs.steps import arrive, asked, leave
 
@@ -40,6 +40,8 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
         duel.render(data, model)
     elif section == TASTE:
         taste.render(data, model)
+    elif section == LATER:
+        later_times.render()
     else:
         overview.render(data)
 
