@@ -37,7 +37,7 @@ def measure() -> list[Row]:
     """One row per step: what, seconds (or bytes), and the server's processor seconds."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        rows = []
+        rows: list[Row] = []
         with _started(folder, rows) as server:
             rows.append(_timed("no model: start to ten cards", server, user=_USER))
             rows.append(_timed("with a model: another visitor to ten cards", server, user=_USER))
