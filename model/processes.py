@@ -45,12 +45,12 @@ class Processes:
     Attributes:
         rank: its number, from 0; the first one prints, saves and promotes.
         size: how many there are.
+        device: where it multiplies (`model.devices`), and where its messages lie.
         bytes_given: handed to all-reduces so far; a ring sends 2(N − 1)/N of it.
     """
 
     def __init__(self, rank: int = 0, size: int = 1, device: str = "cpu") -> None:
-        self.rank, self.size, self.bytes_given = rank, size, 0
-        self._device = device  # where the messages lie: NCCL takes them from the card alone
+        self.rank, self.size, self.device, self.bytes_given = rank, size, device, 0
 
     @property
     def first(self) -> bool:
@@ -91,7 +91,7 @@ class Processes:
         return box[0]
 
     def _reduced(self, part: NDArray[Any]) -> NDArray[Any]:
-        message = torch.from_numpy(np.array(part, order="C")).to(self._device)  # our own copy
+        message = torch.from_numpy(np.array(part, order="C")).to(self.device)  # our own copy
         self.bytes_given += message.numel() * message.element_size()
         with _as_lost():
             distributed.all_reduce(message)
@@ -102,19 +102,18 @@ ALONE = Processes()
 
 
 @contextmanager
-def joined_processes(cuda: bool = False) -> Iterator[Processes]:
+def joined_processes(device: str = "cpu") -> Iterator[Processes]:
     """Those that torchrun started together with this one; alone without torchrun.
 
     Args:
-        cuda: each works on a graphics card of its own.
+        device: "cpu", or "cuda" for a graphics card of its own for each.
     """
     if not distributed.is_available() or not distributed.is_torchelastic_launched():
-        yield ALONE
+        yield ALONE if device == "cpu" else Processes(device=device)
         return
-    distributed.init_process_group("nccl" if cuda else "gloo", timeout=_PATIENCE)
+    distributed.init_process_group("nccl" if device == "cuda" else "gloo", timeout=_PATIENCE)
     try:
-        device = "cpu"
-        if cuda:
+        if device == "cuda":
             device = f"cuda:{distributed.get_node_local_rank()}"
             torch.cuda.set_device(device)
         yield Processes(distributed.get_rank(), distributed.get_world_size(), device)
