@@ -241,11 +241,14 @@ def top_k(
     values, movies = best.values.numpy(), best.indices.numpy()[:, :depth]
     # Equal scores go by the order, so the list of K begins every longer one.
     equal = (values[:, 1:] == values[:, :-1]) & np.isfinite(values[:, 1:])
-    tied = equal.any(axis=1)
+    tied = np.flatnonzero(equal.any(axis=1))
     values = values[:, :depth]
-    rank = np.argsort(order)
-    for row in np.flatnonzero(tied):
-        films = np.flatnonzero(masked[row] >= values[row, -1])
-        films = films[np.lexsort((rank[films], -masked[row, films]))][:depth]
-        movies[row], values[row] = films, masked[row, films]
+    if len(tied):
+        some = masked[tied]
+        row, film = np.nonzero(some >= values[tied, -1:])  # depth of them in each row, or more
+        score = some[row, film]
+        by_rank = np.lexsort((np.argsort(order)[film], -score, row))
+        begins = np.searchsorted(row, np.arange(len(tied)))
+        first = by_rank[begins[:, None] + np.arange(depth)]  # [tied, depth]
+        movies[tied], values[tied] = film[first], score[first]
     return np.where(np.isfinite(values), movies, -1).astype(np.int32)
