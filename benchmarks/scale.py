@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from benchmarks.costs import peak_mib
 from benchmarks.run import ONE_THREAD
@@ -86,6 +87,11 @@ def plot(rows: list[Row], path: Path = PLOT) -> None:
     axes.loglog(
         ratings, seconds[0] * ratings / ratings[0], "--", color="#888", label="in proportion"
     )
+    axes.set_xticks(ratings, [f"{n / 1e6:.0f} million" for n in ratings], minor=False)
+    axes.set_xticks([], minor=True)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("ratings")
     axes.set_ylabel("CPU seconds, one thread")
     axes.set_title(f"Fitting at rank {RANK}: ratings to the power {exponent(rows):.2f}")
