@@ -13,7 +13,18 @@ from typing import Any
 
 import torch
 
-from benchmarks import api, costs, faithfulness, liking, load, opening, over_time, pages, ranking
+from benchmarks import (
+    api,
+    attention,
+    costs,
+    faithfulness,
+    liking,
+    load,
+    opening,
+    over_time,
+    pages,
+    ranking,
+)
 
 JOBS: dict[str, Callable[..., Any]] = {
     "quality": ranking.quality,
@@ -24,6 +35,7 @@ JOBS: dict[str, Callable[..., Any]] = {
     "runs": over_time.runs,
     "groups": ranking.groups,
     "ablation": ranking.ablation,
+    "attention": attention.attention,
     "hybrid": ranking.hybrid,
     "stars": liking.stars,
     "flips": liking.flips,

@@ -33,6 +33,7 @@ CHAPTERS = (
     "Learning",
     "Recommendation",
     "What if",
+    "Time",
     "Glossary",
 )
 BY_NUMBER = "By number"
