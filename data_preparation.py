@@ -366,17 +366,23 @@ def normalised_adjacency(interactions: sparse.csr_array) -> sparse.csr_array:
     Returns:
         csr float32, int32 indices, symmetric [n_users + n_movies, n_users + n_movies].
     """
-    edges = interactions.tocoo()
-    users, movies = edges.row, edges.col
-    user_degree = np.bincount(users, minlength=interactions.shape[0])
-    movie_degree = np.bincount(movies, minlength=interactions.shape[1])
-    weights = 1.0 / np.sqrt(user_degree[users] * movie_degree[movies].astype(np.float64))
-    block = sparse.coo_array((weights.astype(np.float32), (users, movies)), interactions.shape)
-    adjacency = sparse.block_array([[None, block], [block.T, None]], format="csr")
-    adjacency.sort_indices()
-    adjacency.indices = adjacency.indices.astype(np.int32)
-    adjacency.indptr = adjacency.indptr.astype(np.int32)
-    return adjacency
+    n_users, n_movies = interactions.shape
+    degree = np.diff(interactions.indptr)
+    movie_degree = np.bincount(interactions.indices, minlength=n_movies).astype(np.float64)
+    weights = 1.0 / np.sqrt(np.repeat(degree, degree) * movie_degree[interactions.indices])
+    to_movies = sparse.csr_array(
+        (weights.astype(np.float32), interactions.indices, interactions.indptr), interactions.shape
+    )
+    if not to_movies.has_sorted_indices:
+        to_movies = to_movies.sorted_indices()
+    to_users = to_movies.T.tocsr()
+    # By hand: `block_array` goes by way of coordinates, which takes three times as long.
+    parts = (
+        np.concatenate([to_movies.data, to_users.data]),
+        np.concatenate([to_movies.indices + n_users, to_users.indices]).astype(np.int32),
+        np.concatenate([to_movies.indptr, to_movies.nnz + to_users.indptr[1:]]).astype(np.int32),
+    )
+    return sparse.csr_array(parts, shape=(n_users + n_movies,) * 2)
 
 
 def display_name(title: str) -> str:

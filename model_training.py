@@ -35,6 +35,7 @@ from model.baselines import ease, popularity
 from model.bpr import Learner, StopTraining
 from model.checkpoints import CheckpointError, library_versions, save_checkpoint
 from model.config import PRESETS, SETTINGS, TrainingConfig, searches
+from model.devices import DEVICES, chosen_device
 from model.evaluation import evaluate, sampled_users
 from model.fitted_start import Spectrum
 from model.hybrid_graph import content_edges, overall_mean, visible_content
@@ -45,8 +46,7 @@ from model.processes import (
     LostProcessError,
     Processes,
     joined_processes,
-    people_of,
-    share_of,
+    shared,
 )
 from model.profiles import DEFAULT_PROFILE, PROFILES
 from model.progress import Progress, ProgressFile
@@ -471,9 +471,16 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # a dash that cannot be shown is no reason to end
             stream.reconfigure(errors="replace")
     options = _parse(arguments)
-    with joined_processes() as processes:
+    try:
+        device, said = chosen_device(options.device)
+    except ValueError as error:
+        _say(error, sys.stderr)
+        return 1
+    with joined_processes(device) as processes:
         if not processes.first:  # which is the only one to speak
             sys.stdout = sys.stderr = io.StringIO()
+        if said:
+            _say(said, sys.stderr)
         return _main(options, processes)
 
 
@@ -532,8 +539,7 @@ def _prepare(options: argparse.Namespace, data: MovieData, processes: Processes)
     if processes.size > 1 or options.resume:
         training = f"{data.fingerprint} {options.protocol} {config}"
         progress = ProgressFile(options.output.with_suffix(".progress"), training)
-    if processes.size > 1:
-        data = people_of(data, share_of(data.user_degree, processes))
+    data = shared(data, processes)
     return RunInProgress(
         data,
         options.protocol,
@@ -670,6 +676,13 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         action=argparse.BooleanOptionalAction,
         default=False,
         help="learn again on all ratings at the end, for serving (default: no)",
+    )
+    parser.add_argument(
+        "--device",
+        choices=DEVICES,
+        default="auto",
+        help="where fit and measurement multiply; auto takes a graphics card where there is one "
+        "(default: auto)",
     )
     parser.add_argument(
         "--resume",

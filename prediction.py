@@ -34,18 +34,31 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
+from pyarrow.parquet import ParquetFile, ParquetWriter
 
 from data_preparation import MovieData, UnknownIdError, load_movie_data
 from model.ageing import ALWAYS
 from model.as_of import data_before, end_of, model_of
+from model.evaluation import top_k
 from model.explanation import Explanation, explain
-from model.profiles import DEFAULT_PROFILE, PROFILES
+from model.export import user_vectors
+from model.processes import (
+    ALONE,
+    LostProcessError,
+    Processes,
+    check_everybody,
+    joined_processes,
+    share_of,
+)
+from model.profiles import DEFAULT_PROFILE, PROFILES, Profile, profile_weights, strength
 from model.rounding import rounded_parts
 from model.store import ModelStore
 from model.trained import TrainedModel
-from model.viewers import Viewer, aged, tag_profile, user_viewer
+from model.viewers import Viewer, aged, tag_profile, tag_profiles, user_viewer
 from settings import TRAINING_COMMAND, checkpoint_path, copies_folder
+from sources.atomic import replacing
 from sources.download import obtain_data
 from sources.movielens_files import DataError
 
@@ -55,6 +68,16 @@ _NEAREST_LEFT_OUT = 50  # of each disliked film, for someone who liked nothing y
 FEWEST_RATINGS = 5  # of a film that novelty or diversity may bring, unless asked for fewer
 _FIRST = 10  # films that both are measured by
 _WEAKEST, _STRONGEST, _HALVINGS = 1e-4, 1e4, 40  # of a popularity's weight
+_SCORES_AT_ONCE = 5_000_000  # users × films of a batch: three tables of 20 MB
+_LISTS = pa.schema(
+    [
+        ("user_id", pa.int64()),
+        ("place", pa.int32()),
+        ("movie_id", pa.int64()),
+        ("title", pa.string()),
+        *((name, pa.float32()) for name in ("score", "graph_part", "tag_part")),
+    ]
+)
 _BEYOND = 1.001  # a little further than where two films change places: rounding must not decide
 _BLOCK = 64  # films of which the best one is looked at first
 _MMR_POOL = 50  # diversity picks among so many of the best films, or twice the list
@@ -371,6 +394,120 @@ def _best(final: NDArray[np.float32], candidates: NDArray[np.int64], n: int) -> 
     return candidates[np.argsort(-score, kind="stable")][:n]
 
 
+@dataclass(frozen=True, eq=False)
+class Lists:
+    """The first K films of several users, [n_users, K] each; −1 and 0 where a list is shorter.
+
+    Attributes:
+        movies: inner ids, int32.
+        graph_part, tag_part: as in `Recommendation`, float32.
+    """
+
+    movies: NDArray[np.int32]
+    graph_part: NDArray[np.float32]
+    tag_part: NDArray[np.float32]
+
+
+def recommend_many(
+    data: MovieData,
+    model: TrainedModel,
+    users: slice,
+    k: int,
+    profile: Profile = DEFAULT_PROFILE,
+    tag_weight: float = DEFAULT_TAG_WEIGHT,
+) -> Lists:
+    """What `recommend` lists for consecutive (inner) users, for as many as fit in memory at once:
+    three tables of users × films.
+
+    Raises:
+        ValueError: K is below 1, or the tag weight out of range.
+    """
+    if k < 1:
+        raise ValueError(f"K must be at least 1; got {k}.")
+    ratings, features = data.ratings[users], data.content_features
+    graph = user_vectors(data, model, users, profile) @ model.movie_factors.T  # [users, n_movies]
+    tags = (features @ tag_profiles(ratings, features).T.toarray()).T  # [users, n_movies]
+    seen = np.zeros(graph.shape, bool)
+    rows = np.repeat(np.arange(len(seen)), np.diff(ratings.indptr))
+    seen[rows, data.canonical[ratings.indices]] = True
+    counts = data.canonical == np.arange(data.n_movies)
+    graph_part, tag_part = blend(graph, tags, ~seen & counts, tag_weight)
+    by_id = np.arange(data.n_movies)
+    movies = top_k(graph_part + tag_part, seen, counts, min(k, data.n_movies), by_id)
+    listed, place = movies >= 0, np.maximum(movies, 0)
+    parts = [
+        np.where(listed, np.take_along_axis(part, place, axis=1), 0).astype(np.float32)
+        for part in (graph_part, tag_part)
+    ]
+    lists = Lists(movies, *parts)
+    if model.is_hybrid:
+        weights = profile_weights(ratings, strength(model.config, profile), model.mean_stars)
+        speaks = np.bincount(rows, weights.data > 0, minlength=len(seen)) > 0
+        for row in np.flatnonzero(~speaks & (np.diff(ratings.indptr) > 0)).tolist():
+            viewer = user_viewer(data, model, users.start + row, profile)  # who liked nothing yet
+            best = recommend(model, score_all(data, model, viewer, tag_weight), k)
+            for array, values in (
+                (lists.movies, [item.movie for item in best]),
+                (lists.graph_part, [item.graph_part for item in best]),
+                (lists.tag_part, [item.tag_part for item in best]),
+            ):
+                array[row] = -1 if array is lists.movies else 0
+                array[row, : len(values)] = values
+    return lists
+
+
+def write_lists(
+    data: MovieData,
+    model: TrainedModel,
+    k: int,
+    path: Path,
+    processes: Processes = ALONE,
+    profile: Profile = DEFAULT_PROFILE,
+    tag_weight: float = DEFAULT_TAG_WEIGHT,
+) -> int:
+    """The first K films of every user as Parquet: user_id, place (from 1), movie_id, title, score,
+    graph_part, tag_part; whole or not at all. How many rows were written.
+
+    Each process ranks for its share of the users into a file of its own beside the path, and the
+    first one joins them.
+
+    Raises:
+        OSError: a file cannot be written.
+        ValueError: as `recommend_many`, or a user is held by no process.
+    """
+    own = share_of(data.user_degree, processes)
+    check_everybody(data.user_ids, processes.everybodys((own.start, own.stop)))
+    size = max(_SCORES_AT_ONCE // data.n_movies, 1)
+    titles = pa.array(data.labels, pa.string())
+    parts = [path.with_name(f"{path.name}.{rank}.part") for rank in range(processes.size)]
+    with replacing(parts[processes.rank]) as file, ParquetWriter(file, _LISTS) as writer:
+        for begin in range(own.start, own.stop, size):
+            users = slice(begin, min(begin + size, own.stop))
+            lists = recommend_many(data, model, users, k, profile, tag_weight)
+            row, place = np.nonzero(lists.movies >= 0)
+            movies = lists.movies[row, place]
+            graph, tags = lists.graph_part[row, place], lists.tag_part[row, place]
+            columns = [
+                data.user_ids[users][row],
+                (place + 1).astype(np.int32),
+                data.movie_ids[movies],
+                titles.take(pa.array(movies)),
+                *(graph + tags, graph, tags),
+            ]
+            writer.write_table(pa.table(columns, schema=_LISTS))
+    processes.everybodys(None)  # all have written theirs
+    written = 0
+    if processes.first:
+        with replacing(path) as file, ParquetWriter(file, _LISTS) as writer:
+            for part in parts:
+                for batch in ParquetFile(part).iter_batches():
+                    writer.write_batch(batch)
+                    written += len(batch)
+        for part in parts:
+            part.unlink()
+    return written
+
+
 def _pool_size(k: int) -> int:
     """Of how many films diversity chooses K."""
     return max(_MMR_POOL, 2 * k)
@@ -513,6 +650,8 @@ def main(arguments: list[str] | None = None) -> int:
             )
         if (model := found.model) is None:
             return 1
+        if options.all:
+            return _list_everybody(data, model, options)
         known = None  # all films
         user = data.inner_user(options.user)
         if options.as_of is not None:
@@ -543,6 +682,30 @@ def main(arguments: list[str] | None = None) -> int:
         parts = f"{graph + tags:.3f} = {graph:.3f} graph + {tags:.3f} tags"
         print(f"{place:>3}. {data.labels[item.movie]}: {parts}")
         print(f"     {why_in_words(data, viewer, explain(data, model, viewer, item.movie))}")
+    return 0
+
+
+def _list_everybody(data: MovieData, model: TrainedModel, options: argparse.Namespace) -> int:
+    """The lists of all users into a file; the exit status."""
+    if options.as_of is not None or options.half_life != ALWAYS:
+        raise ValueError("With --all neither --as-of nor --half-life can be given.")
+    with joined_processes() as processes:
+        try:
+            written = write_lists(
+                data,
+                model,
+                options.k,
+                options.out,
+                processes,
+                options.profile,
+                options.tag_weight,
+            )
+        except (OSError, LostProcessError) as error:
+            why = error.strerror or error if isinstance(error, OSError) else error
+            print(f"The lists cannot be written to {options.out} ({why}).", file=sys.stderr)
+            return 1
+        if processes.first:
+            print(f"{written:,} rows for {data.n_users:,} users: {options.out}")
     return 0
 
 
@@ -581,7 +744,17 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         description="Recommend films to a user of the data, with the parts of each score and its "
         "reasons.",
     )
-    parser.add_argument("--user", type=int, required=True, help="raw user id, as in ratings.csv")
+    whom = parser.add_mutually_exclusive_group(required=True)
+    whom.add_argument("--user", type=int, help="raw user id, as in ratings.csv")
+    whom.add_argument(
+        "--all", action="store_true", help="every user, into a Parquet file; torchrun shares them"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("recommendations.parquet"),
+        help="of --all (default: %(default)s)",
+    )
     parser.add_argument("-k", type=int, default=10, help="how many films (default: 10)")
     parser.add_argument(
         "--profile",

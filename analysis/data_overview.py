@@ -11,23 +11,25 @@ from data_preparation import MovieData
 
 def ratings_per_year(data: MovieData) -> pd.DataFrame:
     """year (of the rating, UTC), ratings, users (who rated in it); years without ratings are 0."""
-    years = pd.to_datetime(data.timestamps, unit="s", utc=True).year.to_numpy()
+    years = data.timestamps.astype("datetime64[s]").astype("datetime64[Y]").astype(np.int64)
+    first = int(years.min())
+    years -= first
+    ratings = np.bincount(years)  # [n_years]
+    rated_in = np.flatnonzero(ratings)
+    column = np.searchsorted(rated_in, np.arange(len(ratings)))
     users = np.repeat(np.arange(data.n_users), data.user_degree)
-    table = (
-        pd.DataFrame({"year": years, "user": users})
-        .groupby("year")
-        .agg(ratings=("user", "size"), users=("user", "nunique"))
-    )
-    every = pd.RangeIndex(years.min(), years.max() + 1, name="year")
-    return table.reindex(every, fill_value=0).reset_index()
+    seen = np.zeros((data.n_users, len(rated_in)), bool)
+    seen[users, column[years]] = True
+    active = np.zeros(len(ratings), np.int64)
+    active[rated_in] = seen.sum(axis=0)
+    every = np.arange(len(ratings)) + first + 1970
+    return pd.DataFrame({"year": every, "ratings": ratings, "users": active})
 
 
 def ratings_by_stars(data: MovieData) -> pd.DataFrame:
     """stars, ratings; every half star from 0.5 to 5."""
-    steps = np.arange(1, 11) / 2
-    return pd.DataFrame(
-        {"stars": steps, "ratings": [int((data.ratings.data == s).sum()) for s in steps]}
-    )
+    halves = np.bincount((data.ratings.data * 2).astype(np.int8), minlength=11)
+    return pd.DataFrame({"stars": np.arange(1, 11) / 2, "ratings": halves[1:]})
 
 
 def long_tail(degree: NDArray[np.int64]) -> pd.DataFrame:
@@ -65,9 +67,9 @@ def density_grid(data: MovieData, rows: int = 20, columns: int = 40) -> pd.DataF
     rows, columns = min(rows, data.n_users), min(columns, n_rated)
     user_group = _groups(data.user_degree, data.n_users, rows)
     film_group = _groups(data.movie_degree, n_rated, columns)
-    users, films = data.ratings.nonzero()
-    cells = np.zeros((rows, columns), np.int64)
-    np.add.at(cells, (user_group[users], film_group[films]), 1)
+    row = np.repeat(user_group, data.user_degree)
+    places = row * columns + film_group[data.ratings.indices]
+    cells = np.bincount(places, minlength=rows * columns).reshape(rows, columns)
     rated = film_group[data.movie_degree > 0]
     size = np.outer(np.bincount(user_group, minlength=rows), np.bincount(rated, minlength=columns))
     user, film = np.indices(cells.shape)

@@ -50,10 +50,18 @@ def lesson_network(data: MovieData, model: TrainedModel) -> TrainedModel:
     sizes = np.linalg.norm(model.e0, axis=0)
     films = model.e0[:, np.argsort(-sizes, kind="stable")[:_LESSON_DIM]]  # [n_movies, ≤ 64]
     e0 = np.concatenate([np.zeros((data.n_users, films.shape[1]), np.float32), films])
-    margin = _margin(data, _assembled(data, model, e0))
-    if margin > 0:
-        e0 *= np.float32((_LESSON_MARGIN / margin) ** 0.5)
-    return _assembled(data, model, e0)
+    network = _assembled(data, model, e0)
+    margin = _margin(data, network)
+    return _times(network, (_LESSON_MARGIN / margin) ** 0.5) if margin > 0 else network
+
+
+def _times(network: TrainedModel, factor: float) -> TrainedModel:
+    """The network of E(0) times a factor; all is linear in E(0), and the fold-in map a ratio."""
+    names = ("e0", "user_factors", "movie_factors", "movie_messages")
+    arrays = {name: getattr(network, name) * np.float32(factor) for name in names}
+    for array in arrays.values():
+        array.flags.writeable = False
+    return replace(network, **arrays)
 
 
 def _with_newcomer(data: MovieData, model: TrainedModel) -> TrainedModel:
@@ -150,16 +158,16 @@ class Reach:
 
 def reach(data: MovieData, user: int, hops: int = 4) -> list[Reach]:
     """The nodes within 0, 1, … `hops` hops: odd hops add films, even hops add users."""
-    rated = data.ratings.astype(bool)
-    columns = rated.T.tocsr()
+    of_user = np.flatnonzero(data.user_degree)  # reduceat knows no empty rows
+    begins = data.ratings.indptr[of_user]
     users, films = np.zeros(data.n_users, bool), np.zeros(data.n_movies, bool)
     users[user] = True
     found = [Reach(0, 1, 0)]
     for hop in range(1, hops + 1):
         if hop % 2:
-            films |= (columns @ users.astype(np.int32)) > 0
+            films[data.ratings.indices[np.repeat(users, data.user_degree)]] = True
         else:
-            users |= (rated @ films.astype(np.int32)) > 0
+            users[of_user] |= np.logical_or.reduceat(films[data.ratings.indices], begins)
         found.append(Reach(hop, int(users.sum()), int(films.sum())))
     return found
 

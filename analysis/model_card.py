@@ -187,12 +187,13 @@ def _films(data: MovieData, model: TrainedModel) -> str:
     found = exposure(data, model)
     never = float((found.shown == 0).mean())
     unrated = int((data.movie_degree == 0).sum())
+    drawn = f" of {found.users:,} people drawn" * (found.users < data.n_users)
     return (
         "## Which films it leaves out\n\n"
-        f"Of the rated films, {never:.0%} are in nobody's first {found.k}; the Gini coefficient of "
-        f"how often films are listed is {gini(found.shown):.2f}, that of their ratings "
-        f"{gini(found.ratings):.2f} (0: all alike, 1: one film has all). {unrated:,} films without "
-        "ratings are listed for their tags and genres alone."
+        f"Of the rated films, {never:.0%} are in nobody's first {found.k}{drawn}; the Gini "
+        f"coefficient of how often films are listed is {gini(found.shown):.2f}, that of their "
+        f"ratings {gini(found.ratings):.2f} (0: all alike, 1: one film has all). {unrated:,} films "
+        "without ratings are listed for their tags and genres alone."
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import sparse
 from scipy.stats import spearmanr
 
 from data_preparation import MovieData
@@ -21,6 +22,8 @@ from model_training import train
 from prediction import DEFAULT_TAG_WEIGHT, blend, often_and_well_rated
 
 _USERS_PER_BATCH = 256  # bounds the dense score block to some tens of MiB
+_LISTED_SCORES = 60_000_000  # of a user and a film, from which the lists are made
+_COSINES = 20_000_000  # of a film of the sample and any other
 
 
 # --- popularity bias ------------------------------------------------------------------------------
@@ -34,9 +37,11 @@ class Exposure:
         shown: in how many lists each rated film is, int64 [n_rated]; `movies` are its inner ids.
         by_graph_alone: the same without the tag part.
         ratings: the ratings of the same films.
+        users: whose lists they are.
     """
 
     k: int
+    users: int
     movies: NDArray[np.int64]
     shown: NDArray[np.int64]
     by_graph_alone: NDArray[np.int64]
@@ -44,44 +49,54 @@ class Exposure:
 
 
 def exposure(data: MovieData, model: TrainedModel, k: int = 10) -> Exposure:
-    """The top-K lists of every user, as the tab Recommendations makes them without filters."""
+    """The top-K lists of every user, as the tab Recommendations makes them without filters.
+
+    Where users × films are many, the lists of users drawn at random.
+    """
     movies = np.flatnonzero(data.movie_degree)
     every, order = np.ones(data.n_movies, bool), np.arange(data.n_movies)
     features, length = data.content_features, min(k, data.n_movies)
-    profiles = tag_profiles(data.ratings, features)
-    averse, well_known = _only_averse(data, model), often_and_well_rated(data)
+    well_known = often_and_well_rated(data)
     blended = np.zeros(data.n_movies, np.int64)
     graph_only = np.zeros(data.n_movies, np.int64)
-    for begin in range(0, data.n_users, _USERS_PER_BATCH):
-        users = np.arange(begin, min(begin + _USERS_PER_BATCH, data.n_users))
+    someone = np.arange(data.n_users)
+    if data.n_users * data.n_movies > _LISTED_SCORES:
+        n = max(_LISTED_SCORES // data.n_movies, 1)
+        someone = np.sort(np.random.default_rng(0).choice(data.n_users, n, replace=False))
+    for begin in range(0, len(someone), _USERS_PER_BATCH):
+        users = someone[begin : begin + _USERS_PER_BATCH]
+        ratings = data.ratings[users]
         graph = model.user_factors[users] @ model.movie_factors.T  # [batch, n_movies]
-        tags = (profiles[users] @ features.T).toarray().astype(np.float32)
-        candidates = _unseen(data, users)
-        candidates[averse[users]] &= well_known
+        tags = (tag_profiles(ratings, features) @ features.T).toarray().astype(np.float32)
+        candidates = _unseen(data, ratings)
+        candidates[_only_averse(ratings, model)] &= well_known
         graph_part, tag_part = blend(graph, tags, candidates, DEFAULT_TAG_WEIGHT)
         for scores, counts in ((graph_part + tag_part, blended), (graph, graph_only)):
             top = top_k(scores, ~candidates, every, length, order)
             np.add.at(counts, top[top >= 0], 1)
-    return Exposure(k, movies, blended[movies], graph_only[movies], data.movie_degree[movies])
+    return Exposure(
+        k, len(someone), movies, blended[movies], graph_only[movies], data.movie_degree[movies]
+    )
 
 
-def _unseen(data: MovieData, users: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """`prediction.unseen` of many users, bool [n_users, n_movies]."""
-    row, movie = data.ratings[users].nonzero()
-    seen = np.zeros((len(users), data.n_movies), bool)
+def _unseen(data: MovieData, ratings: sparse.csr_array) -> NDArray[np.bool_]:
+    """`prediction.unseen` of the rows' users, bool [n, n_movies]."""
+    row, movie = ratings.nonzero()
+    seen = np.zeros(ratings.shape, bool)
     seen[row, data.canonical[movie]] = True
     return ~seen[:, data.canonical] & (data.canonical == np.arange(data.n_movies))
 
 
-def _only_averse(data: MovieData, model: TrainedModel) -> NDArray[np.bool_]:
-    """`model.viewers.Viewer.only_averse` of all users, bool [n_users]."""
+def _only_averse(ratings: sparse.csr_array, model: TrainedModel) -> NDArray[np.bool_]:
+    """`model.viewers.Viewer.only_averse` of the rows' users, bool [n]."""
+    n = ratings.shape[0]
     if not model.is_hybrid:
-        return np.zeros(data.n_users, bool)
+        return np.zeros(n, bool)
     delta = strength(model.config, DEFAULT_PROFILE)
-    weights = profile_weights(data.ratings, delta, model.mean_stars)
-    users = np.repeat(np.arange(data.n_users), data.user_degree)
-    speaks = np.bincount(users, weights.data > 0, minlength=data.n_users) > 0
-    return ~speaks & (data.user_degree > 0)
+    weights = profile_weights(ratings, delta, model.mean_stars)
+    degree = np.diff(ratings.indptr)
+    speaks = np.bincount(np.repeat(np.arange(n), degree), weights.data > 0, minlength=n) > 0
+    return ~speaks & (degree > 0)
 
 
 def lorenz(counts: NDArray[np.integer]) -> pd.DataFrame:
@@ -175,14 +190,13 @@ def similarities(
     """How cosines between films are spread: kind, low, high (of the bin), share (of the kind).
 
     kind "random pairs" or "nearest pairs" (a film with its nearest), mean (of the kind); both from
-    a sample of the films, by default 2,000 and fewer of a model with many dimensions. Empty with
-    fewer than three films.
+    a sample of the films, by default 2,000 and fewer of a model with many dimensions or films.
+    Empty with fewer than three films.
     """
-    if sample is None:
-        sample = min(2000, max(400, 512_000 // max(model.directions.shape[1], 1)))
-
     directions = model.directions[model.directions.any(axis=1)]
-    n = len(directions)
+    n, dim = directions.shape
+    if sample is None:
+        sample = min(2000, max(400, 512_000 // max(dim, 1)), max(_COSINES // max(n, 1), 100))
     if n < 3:
         return pd.DataFrame(columns=["kind", "low", "high", "share"])
     rng = np.random.default_rng(seed)

@@ -8,6 +8,7 @@ held out.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.stats import rankdata
 
+from analysis.samples import some_people
 from analysis.tags import movie_tags
 from data_preparation import MovieData
 from model.splits import PROTOCOLS
@@ -23,6 +25,10 @@ from model.trained import TrainedModel
 from model_training import train
 
 MEASURED_DIM = 256  # of the fit without tags
+MEASURED_FILMS, MEASURED_TAGS = 10_000, 400  # whose tags are told from their directions
+_MOST_RATINGS = 1_500_000  # that the fit without tags sees
+_PAIRS = 60_000_000  # of a film asked for tags and a film or tag
+_PAIRS_AT_ONCE = 8_000_000  # bounds the dense blocks to some tens of MiB each
 _RIDGE = 10.0
 _FOLDS = 5
 _COLUMNS = (
@@ -43,10 +49,11 @@ def saw_tags(model: TrainedModel) -> bool:
 def without_tag_nodes(data: MovieData, model: TrainedModel) -> TrainedModel:
     """The model itself, or where it saw tags the same closed-form fit with no tag in the graph.
 
-    With at most 256 numbers per film; seconds on 100,000 ratings.
+    With at most 256 numbers per film; of large data, to the ratings of `witnesses` alone.
     """
     if not saw_tags(model):
         return model
+    data = witnesses(data)
     fitted = replace(
         model.config,
         tag=0.0,
@@ -59,19 +66,25 @@ def without_tag_nodes(data: MovieData, model: TrainedModel) -> TrainedModel:
     return train(data, PROTOCOLS[model.protocol](data), fitted)
 
 
+def witnesses(data: MovieData) -> MovieData:
+    """The people whose ratings such a fit sees: all, or a sample with 1.5 million ratings."""
+    return some_people(data, _MOST_RATINGS)
+
+
 # --- what it takes --------------------------------------------------------------------------------
 
 
 def predictability_bytes(data: MovieData, dim: int) -> int:
     """Memory of `tag_predictability` with so many numbers per film, at most."""
     films, tags = _tagged(data)
-    return 8 * films * (4 * dim + 8 * tags)
+    return 8 * min(films, MEASURED_FILMS) * (4 * dim + 8 * min(tags, MEASURED_TAGS))
 
 
 def suggestions_bytes(data: MovieData) -> int:
     """Memory of `measure_suggestions`, at most: cosines of films, scores of tags."""
     films, tags = _tagged(data)
-    return films * (6 * 4 * data.n_movies + 8 * 8 * tags)
+    at_once = min(films, _films_at_once(data))
+    return at_once * (6 * 4 * data.n_movies + 8 * 8 * tags)
 
 
 def _tagged(data: MovieData) -> tuple[int, int]:
@@ -91,7 +104,8 @@ def tag_predictability(
     For each tag on at least `min_films` films, ridge regression (λ = 10) on the directions of the
     tagged films ranks the films of each of five folds from the other four. The AUC is the chance
     that a film with the tag ranks above a film without it, 0.5 being a guess. Only tagged, rated
-    films take part: of the others nobody knows whether the tag fits.
+    films take part: of the others nobody knows whether the tag fits. At most `MEASURED_FILMS` of
+    them, drawn at random, and the `MEASURED_TAGS` tags that most of those have.
 
     Returns:
         tag, films, auc, average_precision, popularity_auc and popularity_precision (films ranked
@@ -100,9 +114,10 @@ def tag_predictability(
     """
     carries = movie_tags(data)
     rated = model.directions.any(axis=1)
-    movies = np.flatnonzero((np.diff(carries.indptr) > 0) & rated)
+    movies = _drawn(np.flatnonzero((np.diff(carries.indptr) > 0) & rated), MEASURED_FILMS, seed)
     films_with = np.asarray(carries[movies].sum(axis=0)).ravel()
-    tags = np.flatnonzero((films_with >= min_films) & (films_with < len(movies)))
+    most = np.sort(np.argsort(-films_with, kind="stable")[:MEASURED_TAGS])
+    tags = most[(films_with[most] >= min_films) & (films_with[most] < len(movies))]
     if not len(tags) or len(movies) < 2 * _FOLDS:
         return pd.DataFrame(columns=list(_COLUMNS))
     truth = carries[movies][:, tags].toarray() > 0  # [n_films, n_tags]
@@ -122,6 +137,13 @@ def tag_predictability(
         columns=list(_COLUMNS),
     )
     return table.sort_values(["auc", "tag"], ascending=[False, True], ignore_index=True)
+
+
+def _drawn(movies: NDArray[np.int64], n: int, seed: int) -> NDArray[np.int64]:
+    """So many of the films at random, ascending; all of them if there are no more."""
+    if len(movies) <= n:
+        return movies
+    return np.sort(np.random.default_rng(seed).choice(movies, n, replace=False))
 
 
 def _held_out_scores(
@@ -176,6 +198,7 @@ class SuggestionReport:
         ceiling: the best possible: most films hide fewer than K tags.
         recall, baseline_recall: of all hidden pairs, the share that was found.
         films: films with a hidden tag, counted once per fold.
+        asked, tagged: the films whose tags were hidden, and all films that have one.
         hidden: (film, tag) pairs, each hidden once.
         without: share of `films` for which nothing is suggested.
     """
@@ -187,6 +210,8 @@ class SuggestionReport:
     recall: float
     baseline_recall: float
     films: int
+    asked: int
+    tagged: int
     hidden: int
     without: float
 
@@ -197,7 +222,8 @@ def measure_suggestions(
     """Hide every tag once, a fifth at a time, and ask `prediction.suggest_tags`'s rule for it.
 
     A hidden (film, tag) pair is hidden whole: nobody's assignment of it remains visible. None when
-    fewer than five pairs on rated films exist.
+    fewer than five pairs on rated films exist. Of large data the films that are asked for are a
+    sample; all others keep their tags.
     """
     carries = movie_tags(data)
     rows, columns = carries.nonzero()
@@ -205,32 +231,46 @@ def measure_suggestions(
     rows, columns = rows[rated], columns[rated]
     if len(rows) < _FOLDS:
         return None
-    movies = np.unique(rows)
-    cosine = movie_cosines(model, movies)  # [n_films, n_movies]
-    place = np.searchsorted(movies, rows)
-    fold = np.random.default_rng(seed).permutation(len(rows)) % _FOLDS
-    parts = []
-    for number in range(_FOLDS):
-        hidden = fold == number
-        visible = sparse.coo_array(
-            (np.ones((~hidden).sum()), (rows[~hidden], columns[~hidden])), shape=carries.shape
+    tagged = np.unique(rows)
+    movies = _drawn(tagged, _PAIRS // sum(carries.shape), seed)
+    asked = np.flatnonzero(np.isin(rows, movies))
+    fold = np.full(len(rows), -1)
+    fold[asked] = np.random.default_rng(seed).permutation(len(asked)) % _FOLDS
+    visible = [
+        sparse.coo_array(
+            (np.ones((fold != number).sum()), (rows[fold != number], columns[fold != number])),
+            shape=carries.shape,
         ).tocsr()
-        wanted = np.zeros((len(movies), carries.shape[1]), bool)
-        wanted[place[hidden], columns[hidden]] = True
-        weights = neighbour_weights(cosine, np.diff(visible.indptr) > 0, n_neighbours)
-        parts.append(_fold_precision(visible, wanted, weights, movies, k))
+        for number in range(_FOLDS)
+    ]
+    parts = []
+    for block in np.array_split(movies, math.ceil(len(movies) / _films_at_once(data))):
+        cosine = movie_cosines(model, block)  # [n_block, n_movies]
+        for number in range(_FOLDS):
+            hidden = (fold == number) & np.isin(rows, block)
+            wanted = np.zeros((len(block), carries.shape[1]), bool)
+            wanted[np.searchsorted(block, rows[hidden]), columns[hidden]] = True
+            tags = visible[number]
+            weights = neighbour_weights(cosine, np.diff(tags.indptr) > 0, n_neighbours)
+            parts.append(_fold_precision(tags, wanted, weights, block, k))
     precision, baseline, ceiling, nothing = np.concatenate(parts, axis=1)
     return SuggestionReport(
         k=k,
         precision=float(precision.mean()),
         baseline=float(baseline.mean()),
         ceiling=float(ceiling.mean()),
-        recall=float(precision.sum() * k / len(rows)),
-        baseline_recall=float(baseline.sum() * k / len(rows)),
+        recall=float(precision.sum() * k / len(asked)),
+        baseline_recall=float(baseline.sum() * k / len(asked)),
         films=len(precision),
-        hidden=len(rows),
+        asked=len(movies),
+        tagged=len(tagged),
+        hidden=len(asked),
         without=float(nothing.mean()),
     )
+
+
+def _films_at_once(data: MovieData) -> int:
+    return max(_PAIRS_AT_ONCE // max(sum(data.tag_counts.shape), 1), 1)
 
 
 def _fold_precision(

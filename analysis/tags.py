@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.cluster.hierarchy import leaves_list, linkage
@@ -11,6 +13,8 @@ from sklearn.preprocessing import normalize
 
 from data_preparation import MovieData
 from sources.tag_cleaning import MIN_FILMS_PER_TAG
+
+PAIRED_TAGS = 1000  # of which pairs are counted: those on most films
 
 # Why cleaning dropped a tag, by its status.
 REASONS = {
@@ -39,16 +43,19 @@ def tag_frequencies(data: MovieData) -> pd.DataFrame:
     `usual_films` are the films with the most used spelling alone, so `films` less that is what
     merging the spellings added. `spellings` lists the raw forms, most used first.
     """
-    kept = data.tags[data.tags["status"] == "kept"]
+    kept = data.tags[data.tags["status"] == "kept"].rename_axis("position").reset_index()
     if kept.empty:
         return pd.DataFrame(columns=["tag", "films", "usual_films", "uses", "spellings"])
-    by_spelling = kept.groupby(["tag", "raw"])["movie"].nunique()
-    table = kept.groupby("tag").agg(
-        films=("movie", "nunique"),
-        uses=("movie", "size"),
-        spellings=("raw", lambda raw: ", ".join(raw.value_counts().index)),
+    spellings = kept.groupby(["tag", "raw"], sort=False, as_index=False).agg(
+        films=("movie", "nunique"), uses=("movie", "size"), first=("position", "min")
     )
-    table.insert(1, "usual_films", by_spelling.groupby("tag").max())
+    spellings = spellings.sort_values(["tag", "uses", "first"], ascending=[True, False, True])
+    by_tag = spellings.groupby("tag")
+    table = kept.groupby("tag").agg(films=("movie", "nunique"), uses=("movie", "size"))
+    table.insert(1, "usual_films", by_tag["films"].max())
+    ends = np.concatenate([[0], by_tag.size().to_numpy().cumsum()]).astype(np.int32)
+    lists = pa.ListArray.from_arrays(ends, pa.array(spellings["raw"], pa.string()))
+    table["spellings"] = pc.binary_join(lists, ", ").to_pandas().to_numpy()
     return table.reset_index().sort_values(
         ["films", "tag"], ascending=[False, True], ignore_index=True
     )
@@ -72,11 +79,12 @@ def tag_pairs(data: MovieData, min_films: int = 3) -> pd.DataFrame:
     """Tags that describe the same films: first, second, films (with both), lift.
 
     Lift is how many times more often the two meet than if they were independent; pairs that meet
-    on fewer than `min_films` films are left out as chance.
+    on fewer than `min_films` films are left out as chance. Only `frequent_tags` are looked at.
     """
-    together = sparse.triu(_meetings(data), k=1).tocoo()
+    tags = frequent_tags(data)
+    together = sparse.triu(_meetings(data, tags), k=1).tocoo()
     enough = together.data >= min_films
-    first, second = together.row[enough], together.col[enough]
+    first, second = tags[together.row[enough]], tags[together.col[enough]]
     table = _pairs(data, first, second, together.data[enough])
     return table.sort_values(["films", "lift"], ascending=False, ignore_index=True)
 
@@ -85,21 +93,29 @@ def co_occurrence(data: MovieData, n_tags: int = 20) -> pd.DataFrame:
     """The tags that meet others most, every ordered pair of them: first, second, films, lift.
 
     The rows come in an order that puts tags of the same films side by side (average linkage of
-    the cosines between the tags' films). Empty when no two tags meet.
+    the cosines between the tags' films). Empty when no two tags meet. Only `frequent_tags` are
+    looked at.
     """
-    meetings = _meetings(data)
+    tags = frequent_tags(data)
+    meetings = _meetings(data, tags)
     meetings.setdiag(0)
     total = np.asarray(meetings.sum(axis=0)).ravel()
     chosen = np.argsort(-total, kind="stable")[:n_tags]
     chosen = chosen[total[chosen] > 0]
     if not len(chosen):
         return pd.DataFrame(columns=["first", "second", "films", "lift"])
-    carries = normalize(movie_tags(data)[:, chosen].T).toarray()  # [n_chosen, n_movies]
+    carries = normalize(movie_tags(data)[:, tags[chosen]].T).toarray()  # [n_chosen, n_movies]
     chosen = chosen[leaves_list(linkage(carries, "average"))]
     first, second = (grid.ravel() for grid in np.meshgrid(chosen, chosen, indexing="ij"))
     films = meetings[chosen][:, chosen].toarray().ravel()
-    table = _pairs(data, first, second, films)
+    table = _pairs(data, tags[first], tags[second], films)
     return table[first != second].reset_index(drop=True)
+
+
+def frequent_tags(data: MovieData) -> NDArray[np.int64]:
+    """The tags on most films, at most `PAIRED_TAGS`, ascending: all pairs of more have no room."""
+    films_with = np.asarray(movie_tags(data).sum(axis=0)).ravel()
+    return np.sort(np.argsort(-films_with, kind="stable")[:PAIRED_TAGS])
 
 
 def _pairs(
@@ -117,9 +133,9 @@ def movie_tags(data: MovieData) -> sparse.csr_array:
     return (data.tag_counts > 0).astype(np.int64).tocsr()
 
 
-def _meetings(data: MovieData) -> sparse.csr_array:
-    """Films that carry both tags, csr int64 [n_tags, n_tags]."""
-    carries = movie_tags(data)
+def _meetings(data: MovieData, tags: NDArray[np.int64]) -> sparse.csr_array:
+    """Films that carry both of these tags, csr int64 [n, n]."""
+    carries = movie_tags(data)[:, tags]
     return (carries.T @ carries).tocsr()
 
 

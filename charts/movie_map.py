@@ -37,7 +37,7 @@ _OTHER = "other"
 _HEIGHT = 540  # pixels
 FAR_OUT = 1500  # best-known films that are drawn on the whole map
 _CELLS = (72, 40)  # of the density, across and up
-_NAMED = 1000  # best-known films that may have a name
+_NAMED = 800  # best-known films that may have a name
 # Widths of a drawing that names are laid out for, in pixels: they keep apart on any wider one.
 _NARROW, _WIDE = 270, 640
 _LETTER, _LINE, _GAP = 5.9, 12.0, 10.0  # of a name: width of a letter, height, space around
@@ -218,13 +218,15 @@ def map_chart(titles: tuple[str, str], whole: View, view: View) -> alt.LayerChar
         )
     }
     span = whole.x[1] - whole.x[0]
-    zoom = f"({span} / (domain('x')[1] - domain('x')[0]))"
+    zoom = alt.param(name="zoom", expr=f"{span} / (domain('x')[1] - domain('x')[0])")
+    # Worked out once for all films, and not by each of them.
+    growth = alt.param(name="growth", expr="min(sqrt(zoom), 3)")
     # A description and a checked tooltip for every dot would take a tenth of the time to draw.
-    quick: dict[str, Any] = {"aria": False, "tooltip": alt.expr(_ABOUT)}
-    known = "min(8 + 4 * sqrt(datum.ratings), 110)"  # square pixels
-    size = f"{zoom} >= datum.seen_from ? {known} * min(sqrt({zoom}), 3) : 0"
+    quick: dict[str, Any] = {"aria": False, "tooltip": alt.expr("datum.about")}
+    size = "zoom >= datum.seen_from ? datum.area * growth : 0"
     films = (
         alt.Chart(alt.NamedData("films"))
+        .transform_calculate(about=_ABOUT, area=_AREA)  # once, and not on every move
         .mark_circle(
             size=alt.expr(size),
             opacity=alt.expr("datum.lit ? 0.65 : 0.12"),
@@ -240,7 +242,8 @@ def map_chart(titles: tuple[str, str], whole: View, view: View) -> alt.LayerChar
         )
     )
     return (
-        alt.layer(_density_layer(position, zoom), films, *_mark_layers(position, zoom))
+        alt.layer(_density_layer(position), films, *_mark_layers(position))
+        .add_params(zoom, growth)
         .resolve_scale(color="independent")
         .properties(height=_HEIGHT)
         .configure_view(stroke=None)
@@ -280,6 +283,7 @@ def dots(points: pd.DataFrame, colours: Colouring) -> pd.DataFrame:
     return table.iloc[np.lexsort((-rank, colours.lit))]
 
 
+_AREA = "min(8 + 4 * sqrt(datum.ratings), 110)"  # of a dot, square pixels
 # `Heat (1995) · Action, Crime · 3.95 ★ of 102 ratings`
 _ABOUT = (
     "datum.label + ' · ' + datum.genres + ' · ' + format(datum.stars, '.2f') + ' ★ of ' + "
@@ -311,13 +315,13 @@ def density(points: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _density_layer(position: Mapping[str, Any], zoom: str) -> alt.Chart:
+def _density_layer(position: Mapping[str, Any]) -> alt.Chart:
     """Shades that fade while the films behind them come out."""
     return (
         alt.Chart(alt.NamedData("density"))
         .mark_rect(
             fill=alt.expr(by_theme(_SHADE)),
-            opacity=alt.expr(f"datum.share * 0.45 / {zoom}"),
+            opacity=alt.expr("datum.share * 0.45 / zoom"),
             clip=True,
             aria=False,
         )
@@ -325,7 +329,7 @@ def _density_layer(position: Mapping[str, Any], zoom: str) -> alt.Chart:
     )
 
 
-def _mark_layers(position: Mapping[str, Any], zoom: str) -> list[alt.Chart]:
+def _mark_layers(position: Mapping[str, Any]) -> list[alt.Chart]:
     """Lines to the nearest films, a layer of shapes, and two of names."""
     kinds = list(MARKS)
     shapes = alt.Scale(domain=kinds, range=[shape for _, shape, _, _ in MARKS.values()])
@@ -346,7 +350,7 @@ def _mark_layers(position: Mapping[str, Any], zoom: str) -> list[alt.Chart]:
         )
     )
     named = alt.Chart(alt.NamedData("names")).encode(**position, text=alt.Text("name:N"))
-    shown = f"(width < {_WIDE} ? datum.narrow : datum.wide) <= {zoom} * 1.0001 ? 1 : 0"
+    shown = f"(width < {_WIDE} ? datum.narrow : datum.wide) <= zoom * 1.0001 ? 1 : 0"
     text: dict[str, Any] = {
         "dy": -10,
         "fontSize": 11,

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_preparation import MovieData
+from model.bpr import MOST_STEPS
 from model.config import TrainingConfig, searches
-from model.fitted_start import MAX_DENSE_NODES, ROUNDS
+from model.evaluation import users_at_once
+from model.fitted_start import EXTRA_COLUMNS, MAX_DENSE_NODES, ROUNDS, most_directions
 from model.item_models import ease_cost
 from model.memory import allowance
 from model.runs import Run, epoch_durations
@@ -23,10 +25,10 @@ _FLOAT = 4  # bytes
 _OVERHEAD = 60 * 2**20  # bytes: torch's own buffers
 _COPIES = 13  # E(0), its gradient, Adam's two moments, the best so far, F and what it is made from
 _FIT_COPIES = 6  # the eigenvectors, E(0), what is sent, met and kept of them
+_BLOCK_COPIES = 9  # of the iteration: three directions, products, and a block of nodes at a time
 _TABLES = 4  # of all pairs of nodes or films: YYᵀ, its eigenvectors, LAPACK's room to work
 _PER_RATING = 100  # bytes: the parts of the split, and the edges with and without stars, both ways
 _BATCH_COPIES = 3  # the rows of a batch, their gradient, the products
-_USERS_RANKED_AT_ONCE = 512
 _RECENT_RUNS = 3  # whose epochs tell how fast this machine is
 _SEARCH_OVERTIME = 1.25  # the fits that end a search come after its budget
 
@@ -61,8 +63,8 @@ def epoch_work(n_ratings: int, n_nodes: int, config: TrainingConfig) -> float:
     nodes, and the rows of the batch; times d numbers. The measurement counts as one more step.
     """
     batch = min(config.batch_size, n_ratings)
-    steps = math.ceil(n_ratings / batch)
-    rows = batch * (2 + config.negatives)
+    steps = min(math.ceil(n_ratings / batch), MOST_STEPS)
+    rows = n_ratings / steps * (2 + config.negatives)
     per_step = 2 * config.layers * 2 * n_ratings + 8 * n_nodes + _ROW_COST * rows
     return (steps + 1) * per_step * config.dim
 
@@ -77,7 +79,7 @@ def graph_nodes(data: MovieData) -> int:
 def directions(data: MovieData, config: TrainingConfig) -> int:
     """The embedding size that a configuration ends with."""
     if config.fitted:
-        return min(config.dim, graph_nodes(data), data.n_movies)
+        return min(config.dim, most_directions(graph_nodes(data), data.n_movies))
     return config.dim
 
 
@@ -94,13 +96,16 @@ def fit_work(data: MovieData, config: TrainingConfig) -> float:
 
 def fit_bytes(data: MovieData, config: TrainingConfig) -> int:
     """Of a training or a fit alone, at the peak, on top of what the app holds already."""
-    dim, batch = directions(data, config), min(config.batch_size, data.n_ratings)
+    dim = directions(data, config)
+    batch = min(max(config.batch_size, data.n_ratings // MOST_STEPS), data.n_ratings)
     fitting = learning = 0
     if config.fitted:
         nodes = graph_nodes(data)
         few = min(nodes, data.n_movies)
-        fitting = _FIT_COPIES * data.n_movies * dim
-        fitting += _TABLES * few**2 if few <= MAX_DENSE_NODES else 2 * nodes * dim
+        if few <= MAX_DENSE_NODES:
+            fitting = _FIT_COPIES * data.n_movies * dim + _TABLES * few**2
+        else:  # nothing grows with the nodes, which are taken in blocks
+            fitting = _BLOCK_COPIES * data.n_movies * (dim + EXTRA_COLUMNS)
     if config.epochs:
         rows = data.n_movies + (data.n_users if config.model == "paper" else 0)
         learning = _COPIES * rows * dim + _BATCH_COPIES * batch * (2 + config.negatives) * dim
@@ -115,7 +120,7 @@ def memory_bytes(data: MovieData, config: TrainingConfig) -> int:
 
 def _beside(data: MovieData) -> int:
     """What every training needs: libraries, the ratings in several forms, a batch of lists."""
-    ranking = 3 * _FLOAT * min(_USERS_RANKED_AT_ONCE, data.n_users) * data.n_movies
+    ranking = 3 * _FLOAT * min(users_at_once(data.n_movies), data.n_users) * data.n_movies
     return _OVERHEAD + _PER_RATING * data.n_ratings + ranking
 
 

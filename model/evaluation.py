@@ -92,6 +92,11 @@ class RankingReport:
         return float(counts[shown[shown >= 0]].mean())
 
 
+def users_at_once(n_movies: int) -> int:
+    """How many people are ranked together."""
+    return min(_USERS_PER_BATCH, max(_SCORES_PER_BATCH // n_movies, 32))
+
+
 def sampled_users(split: Split) -> int | None:
     """How many people a training is measured on, drawn at random; None where it is all."""
     users, films = split.processes.total_of(split.train.shape[0]), split.train.shape[1]
@@ -147,7 +152,7 @@ def evaluate(
     depth = min(max(ks), n_movies)
     order = rng.permutation(n_movies)  # equal scores end up in random order
     top, found = np.empty((len(users), depth), np.int32), np.empty((len(users), depth), np.float32)
-    size = min(_USERS_PER_BATCH, max(_SCORES_PER_BATCH // n_movies, 32))
+    size = users_at_once(n_movies)
     for begin in range(0, len(users), size):
         batch, rows = users[begin : begin + size], slice(begin, begin + size)
         scores = np.asarray(scorer(batch), dtype=np.float32)  # [batch, n_movies]
@@ -236,11 +241,14 @@ def top_k(
     values, movies = best.values.numpy(), best.indices.numpy()[:, :depth]
     # Equal scores go by the order, so the list of K begins every longer one.
     equal = (values[:, 1:] == values[:, :-1]) & np.isfinite(values[:, 1:])
-    tied = equal.any(axis=1)
+    tied = np.flatnonzero(equal.any(axis=1))
     values = values[:, :depth]
-    rank = np.argsort(order)
-    for row in np.flatnonzero(tied):
-        films = np.flatnonzero(masked[row] >= values[row, -1])
-        films = films[np.lexsort((rank[films], -masked[row, films]))][:depth]
-        movies[row], values[row] = films, masked[row, films]
+    if len(tied):
+        some = masked[tied]
+        row, film = np.nonzero(some >= values[tied, -1:])  # depth of them in each row, or more
+        score = some[row, film]
+        by_rank = np.lexsort((np.argsort(order)[film], -score, row))
+        begins = np.searchsorted(row, np.arange(len(tied)))
+        first = by_rank[begins[:, None] + np.arange(depth)]  # [tied, depth]
+        movies[tied], values[tied] = film[first], score[first]
     return np.where(np.isfinite(values), movies, -1).astype(np.int32)

@@ -12,15 +12,15 @@ eigenpair, e_j·e_i/(1 − B_ii) is EASE's weight exactly.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 
+from model.devices import gram_on
 from model.hybrid_graph import SEEN, HybridGraph
 from model.processes import ALONE, Processes
 
@@ -30,7 +30,7 @@ MAX_DENSE_NODES = 6_000
 # take 13 CPU seconds and 1 GiB, both growing in proportion.
 MOST_DIRECTIONS = 512
 ROUNDS = 6  # products with G from a random start
-_EXTRA_COLUMNS = 40  # of the iteration, for the accuracy of the last wanted ones
+EXTRA_COLUMNS = 40  # of the iteration, for the accuracy of the last wanted ones
 _RANDOM_ROUNDS = 2  # plain ones, before the spectrum is known well enough to filter it
 _MOST_DAMPED = 1e6  # between the first direction and the last in a filter: float32 holds no more
 _NEGLIGIBLE = 1e-6  # of the first eigenvalue: what float32 cannot tell from 0
@@ -95,9 +95,12 @@ def spectrum(
         table = processes.total((graph.transposed @ edges).toarray())
         values, vectors = _not_negligible(*_of_table(table, wanted, seed, near, rounds))
     else:
+        product: Callable[[Floats], Floats] = partial(_gram_times, edges)  # G without building it
+        if processes.device != "cpu":
+            product = gram_on(edges, processes.device)
 
-        def apply(block: Floats) -> Floats:  # G without building it
-            return processes.total(_gram_times(edges, block))
+        def apply(block: Floats) -> Floats:
+            return processes.total(product(block))
 
         found = _subspace(apply, n_movies, wanted, seed, near, rounds)
         values, vectors = _not_negligible(*found)
@@ -152,19 +155,6 @@ def _of_table(
     return _subspace(table.__matmul__, len(table), wanted, seed, start, rounds)
 
 
-def to_torch(matrix: sparse.csr_array) -> torch.Tensor:
-    """SciPy CSR → torch sparse CSR float32 with int32 indices (4 times as fast as COO)."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sparse CSR tensor support", UserWarning)
-        return torch.sparse_csr_tensor(
-            torch.tensor(matrix.indptr, dtype=torch.int32),
-            torch.tensor(matrix.indices, dtype=torch.int32),
-            torch.tensor(matrix.data, dtype=torch.float32),
-            size=matrix.shape,
-            check_invariants=True,
-        )
-
-
 def _not_negligible(values: Floats, vectors: Floats) -> tuple[Floats, Floats]:
     kept = values > _NEGLIGIBLE * max(float(values[0]), 0.0)
     return values[kept], np.ascontiguousarray(vectors[:, kept])
@@ -181,7 +171,7 @@ def _subspace(
     """The largest eigenpairs of a symmetric operator on vectors of this size, by subspace iteration
     with Chebyshev polynomials (Saad 2011, § 7.4): they damp all below the smallest value in the
     block far more than as many plain products do."""
-    columns = min(wanted + _EXTRA_COLUMNS, size)
+    columns = min(wanted + EXTRA_COLUMNS, size)
     block = np.random.default_rng(seed).standard_normal((size, columns), np.float32)
     if start is not None:
         width = min(columns, start.shape[1])

@@ -35,8 +35,9 @@ from torch import Tensor
 
 from data_preparation import normalised_adjacency
 from model.config import TrainingConfig
+from model.devices import scores_on, to_torch
 from model.evaluation import Scorer
-from model.fitted_start import Spectrum, first_eigenvalue, to_torch
+from model.fitted_start import Spectrum, first_eigenvalue
 from model.hybrid_graph import SEEN, TASTE, HybridGraph, film_degree, overall_mean
 from model.processes import ALONE, Processes
 from model.profiles import profile_weights
@@ -334,8 +335,8 @@ def profile_scorer(
         strength: δ of the profile.
         processes: those that share the people; `ratings` are of this one's.
     """
-    overall = overall_mean(ratings, processes)
-    return lambda users: (profile_weights(ratings[users], strength, overall) @ sent) @ met.T
+    overall, scores = overall_mean(ratings, processes), scores_on(met, processes.device)
+    return lambda users: scores(profile_weights(ratings[users], strength, overall) @ sent)
 
 
 def factor_scorer(user_factors: NDArray[np.float32], movie_factors: NDArray[np.float32]) -> Scorer:

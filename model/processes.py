@@ -45,12 +45,12 @@ class Processes:
     Attributes:
         rank: its number, from 0; the first one prints, saves and promotes.
         size: how many there are.
+        device: where it multiplies (`model.devices`), and where its messages lie.
         bytes_given: handed to all-reduces so far; a ring sends 2(N − 1)/N of it.
     """
 
     def __init__(self, rank: int = 0, size: int = 1, device: str = "cpu") -> None:
-        self.rank, self.size, self.bytes_given = rank, size, 0
-        self._device = device  # where the messages lie: NCCL takes them from the card alone
+        self.rank, self.size, self.device, self.bytes_given = rank, size, device, 0
 
     @property
     def first(self) -> bool:
@@ -91,7 +91,7 @@ class Processes:
         return box[0]
 
     def _reduced(self, part: NDArray[Any]) -> NDArray[Any]:
-        message = torch.from_numpy(np.array(part, order="C")).to(self._device)  # our own copy
+        message = torch.from_numpy(np.array(part, order="C")).to(self.device)  # our own copy
         self.bytes_given += message.numel() * message.element_size()
         with _as_lost():
             distributed.all_reduce(message)
@@ -102,19 +102,18 @@ ALONE = Processes()
 
 
 @contextmanager
-def joined_processes(cuda: bool = False) -> Iterator[Processes]:
+def joined_processes(device: str = "cpu") -> Iterator[Processes]:
     """Those that torchrun started together with this one; alone without torchrun.
 
     Args:
-        cuda: each works on a graphics card of its own.
+        device: "cpu", or "cuda" for a graphics card of its own for each.
     """
     if not distributed.is_available() or not distributed.is_torchelastic_launched():
-        yield ALONE
+        yield ALONE if device == "cpu" else Processes(device=device)
         return
-    distributed.init_process_group("nccl" if cuda else "gloo", timeout=_PATIENCE)
+    distributed.init_process_group("nccl" if device == "cuda" else "gloo", timeout=_PATIENCE)
     try:
-        device = "cpu"
-        if cuda:
+        if device == "cuda":
             device = f"cuda:{distributed.get_node_local_rank()}"
             torch.cuda.set_device(device)
         yield Processes(distributed.get_rank(), distributed.get_world_size(), device)
@@ -145,6 +144,34 @@ def people_of(data: MovieData, people: slice) -> MovieData:
         timestamps=data.timestamps[stored].copy(),
         user_ids=data.user_ids[people].copy(),
     )
+
+
+def shared(data: MovieData, processes: Processes) -> MovieData:
+    """The data with the people of this process alone.
+
+    Raises:
+        ValueError: the processes have different data, so that somebody would be held by none.
+    """
+    if processes.size == 1:
+        return data
+    if len(set(processes.everybodys(data.fingerprint))) > 1:
+        raise ValueError(
+            "The processes read different data, so some users would be held by none of them; give "
+            "all of them the same files."
+        )
+    own = share_of(data.user_degree, processes)
+    check_everybody(data.user_ids, processes.everybodys((own.start, own.stop)))
+    return people_of(data, own)
+
+
+def check_everybody(user_ids: NDArray[np.int64], shares: list[tuple[int, int]]) -> None:
+    """Raises ValueError where a user is in none of these shares (from, to), or in two."""
+    reached = 0
+    for begin, end in [*shares, (len(user_ids), len(user_ids))]:
+        if begin != reached:
+            what = "by two processes" if begin < reached else "by no process"
+            raise ValueError(f"User {user_ids[min(begin, reached)]} of the data is held {what}.")
+        reached = end
 
 
 def share_of(counts: NDArray[np.integer], processes: Processes) -> slice:

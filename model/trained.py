@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
-from data_preparation import MovieData
+from data_preparation import MovieData, normalised_adjacency
 from model.config import TrainingConfig
+from model.devices import to_torch
 from model.evaluation import Scorer
 from model.hybrid_graph import HybridGraph, build_graph, content_edges, visible_content
 from model.lightgcn import (
@@ -190,12 +191,13 @@ def _hybrid_arrays(
 
 def _paper_arrays(data: MovieData, e0: Floats, config: TrainingConfig) -> dict[str, Any]:
     layers, start = config.layers, torch.from_numpy(e0)
-    propagation = PaperPropagation.of(data.ratings, layers)
-    users, films = (part.numpy().copy() for part in propagation.forward(start))
+    adjacency = to_torch(normalised_adjacency(data.ratings))
+    final = layer_mean(adjacency, start, layers).numpy()
+    users, films = final[: data.n_users].copy(), final[data.n_users :].copy()
     films[data.movie_degree == 0] = 0.0  # without an edge the graph knows nothing about a film
     messages = np.zeros_like(films)
     if layers:
-        below_last = layer_mean(propagation.adjacency, start, layers - 1).numpy()  # Σ_{k<K} e(k)/K
+        below_last = layer_mean(adjacency, start, layers - 1).numpy()  # Σ_{k<K} e(k)/K
         messages = below_last[data.n_users :] * np.float32(layers / (layers + 1))
     return {
         "user_factors": users,

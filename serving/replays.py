@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 MAX_RUNNING = 2  # at a time, beside the one training of the server
 MAX_KEPT = 8  # that are over, the ones looked at last; each has a few MiB at the most
 _UNWATCHED = 20.0  # seconds after which one that nobody looks at is given up
+_REST, _LONGEST_REST = 0.5, 0.1  # of the time spent at work, for pages that wait; seconds
 
 Frames = Callable[[Callable[[], None]], Iterator[Frame]]
 """Called with what may end the making (`StopTraining`), to be called now and then."""
@@ -50,6 +51,7 @@ class Replay:
     problem: str = ""
     seconds: float = 0.0
     watchers: dict[str | None, float] = field(default_factory=dict)
+    _went_on: float = 0.0
 
     @property
     def watched(self) -> bool:
@@ -63,12 +65,12 @@ class Replay:
 
     def make(self, frames: Frames) -> bool:
         """In the calling thread; whether it is worth keeping."""
-        begun = time.monotonic()
+        begun = self._went_on = time.monotonic()
         try:
-            for frame in frames(self._end_if_unwatched):
+            for frame in frames(self._go_on):
                 self.seconds = time.monotonic() - begun
                 self.frames = (*self.frames, frame)
-                self._end_if_unwatched()
+                self._go_on()
             self.status = "finished"
         except StopTraining:
             return False
@@ -79,9 +81,12 @@ class Replay:
             self.problem, self.status = f"This failed: {reason(error)}.", "failed"
         return True
 
-    def _end_if_unwatched(self) -> None:
+    def _go_on(self) -> None:
+        """Give the pages of the server a breath; end where nobody looks."""
+        time.sleep(min(_REST * (time.monotonic() - self._went_on), _LONGEST_REST))
         if not self.watched:
             raise StopTraining
+        self._went_on = time.monotonic()
 
 
 class ReplayBoard:

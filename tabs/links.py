@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from analysis.layers import DEPTH
 from analysis.people import YOU
@@ -128,11 +132,24 @@ def _checks(data: MovieData) -> dict[str, Check]:
         "chapter": _one_of(CHAPTERS),
         "level": _one_of(LEVELS),
         "section": _one_of(SECTIONS),
-        "user": _one_of(frozenset(map(str, data.user_ids.tolist()))),
-        WHY: _one_of(frozenset(map(str, data.movie_ids.tolist()))),
+        "user": _one_of(_Ids(data.user_ids)),
+        WHY: _one_of(_Ids(data.movie_ids)),
         "genres": _some_of(data.genre_names),
         "without": _some_of(data.genre_names),
     }
+
+
+@dataclass(frozen=True, eq=False)
+class _Ids:
+    """Raw ids as a link writes them, without a text for each of them."""
+
+    ids: NDArray[np.int64]
+
+    def __contains__(self, text: object) -> bool:
+        if not (isinstance(text, str) and text.isascii() and text.isdigit() and len(text) < 19):
+            return False
+        place = np.searchsorted(self.ids, int(text))
+        return bool(place < len(self.ids) and str(self.ids[place]) == text)
 
 
 def _number(low: float, high: float) -> Check:
@@ -157,7 +174,7 @@ def _years(first: int, last: int) -> Check:
     return check
 
 
-def _some_of(options: Collection[str]) -> Check:
+def _some_of(options: Container[str]) -> Check:
     """Any number of the options."""
 
     def check(values: Sequence[str]) -> tuple[list[str], str]:
@@ -168,7 +185,7 @@ def _some_of(options: Collection[str]) -> Check:
     return check
 
 
-def _one_of(options: Collection[str]) -> Check:
+def _one_of(options: Container[str]) -> Check:
     """One of the options."""
 
     def check(values: Sequence[str]) -> tuple[list[str], str]:

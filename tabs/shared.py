@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from charts.spec import finished_spec
-from data_preparation import MovieData
+from data_preparation import MovieData, UnknownIdError
 from model.profiles import DEFAULT_PROFILE, Profile
 from model.trained import TrainedModel
 from serving.state import server_state
@@ -22,6 +22,9 @@ from tabs.steps import arrive, leave
 # joiner between their characters stops that.
 _SHORTHAND = re.compile(r"(?i)(?<=:)(?=[\w/])|(?<=www)(?=\.)|(?<=@)(?=\w)|(?<=[-<>~])(?=[-<>=])")
 _BIDI_CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # would turn round what comes after
+
+_LISTED = 1_000  # users: of more, nobody is sent a list
+_TYPED, _WRONG = "user_typed", "user_wrong"  # session keys: the text, and what is wrong with it
 
 _FILLS_IN = "this page fills in by itself when it is ready."
 _WHENCE = {
@@ -51,17 +54,90 @@ def worked_user(data: MovieData) -> int:
 def pick_user(data: MovieData) -> int:
     """`worked_user`, to be chosen by number."""
     worked_user(data)
-    labels = user_labels(data)
-    raw = st.selectbox(
-        "User",
-        list(labels),
-        format_func=labels.__getitem__,
-        key="user",
-        persist_state="session",
-        help="Type a number to search. The same user is followed through the tabs.",
-    )
+    if data.n_users > _LISTED:
+        raw = _typed_user(data)
+    else:
+        labels = user_labels(data)
+        raw = st.selectbox(
+            "User",
+            list(labels),
+            format_func=labels.__getitem__,
+            key="user",
+            persist_state="session",
+            help="Type a number to search. The same user is followed through the tabs.",
+        )
     leave(user=raw)
     return data.inner_user(raw)
+
+
+def _typed_user(data: MovieData) -> int:
+    """The raw id of the worked user, where there are too many for a list of them."""
+    problem = st.session_state.get(_WRONG)
+    if not problem:
+        st.session_state[_TYPED] = str(st.session_state["user"])
+
+    def take() -> None:
+        found, st.session_state[_WRONG] = _user_of(data, st.session_state[_TYPED])
+        st.session_state["user"] = found or st.session_state["user"]
+
+    user = data.inner_user(st.session_state["user"])
+    st.text_input(
+        "User",
+        key=_TYPED,
+        on_change=take,
+        help=f"The number of one of {data.n_users:,} users, from {data.user_ids[0]} to "
+        f"{data.user_ids[-1]}. The same user is followed through the tabs.",
+    )
+    if problem:
+        st.warning(escape(problem), icon=":material/person_off:")
+    st.caption(f"{data.user_name(user)} · {count(int(data.user_degree[user]), 'rating')}")
+    return st.session_state["user"]
+
+
+def pick_users(data: MovieData, key: str, at_first: list[int], most: int) -> list[int]:
+    """Several users of the data; raw ids.
+
+    Args:
+        at_first: raw ids that are chosen before anybody chooses.
+        most: so many can be chosen.
+    """
+    if data.n_users <= _LISTED:
+        labels = user_labels(data)
+        return st.multiselect(
+            "Users of the data",
+            list(labels),
+            at_first,
+            format_func=labels.__getitem__,
+            max_selections=most,
+            key=key,
+        )
+    text = st.text_input(
+        "Users of the data",
+        ", ".join(map(str, at_first)),
+        key=f"{key}_typed",
+        help=f"Numbers from {data.user_ids[0]} to {data.user_ids[-1]}, with commas between.",
+    )
+    found: dict[int, None] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        raw, problem = _user_of(data, part)
+        if raw is None:
+            st.warning(escape(problem), icon=":material/person_off:")
+        else:
+            found[raw] = None
+    return list(found)[:most]
+
+
+def _user_of(data: MovieData, text: str) -> tuple[int | None, str]:
+    """The raw id that someone typed, or None and the sentence that says what is wrong."""
+    number = text.strip().casefold().removeprefix("user").strip()
+    # By its digits: int() takes "٧" and "1_0" as well.
+    if not (number.isascii() and number.isdigit() and len(number) < 19):
+        return None, f"“{text.strip()[:40]}” is not the number of a user."
+    try:
+        data.inner_user(int(number))
+    except UnknownIdError as error:
+        return None, str(error)
+    return int(number), ""
 
 
 def user_labels(data: MovieData) -> dict[int, str]:

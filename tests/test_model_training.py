@@ -11,15 +11,19 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from scipy import sparse
 
+import model_training
+from benchmarks.large_data import SHAPES, make
 from data_preparation import MovieData, normalised_adjacency
 from model import bpr
 from model.baselines import popularity
@@ -834,3 +838,28 @@ def test_only_a_first_or_a_better_model_is_put_in_use_unless_it_is_asked_for(
     for name in ("nothing", "../model"):
         assert main(["--use", name, "--output", str(path)]) == 1
         assert_one_sentence(capsys.readouterr().err.strip())
+
+
+# --- large data -----------------------------------------------------------------------------------
+
+
+@pytest.mark.thorough
+def test_a_million_ratings_are_searched_fitted_and_measured_in_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(SHAPES["1m"], tmp_path / "data")
+    monkeypatch.setenv("MOVIELENS_DIR", str(tmp_path / "data"))
+    kept: list[RunInProgress] = []
+
+    def spy(run: RunInProgress, *rest: Any, **named: Any) -> bool:
+        kept.append(run)
+        return measured_run(run, *rest, **named)
+
+    monkeypatch.setattr(model_training, "measured_run", spy)
+    options = ["--dim", "128", "--search-seconds", "20", "--output", str(tmp_path / "model.pth")]
+    begun = time.process_time()
+    assert main(options) == 0
+    assert time.process_time() - begun < 120  # about 45 on one thread
+    (run,) = kept
+    assert run.data.n_ratings > 900_000 and run.model is not None
+    assert run.model.test_metrics["NDCG@20"] > 2 * run.test[POPULARITY]["NDCG@20"]

@@ -66,7 +66,10 @@ class _Users:
 def _health(_data: MovieData, _model: TrainedModel, key: str) -> _Health:
     exposed = exposure(_data, _model)
     return _Health(
-        _metrics(exposed), _lorenz(exposed), _norms(norms(_data, _model)), _cosines(_model)
+        _metrics(exposed, _data.n_users),
+        _lorenz(exposed, _data.n_users),
+        _norms(norms(_data, _model)),
+        _cosines(_model),
     )
 
 
@@ -184,11 +187,12 @@ def _show_users(users: _Users | str) -> None:
 # --- what is computed once per model --------------------------------------------------------------
 
 
-def _metrics(exposed: Exposure) -> tuple[_Metric, ...]:
+def _metrics(exposed: Exposure, n_users: int) -> tuple[_Metric, ...]:
     k, films, shown = exposed.k, len(exposed.movies), int((exposed.shown > 0).sum())
+    whose = "anybody's" if exposed.users == n_users else f"{exposed.users:,} users'"
     return (
         _Metric(
-            f"Films in anybody's top {k}",
+            f"Films in {whose} top {k}",
             f"{shown / films:.1%}",
             f"Coverage: {shown:,} of {films:,} rated films.",
         ),
@@ -201,9 +205,11 @@ def _metrics(exposed: Exposure) -> tuple[_Metric, ...]:
     )
 
 
-def _lorenz(exposed: Exposure) -> Figure:
+def _lorenz(exposed: Exposure, n_users: int) -> Figure:
     """Lorenz curves of the lists and of the ratings they were learned from."""
     k = exposed.k
+    some = f"the lists of {exposed.users:,} users drawn at random, in each"
+    whose = "everybody's" if exposed.users == n_users else some
     curves = {
         "recommendations": lorenz(exposed.shown),
         "recommendations, graph alone": lorenz(exposed.by_graph_alone),
@@ -213,7 +219,7 @@ def _lorenz(exposed: Exposure) -> Figure:
         lorenz_chart(curves),
         f"Lorenz curves of top {k} recommendations and of ratings",
         f"The further a curve sags below the diagonal, the fewer films share the {k} places in "
-        "everybody's list; below the ratings' own curve, the model favours popular films more than "
+        f"{whose} list; below the ratings' own curve, the model favours popular films more than "
         "people do.",
         pd.concat([curve.assign(curve=name) for name, curve in curves.items()]),
     )

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from analysis.movie_map import MovieMap, movie_map
-from analysis.tag_evaluation import MEASURED_DIM, saw_tags, without_tag_nodes
+from analysis.tag_evaluation import MEASURED_DIM, saw_tags, without_tag_nodes, witnesses
 from charts.spec import Spec, finished_spec
 from data_preparation import MovieData
 from model.trained import TrainedModel
@@ -39,13 +39,15 @@ def _without_tag_nodes(_data: MovieData, _model: TrainedModel, key: str) -> Trai
     return without_tag_nodes(_data, _model)
 
 
-def without_tags_in_words(model: TrainedModel) -> str:
+def without_tags_in_words(data: MovieData, model: TrainedModel) -> str:
     """A sentence to put before such a measurement; empty where the model saw no tag."""
     if not saw_tags(model):
         return ""
+    seen = witnesses(data).n_users
+    people = f" to the ratings of {seen:,} users drawn at random" * (seen < data.n_users)
     return (
         "Tags are nodes of this model's graph, so it is no witness: what is measured here is the "
-        f"same graph without them, fitted with at most {MEASURED_DIM} numbers per film. "
+        f"same graph without them, fitted{people} with at most {MEASURED_DIM} numbers per film. "
     )
 
 

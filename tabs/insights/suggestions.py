@@ -49,7 +49,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
     if left_out:
         st.info(left_out, icon=":material/memory_alt:")
         return
-    _quality(_report(data, model, model.key), without_tags_in_words(model))
+    _quality(_report(data, model, model.key), without_tags_in_words(data, model))
 
 
 def _suggestions(data: MovieData, model: TrainedModel, movie: int) -> None:
@@ -134,9 +134,14 @@ def _quality(report: SuggestionReport | None, measured: str) -> None:
     first.metric(f"Precision@{k} of the suggestions", f"{report.precision:.3f}", border=True)
     second.metric(f"The {k} most common tags", f"{report.baseline:.3f}", border=True)
     third.metric("Best possible", f"{report.ceiling:.3f}", border=True)
+    of = (
+        f" of {report.asked:,} films, drawn from the {report.tagged:,} that are tagged,"
+        if report.asked < report.tagged
+        else ""
+    )
     st.markdown(
-        f"{measured}Each of {report.hidden:,} pairs of film and tag was hidden once, a fifth of "
-        f"them at a time and for everybody who gave it. Of {k} suggestions, "
+        f"{measured}Each of {report.hidden:,} pairs of film and tag{of} was hidden once, a fifth "
+        f"of them at a time and for everybody who gave it. Of {k} suggestions, "
         f"**{report.precision:.1%}** were hidden tags of the film; always naming the {k} most "
         f"common tags gets {report.baseline:.1%}. More than {report.ceiling:.1%} is "
         "impossible, because films hide too few tags. The suggestions find "

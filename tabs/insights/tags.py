@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from analysis.movie_map import MovieMap
-from analysis.tag_evaluation import MEASURED_DIM, predictability_bytes, tag_predictability
+from analysis.tag_evaluation import (
+    MEASURED_DIM,
+    MEASURED_FILMS,
+    MEASURED_TAGS,
+    predictability_bytes,
+    tag_predictability,
+)
 from analysis.tags import (
+    PAIRED_TAGS,
     co_occurrence,
     component_ends,
     raw_frequencies,
@@ -111,7 +119,7 @@ def _prediction(_data: MovieData, _model: TrainedModel, key: str) -> _Prediction
         "Popularity alone": f"{means['popularity_auc']:.3f}",
         "A guess": "0.500",
     }
-    words = f"{without_tags_in_words(_model)}{_in_words(table, means)}"
+    words = f"{without_tags_in_words(_data, _model)}{_in_words(_data, table, means)}"
     return _Prediction(metrics, words, _predictability(table), table)
 
 
@@ -235,12 +243,18 @@ def _together(data: MovieData) -> Figure | None:
     if table.empty:
         return None
     best = tag_pairs(data, min_films=1).iloc[0]
+    among = (
+        f" Only the {PAIRED_TAGS:,} tags on most films are paired."
+        if len(data.tag_names) > PAIRED_TAGS
+        else ""
+    )
     return make_figure(
         co_occurrence_chart(table),
         f"Heat map of the {table['first'].nunique()} tags that meet others most",
         "The stronger the blue, the more films carry both tags; tags of the same films stand side "
         f"by side. The most frequent pair is {escape(best['first'])} + {escape(best['second'])} on "
-        f"{count(int(best['films']), 'film')}, {best['lift']:.1f} times as often as by chance.",
+        f"{count(int(best['films']), 'film')}, {best['lift']:.1f} times as often as by chance."
+        f"{among}",
         table,
     )
 
@@ -266,12 +280,19 @@ def _films_along(data: MovieData, movies_map: MovieMap, component: int) -> str:
     return f"Much-rated films at the low end: {low}; at the high end: {high}."
 
 
-def _in_words(table: pd.DataFrame, means: pd.Series) -> str:
+def _in_words(data: MovieData, table: pd.DataFrame, means: pd.Series) -> str:
+    tagged = int((np.diff(data.tag_counts.indptr) > 0).sum())
+    some = (
+        f" of {MEASURED_FILMS:,} drawn from the {tagged:,} tagged ones"
+        if tagged > MEASURED_FILMS
+        else ""
+    )
+    most = ", the most frequent there" * (len(table) == MEASURED_TAGS)
     return (
         f"The AUC is the chance that a film with the tag ranks above one without it; here the mean "
-        f"over {count(len(table), 'tag')} on {_MIN_FILMS} films or more. A ridge regression on the "
-        "embeddings ranks each fifth of the tagged films after learning from the other four. Mean "
-        f"average precision: {means['average_precision']:.3f}; popularity "
+        f"over {count(len(table), 'tag')} on {_MIN_FILMS} films or more{some}{most}. A ridge "
+        "regression on the embeddings ranks each fifth of the tagged films after learning from the "
+        f"other four. Mean average precision: {means['average_precision']:.3f}; popularity "
         f"{means['popularity_precision']:.3f}, a guess {means['prevalence']:.3f}."
     )
 

@@ -19,7 +19,7 @@ from model.viewers import fold_in, user_viewer
 from tabs.recommendations.listing import Listing, ordinal, stars_text
 from tabs.recommendations.upload import FILE_TYPES, title_index
 from tabs.recommendations.words import film_with_stars
-from tabs.shared import count, escape, kept, my_stars, user_labels
+from tabs.shared import count, escape, kept, my_stars, pick_users
 
 _MOST_PEOPLE = 6
 _SHOWN = 10
@@ -67,15 +67,9 @@ def _people(listing: Listing) -> list[_Person]:
     people = []
     if st.checkbox(f"Me ({count(len(mine), 'rating')})", bool(mine), disabled=not mine) and mine:
         people.append(_visitor(listing, "Me", mine))
-    labels = user_labels(data)
-    users = st.multiselect(
-        "Users of the data",
-        list(labels),
-        [data.user_ids[listing.viewer.user].item()] if listing.viewer.user is not None else [],
-        format_func=labels.__getitem__,
-        max_selections=_MOST_PEOPLE,
-        key="together_users",
-    )
+    worked = listing.viewer.user
+    at_first = [] if worked is None else [data.user_ids[worked].item()]
+    users = pick_users(data, "together_users", at_first, _MOST_PEOPLE)
     for raw in users:
         viewer = user_viewer(data, listing.model, data.inner_user(raw), listing.viewer.profile)
         people.append(_Person(f"User {raw}", replace(listing, viewer=viewer)))

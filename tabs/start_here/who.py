@@ -124,6 +124,6 @@ def _named(_data: MovieData, fingerprint: str) -> MovieData:
     return with_names(_data, _personas(_data, fingerprint))
 
 
-@st.cache_resource(max_entries=20, show_spinner=False)
+@st.cache_resource(max_entries=2, show_spinner=False)  # each holds all ratings once more
 def _with_visitor(_data: MovieData, key: str, _stars: dict[int, float]) -> MovieData:
     return with_visitor(_data, _stars)

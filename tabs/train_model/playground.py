@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from analysis.people import with_visitor
 from analysis.replay import (
     LOSS,
     NDCG,
@@ -32,7 +33,7 @@ from tabs.links import (
     PLAY_LAYERS,
     PLAY_RATES,
 )
-from tabs.shared import pick_user
+from tabs.shared import count, my_stars, pick_user
 from tabs.watching import watch
 
 _LINES = ((TRAIN, ORANGE), (VALIDATION, BLUE))
@@ -48,7 +49,7 @@ def render(data: MovieData) -> None:
         "map of films, the list and the curves change together. Play, pause, step, or drag the "
         "slider through the whole training. It is a model to watch; it serves nobody."
     )
-    user = pick_user(data)
+    data, user = _followed(data)
     people = _crowd(data, data.fingerprint, user if is_sampled(data) else 0)
     if training_allowed():
         settings = _settings()
@@ -70,6 +71,22 @@ def render(data: MovieData) -> None:
         ),
         "playground",
     )
+
+
+def _followed(data: MovieData) -> tuple[MovieData, int]:
+    """The data with whoever is followed in them, and their inner id; a visitor is one more user."""
+    stars = my_stars(data)
+    if stars and st.toggle(f"Follow me, with {count(len(stars), 'rating')} of mine", key="play_me"):
+        joined = _with_visitor(data, data.fingerprint, tuple(sorted(stars.items())))
+        return joined, data.n_users
+    return data, pick_user(data)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _with_visitor(
+    _data: MovieData, fingerprint: str, stars: tuple[tuple[int, float], ...]
+) -> MovieData:
+    return with_visitor(_data, dict(stars))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -224,6 +224,65 @@ def width_faults(page: Page) -> list[str]:
     return page.evaluate(_TOO_WIDE)
 
 
+# --- what charts keep on a phone ------------------------------------------------------------------
+
+_LEAST = 190  # px of the 390 that a plot must have
+
+# The plot itself, not the box around it: what lies between the axes, as it is drawn.
+_CHARTS = """() => {
+  const visible = element => element.checkVisibility();
+  const rect = element => element.getBoundingClientRect();
+  const coloured = canvas => {  // how far apart the outermost columns with a colour are
+    const {width, height} = canvas;
+    const pixels = canvas.getContext('2d').getImageData(0, 0, width, height).data;
+    let [first, last] = [width, -1];
+    for (let i = 0; i < pixels.length; i += 4) {
+      const [r, g, b, a] = pixels.slice(i, i + 4);
+      if (a < 64 || Math.max(r, g, b) - Math.min(r, g, b) < 24) continue;  // grey: text, axes
+      const column = (i / 4) % width;
+      first = Math.min(first, column);
+      last = Math.max(last, column);
+    }
+    return (last - first) * rect(canvas).width / width;
+  };
+  const lost = (svg) => {  // texts that lie outside of the drawing or the screen, but for leading
+    const box = rect(svg);
+    return [...svg.querySelectorAll('.role-axis-title text, .role-legend text, .role-title text')]
+      .filter(text => {
+        const {left, right, top, bottom} = rect(text);
+        return text.textContent && (left < Math.max(box.left, 0) - 4 || top < box.top - 4
+          || right > Math.min(box.right, innerWidth) + 4 || bottom > box.bottom + 4);
+      }).map(text => text.textContent);
+  };
+  const vega = [...document.querySelectorAll('[data-testid=stVegaLiteChart]')].filter(visible);
+  const charts = vega.map(chart => {
+    const svg = chart.querySelector('svg.marks');
+    const canvas = chart.querySelector('canvas');
+    const name = chart.getAttribute('aria-label') ?? chart.querySelector('[aria-label]')?.ariaLabel
+      ?? chart.innerText.slice(0, 60);
+    if (!svg) return {name, width: coloured(canvas), lost: []};
+    const plot = svg.querySelector('.role-frame.root > g > path.background');
+    return {name, width: rect(plot).width, lost: lost(svg)};
+  });
+  const bars = [...document.querySelectorAll('.bars:not(.short)')].filter(visible).map(figure => ({
+    name: figure.ariaLabel, lost: [],
+    width: Math.min(...[...figure.querySelectorAll('.t')].map(track => rect(track).width))}));
+  return [...charts, ...bars];
+}"""
+
+
+def chart_faults(page: Page) -> tuple[int, list[str]]:
+    """How many charts are in sight, and what is wrong with them."""
+    charts = page.evaluate(_CHARTS)
+    faults = [
+        f"“{chart['name'][:60]}” has a plot of {chart['width']:.0f} px"
+        for chart in charts
+        if chart["width"] < _LEAST
+    ]
+    faults += [f"“{c['name'][:60]}” loses “{text}”" for c in charts for text in c["lost"]]
+    return len(charts), faults
+
+
 # --- what the keyboard reaches --------------------------------------------------------------------
 
 

@@ -9,7 +9,13 @@ import pytest
 from playwright.sync_api import Page, ViewportSize
 
 from tests.browser import DESK, TABS, keep_picture, open_tab, settle
-from tests.journeys.audits import accessibility_faults, brightness, low_contrast, width_faults
+from tests.journeys.audits import (
+    accessibility_faults,
+    brightness,
+    chart_faults,
+    low_contrast,
+    width_faults,
+)
 from tests.journeys.conftest import Visit
 from tests.server import Server
 
@@ -48,8 +54,12 @@ _LABEL = "radio => radio.ariaLabel ?? radio.closest('label')?.innerText ?? radio
 def test_every_section_can_be_read_in_both_themes_and_on_a_phone(
     app: Server, visiting: Visit
 ) -> None:
-    """One walk through all sections; in each, the theme and then the width change."""
+    """One walk through all sections; in each, the theme and then the width change.
+
+    On a phone every chart keeps its plot, its legend and its titles.
+    """
     found: dict[str, list[str]] = {}
+    charts = 0
     with visiting(app) as page:
         for name in sections(page):
             found[name] = [*low_contrast(page), *accessibility_faults(page)]
@@ -59,14 +69,18 @@ def test_every_section_can_be_read_in_both_themes_and_on_a_phone(
             settle(page)
             found[name] += [*low_contrast(page), *_white_boxes(page)]
             keep_picture(page, f"dark_{_slug(name)}", full_page=False)
-            page.emulate_media(color_scheme="light")
             page.set_viewport_size(_PHONE)
             settle(page)
-            found[name] += width_faults(page)
-            keep_picture(page, f"phone_{_slug(name)}")
-            page.set_viewport_size(DESK)
+            found[name] += chart_faults(page)[1]
+            page.emulate_media(color_scheme="light")
             settle(page)
+            seen, lost = chart_faults(page)
+            charts += seen
+            found[name] += [*lost, *width_faults(page)]
+            keep_picture(page, f"phone_{_slug(name)}")
+            page.set_viewport_size(DESK)  # settled once the next section is open
     assert len(found) >= _AT_LEAST, list(found)
+    assert charts >= 2 * len(TABS)
     wrong = {name: these for name, these in found.items() if these}
     assert not wrong, "\n".join(f"{name}: {fault}" for name in wrong for fault in wrong[name])
 

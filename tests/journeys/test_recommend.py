@@ -1,9 +1,8 @@
-"""The first visit, recommendations and their reasons, a visitor's own ratings, links."""
+"""The first visit, recommendations, a visitor's own ratings, links."""
 
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -34,26 +33,6 @@ def test_from_the_first_visit_to_a_recommendation(new_app: Server, visiting: Vis
         expect(page).to_have_url(re.compile("tab=Recommendations"))
         expect(page.get_by_text("Training a first model")).to_have_count(0)
         keep_picture(page, "recommendations")
-
-
-def test_the_reasons_add_up_to_the_score_on_the_card(app: Server, visiting: Visit) -> None:
-    with visiting(app, "tab=Recommendations&user=7&k=3") as page:
-        page.get_by_role("button", name="Why?").nth(1).click()
-        reasons = page.get_by_role("dialog", name="Why this film?")
-        expect(reasons).to_contain_text(re.compile(r"Because of .+\(\d(\.\d)?\s★\)"))
-        settle(page)
-        film = titles(page).nth(1).inner_text().removeprefix("2. ")
-        expect(reasons.get_by_role("heading", name=film, exact=True)).to_be_visible()
-        said = reasons.get_by_text("These lines add up to the graph score").inner_text()
-        score = Decimal(re.search(r"graph score ([\d.]+) exactly", said)[1])
-        bars = reasons.locator("figure[aria-label^='What each rated film adds'] .v")
-        shown = [Decimal(text.replace("−", "-")) for text in bars.all_inner_texts()]
-        assert sum(shown) == score  # as it is shown
-        reasons.get_by_role("tab", name="Similar films").click()
-        expect(reasons.locator("[role=gridcell]").first).to_have_text(re.compile(r"\(\d{4}\)$"))
-        keep_picture(page, "why", full_page=False)
-        page.keyboard.press("Escape")
-        expect(reasons).to_be_hidden()
 
 
 def test_a_visitor_rates_films_and_sees_the_list_change(app: Server, visiting: Visit) -> None:

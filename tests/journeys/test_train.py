@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import ViewportSize, expect
 
-from tests.browser import TRAINING_TIMEOUT, keep_picture, open_tab, settle
+from tests.browser import DESK, TRAINING_TIMEOUT, keep_picture, open_tab, settle
+from tests.journeys.audits import chart_faults
 from tests.journeys.conftest import Visit
 from tests.server import Server
 
@@ -17,28 +18,19 @@ _IN_USE = re.compile(r"Now in use: the hybrid graph, embedding size \d+, K = (\d
 _TRIED = re.compile(r"Now tried: the hybrid graph, embedding size \d+, K = (\d)")
 
 
+_PHONE = ViewportSize(width=390, height=844)
+# Long enough that it cannot end before somebody pauses it.
+_QUERY = "tab=Recommendations&k=5&preset=fast&layers=2&epochs=300&patience=2000"
+
+
 def test_train_leave_come_back_and_use_the_new_model(own_app: Server, visiting: Visit) -> None:
-    with visiting(own_app, "tab=Recommendations&k=5") as page:
+    with visiting(own_app, _QUERY) as page:
         cards = page.locator(".st-key-cards")
         before = cards.inner_text()
 
         open_tab(page, "Train Model")
         expect(page.get_by_text(_IN_USE)).to_contain_text("K = 1")
-        page.get_by_text("fast", exact=True).click()
-        expect(page).to_have_url(re.compile("preset=fast"))
-        settle(page)  # the sliders of the preset before are gone
-        layers = page.get_by_role("slider", name="Layers K")
-        expect(layers).to_have_value("1")
-        layers.press("ArrowRight")
-        expect(page).to_have_url(re.compile("layers=2"))
-        settle(page)
-        # Long enough that it cannot end before somebody pauses it.
-        page.get_by_role("slider", name="Epochs at most").press("End")
-        page.get_by_text("Advanced settings").click()
-        page.get_by_label("Patience", exact=True).fill("2000")
-        page.get_by_label("Patience", exact=True).press("Enter")
-        expect(page).to_have_url(re.compile(r"(?=.*layers=2\b)(?=.*epochs=300\b)"))
-        settle(page)
+        expect(page.get_by_role("slider", name="Layers K")).to_have_value("2")
         page.get_by_role("button", name="Train", exact=True).click()
 
         page.get_by_role("button", name="Pause").click(timeout=TRAINING_TIMEOUT)
@@ -46,12 +38,20 @@ def test_train_leave_come_back_and_use_the_new_model(own_app: Server, visiting: 
         expect(page.get_by_role("button", name="Train", exact=True)).to_be_disabled()
         open_tab(page, "Recommendations")
         assert cards.inner_text() == before  # served by the old model while the new one learns
-        open_tab(page, "Insights")
 
         open_tab(page, "Train Model")
         page.get_by_role("button", name="Resume").click()
         expect(page.get_by_text(re.compile(r"^Epoch [1-9]\d* of 300"))).to_be_visible()
         keep_picture(page, "training")
+        page.get_by_role("button", name="Pause").click()
+        expect(page.get_by_text("Paused ·")).to_be_visible()
+        page.set_viewport_size(_PHONE)
+        for scheme in ("dark", "light"):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            settle(page)
+            charts, faults = chart_faults(page)
+            assert charts >= 4 and not faults, faults  # the loss and three metrics
+        page.set_viewport_size(DESK)
         page.get_by_role("button", name="Stop and keep the best").click()
         expect(page.get_by_text(_TRIED)).to_contain_text("K = 2", timeout=TRAINING_TIMEOUT)
         expect(page.get_by_role("button", name="Train", exact=True)).to_be_enabled()

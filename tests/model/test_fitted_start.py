@@ -94,7 +94,7 @@ def test_power_iteration_finds_what_lapack_finds(
     if many_nodes:
         monkeypatch.setattr(fitted_start, "MAX_DENSE_NODES", 0)
     # Without spare columns or a whole space, so that it is the iteration that finds them.
-    monkeypatch.setattr(fitted_start, "_EXTRA_COLUMNS", 8)
+    monkeypatch.setattr(fitted_start, "EXTRA_COLUMNS", 8)
     asked = record_routes(monkeypatch)
     found = spectrum(graph, 12)
     assert asked == ["power"]
@@ -154,7 +154,7 @@ def test_many_nodes_give_the_same_start_as_few(
 
 def test_directions_of_a_similar_graph_save_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     graph, monkeys = leading(rank=20), monkeypatch
-    monkeys.setattr(fitted_start, "_EXTRA_COLUMNS", 0)
+    monkeys.setattr(fitted_start, "EXTRA_COLUMNS", 0)
     for most in (6_000, 0):
         monkeys.setattr(fitted_start, "MAX_DENSE_NODES", most)
         exact = dense_pairs(graph)[0][:20]

@@ -195,6 +195,15 @@ def test_what_a_fit_sends_grows_with_the_films_and_not_with_the_people(
     assert bytes_of_a_fit(monkeypatch, 80, 50) < few
 
 
+def test_a_fit_sends_what_the_documentation_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "$7 \\cdot 4\\,i\\,(d+40) + 30 \\cdot 4\\,i$ and some of $8\\,i$"
+    assert said in (REPOSITORY / "docs" / "scaling.md").read_text(encoding="utf-8")
+    monkeypatch.setattr(fitted_start, "EXTRA_COLUMNS", 8)
+    films, dim = 60, 4
+    rest = bytes_of_a_fit(monkeypatch, 80, films) - 7 * 4 * films * (dim + 8) - 30 * 4 * films
+    assert 0 < rest <= 2 * 8 * films + 200  # degrees, and single numbers
+
+
 def test_everybody_belongs_to_one_process_which_have_about_as_many_ratings() -> None:
     counts = np.random.default_rng(0).integers(0, 50, 300)
     for size in (1, 2, 3, 7):

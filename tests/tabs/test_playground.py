@@ -12,8 +12,12 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from analysis.people import YOU, with_visitor
+from analysis.replay import crowd
+from data_preparation import load_movie_data
 from serving import replays
 from serving.replays import ReplayBoard, ReplayBusyError
+from settings import DEMO_DIR
 from tabs import watching
 from tabs.train_model import playground
 
@@ -76,6 +80,24 @@ def test_the_whole_training_is_there_and_another_person_needs_no_other(
     assert other["frames"][-1]["top"] != last["top"]
     assert other["frames"][-1]["places"] == last["places"]
     assert len(replays.replay_board()._replays) == 1
+
+
+def test_a_visitor_is_one_more_person_with_a_list_of_their_own(
+    shown: list[dict[str, Any]],
+) -> None:
+    data = load_movie_data(DEMO_DIR)
+    mine = {movie: 5.0 for movie in data.rated_by(3)[:8].tolist()}
+    app = AppTest.from_function(page, default_timeout=60)
+    app.session_state[f"my_stars_{data.fingerprint}"] = mine
+    for name, value in SMALL.items():
+        app.query_params[name] = value
+    healthy(app.run()).toggle(key="play_me").set_value(True).run()
+    you = shown_after(app, shown)
+    assert you["who"] == YOU
+    named = {film[0] for film in you["frames"][-1]["top"]}
+    split = crowd(with_visitor(data, mine), data.n_users).split
+    learned = split.train[[data.n_users]].indices
+    assert len(learned) and not named & {data.labels[movie] for movie in learned}
 
 
 def test_settings_and_seed_come_from_the_link(shown: list[dict[str, Any]]) -> None:
