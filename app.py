@@ -23,13 +23,9 @@ from settings import (
 from sources.download import download_movielens
 from sources.movielens_files import DataError
 from tabs.address import keep_settings_in_address, remember_settings
-from tabs.insights import tab as insights
 from tabs.links import TABS, read_link
-from tabs.recommendations import tab as recommendations
 from tabs.shared import escape
-from tabs.start_here import tab as start_here
 from tabs.steps import arrive, asked, leave
-from tabs.train_model import tab as train_model
 from tabs.train_model.trying import model_tried
 from tabs.upload_limits import limit_uploads
 from tabs.visitor import keep_in_browser
@@ -58,7 +54,6 @@ def freeze_libraries() -> None:
     Streamlit collects all garbage after every run of a page or fragment. Walking through what the
     imported libraries hold, which never becomes garbage, took most of the time of a rerun.
     """
-    gc.collect()
     gc.freeze()
 
 
@@ -84,17 +79,40 @@ def main() -> None:
     arrive("tab", asked("tab", TABS, TABS[0]))
     remember_settings()
     tabs = st.tabs(TABS, key="tab", on_change="rerun")
-    renderers = [
-        lambda: start_here.render(data, model),
-        lambda: recommendations.render(data, model),
-        lambda: train_model.render(data, model, server),
-        lambda: insights.render(data, model),
-    ]
+    renderers = [show_start, show_recommendations, show_training_tab, show_insights]
     for tab, render in zip(tabs, renderers, strict=True):
         if tab.open:
             with tab:
-                render()
+                render(data, model)
     leave(tab=st.session_state["tab"])
+
+
+# A tab is imported when it is first open: together they take a second that the first visitor of a
+# server would wait for three of them in vain.
+
+
+def show_start(data: MovieData, model: TrainedModel | None) -> None:
+    from tabs.start_here import tab
+
+    tab.render(data, model)
+
+
+def show_recommendations(data: MovieData, model: TrainedModel | None) -> None:
+    from tabs.recommendations import tab
+
+    tab.render(data, model)
+
+
+def show_training_tab(data: MovieData, model: TrainedModel | None) -> None:
+    from tabs.train_model import tab
+
+    tab.render(data, model, server_state())
+
+
+def show_insights(data: MovieData, model: TrainedModel | None) -> None:
+    from tabs.insights import tab
+
+    tab.render(data, model)
     keep_settings_in_address()
 
 
@@ -217,12 +235,13 @@ def follow_new_models(data: MovieData, server: ServerState) -> None:
 
 
 def show_training(data: MovieData, server: ServerState) -> None:
-    """A progress line above the tabs until the training is over."""
+    """A progress line above the tabs until there is a model, or the training is over."""
 
     @st.fragment(run_every=0.5)
     def line() -> None:
         job = server.board.job
-        if job is None or job.status != "running":
+        # Its model serves while the run still measures the baselines.
+        if job is None or job.status != "running" or server.model(data).model:
             st.rerun()
         what = "a first model" if job.data.fingerprint == data.fingerprint else "on other data"
         st.progress(

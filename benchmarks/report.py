@@ -565,8 +565,9 @@ TABLES: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     "opening": (
         "From the address to ten films",
         "From asking for the page to the end of the run that shows ten cards, on a server that was "
-        "just started or that others use; beside it the server's processor time, which other work "
-        "on the machine does not lengthen. Bytes: what Chromium receives on a first visit.",
+        "just started and answers, or that others use; beside it the server's processor time, "
+        "which other work on the machine does not lengthen. Bytes: what Chromium receives on a "
+        "first visit.",
         opening_table,
     ),
     "pages": (

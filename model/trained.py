@@ -129,6 +129,13 @@ class TrainedModel:
         return directions
 
     @cached_property
+    def has_direction(self) -> NDArray[np.bool_]:
+        """Which films the model says anything of, bool [n_movies]."""
+        known = np.asarray(self.directions.any(axis=1))
+        known.flags.writeable = False
+        return known
+
+    @cached_property
     def key(self) -> str:
         """What results computed from the model are cached by: data, settings, learned numbers."""
         learned = hashlib.sha256(self.e0.tobytes()).hexdigest()

@@ -130,7 +130,7 @@ class Player {
     };
     entry("★", this.data.who);
     entry("①", "their first ten");
-    entry("◎", "rated by them");
+    entry("◎", "rated by them, and learned from");
     for (const [name, colour] of this.data.colours) entry("", name, `background:${colour}`);
   }
 
