@@ -24,7 +24,6 @@ from benchmarks import (
     over_time,
     pages,
     ranking,
-    scale,
 )
 
 JOBS: dict[str, Callable[..., Any]] = {
@@ -41,7 +40,6 @@ JOBS: dict[str, Callable[..., Any]] = {
     "stars": liking.stars,
     "flips": liking.flips,
     "growth": costs.growth,
-    "scale": scale.fit_costs,
     "latency": costs.latency,
     "faithfulness": faithfulness.measure,
     "load": load.measure,
