@@ -15,6 +15,7 @@ import torch
 
 from benchmarks import (
     api,
+    attention,
     costs,
     faithfulness,
     liking,
@@ -34,6 +35,7 @@ JOBS: dict[str, Callable[..., Any]] = {
     "runs": over_time.runs,
     "groups": ranking.groups,
     "ablation": ranking.ablation,
+    "attention": attention.attention,
     "hybrid": ranking.hybrid,
     "stars": liking.stars,
     "flips": liking.flips,
