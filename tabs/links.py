@@ -37,6 +37,7 @@ CHAPTERS = (
     "Learning",
     "Recommendation",
     "What if",
+    "Time",
     "Glossary",
 )
 BY_NUMBER = "By number"
