@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Mapping
 from pathlib import Path
 
 import streamlit as st
@@ -23,13 +24,9 @@ from settings import (
 from sources.download import download_movielens
 from sources.movielens_files import DataError
 from tabs.address import keep_settings_in_address, remember_settings
-from tabs.insights import tab as insights
-from tabs.links import TABS, read_link
-from tabs.recommendations import tab as recommendations
+from tabs.links import BOUND, DATA, OF_THE_DATA, TABS, read_link
 from tabs.shared import escape
-from tabs.start_here import tab as start_here
-from tabs.steps import arrive, asked, leave
-from tabs.train_model import tab as train_model
+from tabs.steps import arrive, asked, forget, leave
 from tabs.train_model.trying import model_tried
 from tabs.upload_limits import limit_uploads
 from tabs.visitor import keep_in_browser
@@ -51,6 +48,9 @@ _STYLE = """
 """
 
 
+_ABOUT = "A graph neural network that recommends films and shows exactly why."
+
+
 @st.cache_resource(show_spinner=False)
 def freeze_libraries() -> None:
     """Spare the garbage collector the libraries' objects, once per server.
@@ -58,7 +58,6 @@ def freeze_libraries() -> None:
     Streamlit collects all garbage after every run of a page or fragment. Walking through what the
     imported libraries hold, which never becomes garbage, took most of the time of a rerun.
     """
-    gc.collect()
     gc.freeze()
 
 
@@ -69,12 +68,14 @@ def main() -> None:
     st.set_page_config("LightGCN Movies", PAGE_ICON, layout="wide")
     st.html(f"<style>{_STYLE}</style>")
     st.title("LightGCN Movies")
-    st.caption("A graph neural network that recommends films and shows exactly why.")
+    about = st.empty()
+    about.caption(_ABOUT)
     refuse_foreign_hosts()
     server = server_state()
     try:
         training_allowed()
         data = load_data(server)
+        about.caption(f"{_ABOUT} Data: {escape(data.directory.name)}.")
     except (DataError, SettingError) as error:
         st.error(escape(str(error)), icon=":material/error:")
         st.stop()
@@ -84,17 +85,40 @@ def main() -> None:
     arrive("tab", asked("tab", TABS, TABS[0]))
     remember_settings()
     tabs = st.tabs(TABS, key="tab", on_change="rerun")
-    renderers = [
-        lambda: start_here.render(data, model),
-        lambda: recommendations.render(data, model),
-        lambda: train_model.render(data, model, server),
-        lambda: insights.render(data, model),
-    ]
+    renderers = [show_start, show_recommendations, show_training_tab, show_insights]
     for tab, render in zip(tabs, renderers, strict=True):
         if tab.open:
             with tab:
-                render()
+                render(data, model)
     leave(tab=st.session_state["tab"])
+
+
+# A tab is imported when it is first open: together they take a second that the first visitor of a
+# server would wait for three of them in vain.
+
+
+def show_start(data: MovieData, model: TrainedModel | None) -> None:
+    from tabs.start_here import tab
+
+    tab.render(data, model)
+
+
+def show_recommendations(data: MovieData, model: TrainedModel | None) -> None:
+    from tabs.recommendations import tab
+
+    tab.render(data, model)
+
+
+def show_training_tab(data: MovieData, model: TrainedModel | None) -> None:
+    from tabs.train_model import tab
+
+    tab.render(data, model, server_state())
+
+
+def show_insights(data: MovieData, model: TrainedModel | None) -> None:
+    from tabs.insights import tab
+
+    tab.render(data, model)
     keep_settings_in_address()
 
 
@@ -125,10 +149,36 @@ def _query() -> dict[str, list[str]]:
 
 def load_data(server: ServerState) -> MovieData:
     """The data by the documented order; on the demo data, says so and offers the download."""
-    folder = server.data_folder(download_with_bar)
+    folder = choose_data(server.data_folder(download_with_bar), server.data_sets())
     if folder.resolve() == DEMO_DIR:
         offer_download(server)
     return server.data(folder, st.spinner)
+
+
+def choose_data(first: Path, sets: Mapping[str, Path]) -> Path:
+    """The data set that this visitor looks at; a choice only where there are several."""
+    wished = st.query_params.get(DATA)
+    if wished is not None and wished not in sets:
+        st.warning(
+            f"The link asks for the data {escape(wished[:40])}, which are not here; "
+            f"these are {escape(first.name)}.",
+            icon=":material/link_off:",
+        )
+        del st.query_params[DATA]
+    if len(sets) < 2:
+        return first
+    arrive(DATA, asked(DATA, sets, first.name))
+    if st.session_state[DATA] not in sets:  # it was there a moment ago
+        st.session_state[DATA] = first.name
+    name = st.selectbox("Data set", sets, key=DATA, on_change=forget_settings, width=240)
+    if name != first.name or DATA in st.query_params:
+        leave(**{DATA: name})
+    return sets[name]
+
+
+def forget_settings() -> None:
+    """A callback: users, films, genres and years of other data mean nothing in these."""
+    forget(*OF_THE_DATA, *(name for names in BOUND.values() for name in names))
 
 
 def download_with_bar() -> Path:
@@ -217,12 +267,13 @@ def follow_new_models(data: MovieData, server: ServerState) -> None:
 
 
 def show_training(data: MovieData, server: ServerState) -> None:
-    """A progress line above the tabs until the training is over."""
+    """A progress line above the tabs until there is a model, or the training is over."""
 
     @st.fragment(run_every=0.5)
     def line() -> None:
         job = server.board.job
-        if job is None or job.status != "running":
+        # Its model serves while the run still measures the baselines.
+        if job is None or job.status != "running" or server.model(data).model:
             st.rerun()
         what = "a first model" if job.data.fingerprint == data.fingerprint else "on other data"
         st.progress(

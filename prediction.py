@@ -585,13 +585,11 @@ def similar_movies(
     Returns:
         Inner ids int64 [≤ K] and cosines float32 [≤ K]; both empty if the film has no ratings.
     """
-    cosine = model.directions @ model.directions[movie]
-    cosine[movie] = -np.inf
-    has_factor = np.asarray(model.directions.any(axis=1))
-    if not has_factor[movie]:
+    if not model.has_direction[movie]:
         return np.empty(0, np.int64), np.empty(0, np.float32)
-    cosine[~has_factor] = -np.inf
-    nearest = np.argsort(-cosine, kind="stable")[: min(k, int(has_factor.sum()) - 1)]
+    cosine = model.directions @ model.directions[movie]
+    others = np.flatnonzero(model.has_direction)
+    nearest = _best(cosine, others[others != movie], k)
     return nearest, cosine[nearest]
 
 

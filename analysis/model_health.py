@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 
 from data_preparation import MovieData
 from model.baselines import popularity
-from model.evaluation import LIKED, RankingReport, evaluate, top_k
+from model.evaluation import LIKED, RankingReport, evaluate, sampled_users, top_k
 from model.profiles import DEFAULT_PROFILE, Profile, profile_weights, strength
 from model.runs import OURS, POPULARITY
 from model.splits import PROTOCOLS, Split
@@ -231,11 +231,13 @@ class UserQuality:
         protocol: a key of `model.splits.PROTOCOLS`.
         profile: whose weights the films of each user had; None in the paper's model, which has no
             such weights.
+        drawn: whether the users are a sample.
     """
 
     per_user: pd.DataFrame
     protocol: str
     profile: Profile | None = None
+    drawn: bool = False
 
 
 def without_held_out(data: MovieData, model: TrainedModel) -> TrainedModel:
@@ -271,7 +273,8 @@ def user_quality(data: MovieData, model: TrainedModel) -> UserQuality:
         },
         index=users,
     )
-    return UserQuality(table, model.protocol, DEFAULT_PROFILE if model.is_hybrid else None)
+    profile = DEFAULT_PROFILE if model.is_hybrid else None
+    return UserQuality(table, model.protocol, profile, sampled_users(split) is not None)
 
 
 def _liked(report: RankingReport) -> pd.Series:
@@ -285,9 +288,11 @@ def held_out_reports(
     data: MovieData, model: TrainedModel, split: Split
 ) -> tuple[RankingReport, RankingReport]:
     """The model's and the popularity baseline's test reports; the means of the first are
-    `model.test_metrics`."""
-    scorer = measured_scorer(data, model, split)
-    return evaluate(scorer, split, "test"), evaluate(popularity(split.train), split, "test")
+    `model.test_metrics`. Of large data, of the same users drawn at random."""
+    scorers = measured_scorer(data, model, split), popularity(split.train)
+    sample = sampled_users(split)
+    ours, popular = (evaluate(scorer, split, "test", sample_users=sample) for scorer in scorers)
+    return ours, popular
 
 
 def by_group(quality: UserQuality, column: str, n_groups: int = 5) -> pd.DataFrame:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import networkx as nx
 import numpy as np
 
 from data_preparation import MovieData
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 Kind = Literal["user", "movie"]
 
@@ -30,6 +32,8 @@ def neighbourhood(data: MovieData, centre: Node, n_near: int = 8, n_far: int = 1
         Nodes ("user", inner id) and ("movie", inner id) with the attributes `hop` and `degree`
         (in the whole graph); edges with `stars` and `weight` = 1/√(d_u·d_i).
     """
+    import networkx as nx  # half a second, which a page without a graph need not wait for
+
     kind, inner = centre
     other: Kind = "movie" if kind == "user" else "user"
     degree = {"user": data.user_degree, "movie": data.movie_degree}

@@ -15,6 +15,7 @@ import torch
 
 from benchmarks import (
     api,
+    attention,
     costs,
     faithfulness,
     liking,
@@ -23,7 +24,6 @@ from benchmarks import (
     over_time,
     pages,
     ranking,
-    scale,
 )
 
 JOBS: dict[str, Callable[..., Any]] = {
@@ -35,11 +35,11 @@ JOBS: dict[str, Callable[..., Any]] = {
     "runs": over_time.runs,
     "groups": ranking.groups,
     "ablation": ranking.ablation,
+    "attention": attention.attention,
     "hybrid": ranking.hybrid,
     "stars": liking.stars,
     "flips": liking.flips,
     "growth": costs.growth,
-    "scale": scale.fit_costs,
     "latency": costs.latency,
     "faithfulness": faithfulness.measure,
     "load": load.measure,

@@ -55,6 +55,7 @@ MEASURES: dict[str, Callable[[str], Results]] = {
     "growth": lambda _: {"growth": [measured("growth", str(scale)) for scale in SCALES]},
     "flips": lambda _: {"flips": measured("flips")},
     "ablation": lambda _: {"ablation": measured("ablation")},
+    "attention": lambda _: {"attention": measured("attention")},
     "stars": lambda part: {"stars": measured("stars", part)},
     "hybrid": lambda part: {
         "hybrid": [

@@ -6,16 +6,21 @@ of its own with one thread; the table goes to standard output, the plot to docs/
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from benchmarks.costs import peak_mib
-from benchmarks.run import measured
+from benchmarks.run import ONE_THREAD
 from data_preparation import load_movie_data
 from model.config import PRESETS
 from model.fitted_start import spectrum
@@ -26,6 +31,7 @@ Row = dict[str, Any]
 
 RANK = 64  # at which the fits are compared
 PLOT = Path(__file__).resolve().parent.parent / "docs" / "scaling.png"
+_ALONE = "--alone"  # before the folder: this process measures it itself
 _PARTS = ("reading", "splitting", "graph", "eigenpairs")
 
 
@@ -81,6 +87,11 @@ def plot(rows: list[Row], path: Path = PLOT) -> None:
     axes.loglog(
         ratings, seconds[0] * ratings / ratings[0], "--", color="#888", label="in proportion"
     )
+    axes.set_xticks(ratings, [f"{n / 1e6:.0f} million" for n in ratings], minor=False)
+    axes.set_xticks([], minor=True)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("ratings")
     axes.set_ylabel("CPU seconds, one thread")
     axes.set_title(f"Fitting at rank {RANK}: ratings to the power {exponent(rows):.2f}")
@@ -88,8 +99,24 @@ def plot(rows: list[Row], path: Path = PLOT) -> None:
     figure.savefig(path, dpi=110)
 
 
+def in_its_own_process(folder: str) -> Row:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.scale", _ALONE, folder],
+        cwd=PLOT.parent.parent,
+        env=os.environ | ONE_THREAD,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    row: Row = json.loads(done.stdout)
+    return row
+
+
 def main(folders: list[str]) -> None:
-    rows = sorted((measured("scale", folder) for folder in folders), key=lambda row: row["ratings"])
+    if folders[:1] == [_ALONE]:
+        torch.set_num_threads(1)
+        print(json.dumps(fit_costs(folders[1])))
+        return
+    rows = sorted(map(in_its_own_process, folders), key=lambda row: row["ratings"])
     print(as_table(rows))
     if len(rows) > 1:
         print(f"\nFitting grows with the ratings to the power {exponent(rows):.2f}.")

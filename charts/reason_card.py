@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from matplotlib.font_manager import findfont, fontManager, get_font
 from PIL import Image, ImageDraw, ImageFont
 
 from charts.basics import BLUE, GREY, VERMILLION
@@ -184,6 +183,8 @@ def _parts(line: str, size: int, bold: bool) -> list[tuple[str, ImageFont.FreeTy
 @lru_cache(maxsize=4096)
 def _path_with(letter: str, bold: bool) -> str:
     """The font file for a letter."""
+    from matplotlib.font_manager import findfont, fontManager  # slow, for who draws nothing
+
     usual = findfont("DejaVu Sans:bold" if bold else "DejaVu Sans")
     if _has(usual, letter):
         return usual
@@ -199,6 +200,8 @@ def _has(path: str, letter: str) -> bool:
 @lru_cache(maxsize=256)
 def _letters(path: str) -> frozenset[int]:
     """The code points of a font; none where Pillow or FreeType cannot read it."""
+    from matplotlib.font_manager import get_font
+
     try:
         ImageFont.truetype(path, 12)
         return frozenset(get_font(path).get_charmap())

@@ -117,6 +117,14 @@ class ServerState:
                     folder = self.download(fetch)
         return folder or DEMO_DIR
 
+    def data_sets(self) -> dict[str, Path]:
+        """The data sets that a visitor can choose from, by name; none beside the demo.
+
+        Raises:
+            DataError: as `data_folder`.
+        """
+        return download.data_sets()
+
     def download(self, fetch: Callable[[], Path]) -> Path | None:
         """The folder of the new data, or None; then `download_problem` says why."""
         self.download_problem = None

@@ -7,7 +7,9 @@ compressed without a limit: here nothing is unpacked, and the body is cut off at
 
 from __future__ import annotations
 
+import os
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,6 +26,7 @@ _SOCKET = [  # what has arrived can still be read from a socket that was shut do
     *HTTPConnection.default_socket_options,
     (socket.SOL_SOCKET, socket.SO_RCVBUF, 2 * _CHUNK),
 ]
+_RESET = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)  # SO_LINGER: on, for 0 seconds
 
 
 class AnswerError(requests.RequestException):
@@ -96,6 +99,9 @@ class _Watch:
     def _fire(self) -> None:
         self.fired = True
         with suppress(OSError):  # closed meanwhile
+            # The close that follows must reset the connection: after a mere shutdown Linux tells a
+            # sender who waits for room nothing any more, and leaves it waiting.
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self._sock.shutdown(socket.SHUT_RDWR)
 
     def cancel(self) -> None:

@@ -24,12 +24,10 @@ def remember_settings() -> None:
     Streamlit takes the parameters of widgets that it does not draw out of the address. When a run
     begins, those of the tab that was open until now are still there.
     """
-    known: dict[str, list[str]] | None = st.session_state.get(_STATE)
-    if known is None:  # the first run: of all tabs
+    known: dict[str, list[str]] = st.session_state.setdefault(_STATE, {})
+    shown = st.session_state.get(f"{_STATE}_shown")
+    if shown is None:  # no run has come to its end yet: of all tabs
         shown = [name for names in BOUND.values() for name in names]
-        known = st.session_state[_STATE] = {}
-    else:
-        shown = st.session_state[f"{_STATE}_shown"]
     for name in shown:
         known.pop(name, None)
         if name in st.query_params:

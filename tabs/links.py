@@ -37,12 +37,15 @@ CHAPTERS = (
     "Learning",
     "Recommendation",
     "What if",
+    "Time",
     "Glossary",
 )
 BY_NUMBER = "By number"
 FOLLOWED = (YOU, BY_NUMBER)
 PLAIN, FORMULAS = LEVELS = ("Plain words", "Formulas")
 WHY = "why"  # raw id of the film whose reasons are opened
+DATA = "data"  # the name of the data set
+OF_THE_DATA = ("user", "follow", WHY, "surprise", "component", "settings_by_tab")  # session keys
 DUEL = "Model duel"
 TASTE = "Taste over time"
 LATER = "Later times"

@@ -44,3 +44,12 @@ def leave(**values: Hashable) -> None:
     if changed:
         written.update(changed)
         st.query_params.update({name: str(value) for name, value in changed.items()})
+
+
+def forget(*names: str) -> None:
+    """In a callback: take these out of the session and the address, as if nobody had chosen."""
+    for name in names:
+        st.session_state.pop(name, None)
+        st.session_state.get(_WRITTEN, {}).pop(name, None)
+        if name in st.query_params:
+            del st.query_params[name]

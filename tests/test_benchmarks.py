@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from benchmarks import costs, liking, measure, over_time, ranking, report, run
+from benchmarks import attention, costs, liking, measure, over_time, ranking, report, run
 from data_preparation import MovieData
 from model.ageing import ALWAYS
 from model.config import SETTINGS
@@ -223,7 +223,7 @@ def test_the_bootstrap_interval_is_about_two_standard_errors_wide() -> None:
 @pytest.fixture
 def small(planted_data: MovieData, monkeypatch: pytest.MonkeyPatch) -> MovieData:
     """The planted data in the place of MovieLens."""
-    for module in (ranking, liking, over_time):
+    for module in (ranking, liking, over_time, attention):
         monkeypatch.setattr(module, "load", lambda: planted_data)
     return planted_data
 
@@ -361,6 +361,17 @@ def test_an_ablation_compares_with_the_model_as_it_is(
     assert "difference" not in found["rows"][0]
     assert names_of(found["learned"])[1] == "a little BPR (epoch 1)"
     report.section({"ablation": {"values": found}}, "ablation")
+
+
+def test_attention_is_compared_with_the_model_without_it(small: MovieData) -> None:
+    found = attention.attention((42,))
+    assert [row["name"] for row in found["rows"]] == ["with, watch", "with, like"]
+    for row in found["rows"]:
+        for metric in ("NDCG@20", "liked NDCG@20"):
+            gain = row["metrics"][metric] - row["without"][metric]
+            assert row["difference"][metric]["mean"] == pytest.approx(gain)
+    assert len(found["theta"]) == len(found["features"]) == len(attention.FEATURES)
+    report.section({"attention": {"values": found}}, "attention")
 
 
 def test_stars_are_compared_with_biases_and_their_doubt_is_checked(small: MovieData) -> None:

@@ -388,7 +388,11 @@ def test_suggestions_come_from_the_nearest_tagged_films_by_hand(toy_data: MovieD
     factors = np.zeros((toy_data.n_movies, 2), np.float32)
     factors[4], factors[1] = (1, 0), (1, 0.1)
     factors[0], factors[6], factors[2] = (1, 1), (0, 1), (1, -1)
-    model = SimpleNamespace(movie_factors=factors, directions=normalize(factors))
+    model = SimpleNamespace(
+        movie_factors=factors,
+        directions=normalize(factors),
+        has_direction=factors.any(axis=1),
+    )
     nearest, cosine = tagged_neighbours(toy_data, model, 4, 2)
     assert set(nearest.tolist()) == {0, 2}
     np.testing.assert_allclose(cosine, [0.5**0.5] * 2, rtol=1e-6)

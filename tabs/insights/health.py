@@ -271,8 +271,9 @@ def _summary(quality: UserQuality) -> str:
         f"more alone, liked NDCG@20 **{means['liked']:.4f}**, popularity "
         f"{means['popularity_liked']:.4f}."
     )
+    of = f"{len(users):,} users drawn at random" if quality.drawn else f"{len(users):,} users"
     return (
-        f"Measured on the {len(users):,} users' test ratings ({quality.protocol}), which neither "
+        f"Measured on the test ratings of {of} ({quality.protocol}), which neither "
         f"training nor the choice of settings saw{profile}: mean NDCG@20 "
         f"**{means['model']:.4f}**, popularity {means['popularity']:.4f}.{liked} For "
         f"**{missed:.0%}** of the users no test film is among the 20 best."

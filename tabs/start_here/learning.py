@@ -117,12 +117,13 @@ def _named(story: Story, negatives: dict[str, int], kind: str) -> str:
 def negatives_of(story: Story, draw: int) -> dict[str, int]:
     """The four negatives on offer, inner film ids; `draw` numbers the random ones."""
     data, scores = story.data, computed.scored(story)
-    sampler = NegativeSampler(data.ratings, torch.Generator().manual_seed(draw))
+    row = data.ratings[[story.user]]  # what others rated plays no part
+    sampler = NegativeSampler(row, torch.Generator().manual_seed(draw))
     free = np.flatnonzero(~scores.rated)
     rated = free[data.movie_degree[free] > 0]
     known = rated if len(rated) else free
     return {
-        SAMPLED: int(sampler.sample(torch.tensor([story.user]), 1)[0, 0]),
+        SAMPLED: int(sampler.sample(torch.tensor([0]), 1)[0, 0]),
         POPULAR: int(free[np.argmax(data.movie_degree[free])]),
         OBSCURE: int(known[np.argmin(data.movie_degree[known])]),
         HARDEST: int(free[np.argmax(scores.graph[free])]),

@@ -9,7 +9,7 @@ import streamlit as st
 from data_preparation import MovieData
 from model.trained import TrainedModel
 from tabs.links import CHAPTERS, FORMULAS, LEVELS, PLAIN
-from tabs.start_here import graph, layers, learning, recommending, what_if, who, words
+from tabs.start_here import ageing, graph, layers, learning, recommending, what_if, who, words
 from tabs.start_here.story import Story, go_to
 from tabs.steps import arrive, asked, leave
 
@@ -25,6 +25,7 @@ _CHAPTERS: dict[str, Callable[[Story], None]] = dict(
             learning.step_of_bpr,
             recommending.recommendation,
             what_if.what_if,
+            ageing.time,
             words.glossary,
         ),
         strict=True,

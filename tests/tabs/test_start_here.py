@@ -20,13 +20,14 @@ from analysis.people import YOU, personas, with_visitor
 from data_preparation import MovieData, load_movie_data
 from model.checkpoints import save_checkpoint
 from model.config import TrainingConfig
+from model.explanation import explain
 from model.splits import random_80_10_10
 from model.trained import TrainedModel
-from model.viewers import fold_in
+from model.viewers import aged, fold_in, user_viewer
 from model_training import train
 from prediction import DEFAULT_TAG_WEIGHT, recommend, score_all
 from settings import DEMO_DIR
-from tabs.links import CHAPTERS, LEVELS
+from tabs.links import CHAPTERS, LEVELS, RECENT
 from tabs.shared import escape
 from tests.conftest import REPOSITORY
 
@@ -189,6 +190,7 @@ TITLES = dict(
             "one step of BPR",
             "From embeddings to a recommendation",
             "What if one rating were different?",
+            "What somebody watches these days",
             "Over-smoothing:",
         ),
         strict=True,
@@ -222,7 +224,7 @@ def test_without_a_model_the_lessons_on_the_graph_work_and_the_rest_say_when(cha
     app.session_state["chapter"] = chapter
     app.run()
     healthy(app)
-    waits = {"Messages", "Reach", "Learning", "Recommendation", "What if"}
+    waits = {"Messages", "Reach", "Learning", "Recommendation", "What if", "Time"}
     assert ("need a trained model" in texts(app)) == (chapter in waits)
 
 
@@ -681,6 +683,47 @@ def test_the_paths_carry_the_whole_graph_score(
     mine = {data.labels[i] for i in data.rated_by(worked_user(app, data))}
     assert set(titles[: len(rated) - 1]) <= mine and titles[-1] not in mine
     assert {"people who rated both", "genres", "tags", "years"} <= set(titles)
+
+
+# --- time -----------------------------------------------------------------------------------------
+
+
+def test_the_chapter_on_time_shows_what_age_left_of_each_term(
+    open_chapter: Open, data: MovieData, model: TrainedModel
+) -> None:
+    app = open_chapter("Time")
+    user = worked_user(app, data)
+    always = user_viewer(data, model, user)
+    for chosen in ("These days", "Last 100 films"):
+        app.select_slider(key="chapter_recent").set_value(chosen).run()
+        healthy(app)
+        viewer = aged(always, data.times_of(user), RECENT[chosen])
+        before, after = (
+            [item.movie for item in recommend(model, score_all(data, model, who), 10)]
+            for who in (always, viewer)
+        )
+        lists, terms = (table.value for table in app.table)
+        assert lists["Always"].tolist() == [data.labels[movie] for movie in before]
+        assert lists.iloc[:, 1].tolist() == [data.labels[movie] for movie in after]
+        new = len(set(after) - set(before))
+        assert f"**{new} film{'s' * (new != 1)}** of the first 10" in texts(app)
+        for row in terms.to_dict("records"):
+            product = float(row["rated just now"]) * float(row["× left by age"])
+            assert product == pytest.approx(float(row["= term"]), abs=6e-4)
+        reasons = explain(data, model, viewer, after[0])
+        assert f"add up to the graph score {reasons.graph_score:.4f}" in texts(app)
+
+
+def test_films_of_a_visitor_age_by_their_dates_or_not_at_all(
+    open_chapter: Open, data: MovieData
+) -> None:
+    app = as_you(open_chapter("Time"), data)
+    assert "so none is older than another" in texts(app)
+    dates = {movie: f"20{10 + n}-01-01" for n, movie in enumerate(MINE)}
+    app.session_state[f"rated_on_{data.fingerprint}"] = dates
+    app.run()
+    healthy(app)
+    assert "The largest terms of the first one" in texts(app)
 
 
 # --- plain words ----------------------------------------------------------------------------------

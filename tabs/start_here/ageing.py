@@ -1,0 +1,107 @@
+"""Start Here: what changes in the sum when films age."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from model.explanation import explain
+from model.viewers import Viewer, aged
+from prediction import recommend, score_all
+from tabs.links import ALWAYS_COUNTS, RECENT
+from tabs.shared import count
+from tabs.start_here import computed
+from tabs.start_here.story import Story, needs_model
+from tabs.visitor import rated_when
+
+_LISTED = 10
+_TERMS = 3
+
+
+def time(story: Story) -> None:
+    """Chapter: the same sum with films that count less the older they are."""
+    st.subheader("What somebody watches these days")
+    story.say(
+        "Tastes turn. So the films that were rated last can count more: a film counts half as much "
+        "once so many later ones have been rated, a quarter after twice as many. Nothing else "
+        "changes: the score is still one term for each rated film.",
+        r"$x_{uj} \leftarrow x_{uj}\,2^{-\text{age}_{uj}/h}$, the age of a film being the number "
+        r"of films that $u$ rated later and $h$ the half-life; $f_u = \sum_j x_{uj} m_j$ and "
+        r"$s_{ui} = f_u \cdot v_i$ as before. $h = \infty$ is *Always*.",
+    )
+    if needs_model(story):
+        return
+    always, _, before = computed.served(story)
+    when = _when(story, always)
+    if not before or len(np.unique(when)) < 2:
+        st.info(
+            f"All ratings of {story.whom} have the same date, or none, so none is older than "
+            "another: follow somebody else to see films age.",
+            icon=":material/event_busy:",
+        )
+        return
+    choices = [name for name in RECENT if name != ALWAYS_COUNTS]
+    chosen = st.select_slider("How fast films age", choices, choices[-1], key="chapter_recent")
+    half_life = RECENT[chosen]
+    viewer = aged(always, when, half_life)
+    scores = score_all(story.served, story.trained, viewer)
+    after = recommend(story.trained, scores, _LISTED)
+    _lists(story, half_life, [item.movie for item in before], [item.movie for item in after])
+    _terms(story, viewer, after[0].movie)
+
+
+def _when(story: Story, viewer: Viewer) -> NDArray[np.float64]:
+    """A number that grows with the time of each rating; a visitor's are the dates of a file."""
+    if story.followed.visitor:
+        return rated_when(story.served, viewer.movies)[0]
+    return story.served.times_of(story.user).astype(np.float64)
+
+
+def _lists(story: Story, half_life: float, before: list[int], after: list[int]) -> None:
+    new = [movie for movie in after if movie not in before]
+    named = ", ".join(f"*{story.film(movie)}*" for movie in new[:3])
+    st.markdown(
+        f"With half after {half_life:g} later films, **{count(len(new), 'film')}** of the first "
+        f"{len(after)} {'is' if len(new) == 1 else 'are'} not among those of *Always*"
+        + (f": {named}{' …' if len(new) > 3 else ''}." if new else ".")
+    )
+    most = max(len(before), len(after))
+    names = [
+        [story.data.labels[movie] for movie in films] + [""] * (most - len(films))
+        for films in (before, after)
+    ]
+    st.table(
+        pd.DataFrame(
+            {"Always": names[0], f"half after {half_life:g}": names[1]}, index=range(1, most + 1)
+        ),
+        alt="The first films with films that do not age and with films that do",
+    )
+
+
+def _terms(story: Story, viewer: Viewer, movie: int) -> None:
+    """The largest terms of the first film, with what their age left of them."""
+    reasons = explain(story.served, story.trained, viewer, movie)
+    whole = reasons.contributions + reasons.age_cost
+    by_term, by_whole = (
+        np.argsort(-np.abs(values), kind="stable").tolist()
+        for values in (reasons.contributions, whole)
+    )
+    order = list(dict.fromkeys([*by_term[:_TERMS], *by_whole[:_TERMS]]))
+    st.markdown(f"The largest terms of the first one, *{story.film(movie)}*, with age and without:")
+    table = pd.DataFrame(
+        {
+            "film": [story.data.labels[reasons.rated[i]] for i in order],
+            "rated just now": [f"{whole[i]:.4f}" for i in order],
+            "× left by age": [f"{viewer.share_left[i]:.3f}" for i in order],
+            "= term": [f"{reasons.contributions[i]:.4f}" for i in order],
+        }
+    )
+    st.table(table, hide_index=True, alt="The largest terms and what their age left of them")
+    st.caption(
+        f"All {len(whole):,} terms add up to the graph score {reasons.graph_score:.4f}; had no "
+        f"film aged, to {reasons.graph_score + reasons.age_cost.sum():.4f}. In the tab "
+        "Recommendations the control is under *Filters*; what it is good for was measured: tab "
+        "Insights, *Later times*."
+    )
