@@ -31,6 +31,8 @@ from typing import TextIO
 from torch import Tensor
 
 from data_preparation import MovieData, load_movie_data
+from model.attention import Attention
+from model.attention_learning import learned_attention
 from model.baselines import ease, popularity
 from model.bpr import Learner, StopTraining
 from model.checkpoints import CheckpointError, library_versions, save_checkpoint
@@ -54,7 +56,7 @@ from model.runs import EASE, IN_USE, OURS, POPULARITY, Run, RunError, new_run_id
 from model.search import Trial, search
 from model.splits import DEFAULT_PROTOCOL, PROTOCOLS, Split
 from model.store import Comparison, ModelStore, When, compare
-from model.trained import EpochRecord, TrainedModel, assemble, kept_epoch
+from model.trained import EpochRecord, TrainedModel, assemble, attention_in_words, kept_epoch
 from settings import TRAINING_COMMAND, checkpoint_path, copies_folder, runs_folder
 from sources.download import obtain_data
 from sources.files import printable, reason
@@ -96,11 +98,13 @@ def train(
 
     Raises:
         ValueError: the split does not belong to the data, nothing is left to learn from, or nothing
-            is held out to measure on.
+            is held out to measure on; or several processes are to learn attention.
     """
     if split.train.shape != data.ratings.shape:
         raise ValueError("The split belongs to other data: its users or movies differ in number.")
     hybrid, processes = config.model == "hybrid", split.processes
+    if config.attention and processes.size > 1:
+        raise ValueError("Attention is learned by a single process: train without torchrun.")
     content = visible_content(data, split.hidden(), processes) if hybrid else {}
     trials: tuple[Trial, ...] = ()
     fitted: Spectrum | None = None
@@ -110,6 +114,7 @@ def train(
     elif searches(config):
         found = search(split, content, config, on_trial, before_step)
         config, trials, fitted = found.config, found.trials, found.fitted
+    attention = learned_attention(split.train, content, config) if config.attention else None
     learner = Learner(split.train, content, config, before_step, processes, fitted)
 
     def keep(history: tuple[EpochRecord, ...], best: Tensor, best_epoch: int) -> None:
@@ -117,10 +122,14 @@ def train(
             progress.save(Progress.of(learner, trials, history, best, best_epoch))
 
     history, best, best_epoch, stop_reason = _epochs(
-        learner, split, ks, on_epoch, sample_users, reached, keep
+        learner, split, ks, on_epoch, sample_users, reached, keep, attention
     )
+    without: dict[str, float] = {}
+    if attention is not None:
+        scorer = learner.scorer(DEFAULT_PROFILE, best)
+        without = evaluate(scorer, split, "validation", ks, sample_users).mean()
     reports = {
-        profile: evaluate(learner.scorer(profile, best), split, "test", ks, sample_users)
+        profile: evaluate(learner.scorer(profile, best, attention), split, "test", ks, sample_users)
         for profile in (PROFILES if config.model == "hybrid" else (DEFAULT_PROFILE,))
     }
     report = reports[DEFAULT_PROFILE]
@@ -139,6 +148,8 @@ def train(
         test_intervals={name: report.interval(name) for name in report.per_user},
         trials=trials,
         stop_reason=stop_reason,
+        theta=() if attention is None else tuple(attention.theta.tolist()),
+        without_attention=without,
     )
 
 
@@ -150,6 +161,7 @@ def _epochs(
     sample_users: int | None,
     reached: Progress | None,
     keep: Callable[[tuple[EpochRecord, ...], Tensor, int], None],
+    attention: Attention | None,
 ) -> tuple[tuple[EpochRecord, ...], Tensor, int, str]:
     """Run the epochs; the history, the best E(0) with its epoch, and why it ended."""
     config = learner.config
@@ -169,7 +181,7 @@ def _epochs(
             if epoch and not learner.is_finite(loss):
                 stop_reason = f"The loss was not finite in epoch {epoch}: lower the learning rate."
                 break
-            scorer = learner.scorer(DEFAULT_PROFILE)
+            scorer = learner.scorer(DEFAULT_PROFILE, attention=attention)
             metrics = evaluate(scorer, split, "validation", ks, sample_users).mean()
             history.append(EpochRecord(epoch, loss, learner.seconds(), metrics))
             if metrics["NDCG@20"] > best_ndcg:
@@ -215,8 +227,11 @@ def refit(
             on_epoch(epoch)
     if not learner.is_finite(loss):
         raise ValueError("Refitting on all ratings gave a loss that is not finite.")
-    kept = "config protocol history best_epoch test_metrics watch_metrics test_intervals trials"
-    rest = {name: getattr(model, name) for name in (*kept.split(), "stop_reason")}
+    kept = (
+        "config protocol history best_epoch test_metrics watch_metrics test_intervals trials "
+        "stop_reason theta without_attention"
+    )
+    rest = {name: getattr(model, name) for name in kept.split()}
     return assemble(
         data,
         learner.weights().numpy(),
@@ -596,6 +611,8 @@ def _stop_if(caught: list[int], processes: Processes) -> Callable[[], None]:
 def _report(model: TrainedModel, run: RunInProgress) -> None:
     intervals = model.test_intervals
     _say(f"{model.stop_reason} Kept {kept_epoch(model)}, chosen on validation.")
+    if said := attention_in_words(model):
+        _say(said)
     others = [name for name in run.test if name != OURS]
     header = "".join(f"{name:>16}" for name in others)
     _say(f"{'held-out test':<16}{OURS:>10}{'95 % interval':>18}{header}")

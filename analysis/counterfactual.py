@@ -219,4 +219,5 @@ def _fitted_without(
         test_metrics=model.test_metrics,
         stop_reason=model.stop_reason,
         refitted=model.refitted,
+        theta=model.theta,
     )

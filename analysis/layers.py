@@ -74,7 +74,9 @@ def _with_newcomer(data: MovieData, model: TrainedModel) -> TrainedModel:
 def _assembled(
     data: MovieData, model: TrainedModel, e0: NDArray[np.float32], layers: int = _LESSON_LAYERS
 ) -> TrainedModel:
-    config = replace(model.config, model="paper", dim=e0.shape[1], layers=layers, epochs=1)
+    config = replace(
+        model.config, model="paper", dim=e0.shape[1], layers=layers, epochs=1, attention=False
+    )
     return assemble(
         data,
         e0.copy(),

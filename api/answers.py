@@ -307,6 +307,7 @@ def _reasons(now: Snapshot, viewer: Viewer, movie: int) -> shapes.Reasons:
                 stars=viewer.stars[place],
                 contribution=reasons.contributions[place],
                 age_cost=reasons.age_cost[place],
+                attention=reasons.attention[place],
             )
             for place in places
         ],
@@ -352,6 +353,7 @@ def _terms(now: Snapshot, viewer: Viewer, reasons: Explanation) -> list[shapes.T
             weight=reasons.weights[place],
             contribution=reasons.contributions[place],
             age_cost=reasons.age_cost[place],
+            attention=reasons.attention[place],
             relation=relation(reasons.weights[place], reasons.contributions[place]),
         )
         for place in order

@@ -236,6 +236,9 @@ class RatedReason(Film):
     age_cost: float = Field(
         description="What it adds less than it would without its age.", examples=[0.0]
     )
+    attention: float = Field(
+        description="By what attention multiplied its weight; 1 in a model without.", examples=[1.0]
+    )
 
 
 class Reasons(Out):
@@ -291,10 +294,13 @@ class Term(Film):
     """What one rated film adds to the graph score."""
 
     stars: float = Field(examples=[4.5])
-    weight: float = Field(description="What stars and age make of it.", examples=[1.2])
+    weight: float = Field(description="What stars, attention and age make of it.", examples=[1.2])
     contribution: float = Field(examples=[0.12])
     age_cost: float = Field(
         description="What it adds less than it would without its age.", examples=[0.0]
+    )
+    attention: float = Field(
+        description="By what attention multiplied its weight; 1 in a model without.", examples=[1.0]
     )
     relation: Relation = Field(
         description="What it does: `pulls` by being like the film, `pushes` by being unlike it; "

@@ -84,4 +84,5 @@ def model_of(data: MovieData, model: TrainedModel) -> TrainedModel:
         test_metrics={},
         stop_reason="Fitted to the ratings of before a day.",
         refitted=True,
+        theta=model.theta,
     )

@@ -21,6 +21,7 @@ from scipy import sparse
 from torch import Tensor
 from torch.nn import functional
 
+from model.attention import Attention
 from model.config import TrainingConfig
 from model.evaluation import Scorer
 from model.fitted_start import Spectrum, spectrum
@@ -331,12 +332,16 @@ class Learner:
     def is_finite(self, loss: float = 0.0) -> bool:
         return math.isfinite(loss) and bool(torch.isfinite(self.e0).all())
 
-    def scorer(self, profile: Profile, e0: Tensor | None = None) -> Scorer:
+    def scorer(
+        self, profile: Profile, e0: Tensor | None = None, attention: Attention | None = None
+    ) -> Scorer:
         """Scores over this graph, of the present E(0) or of the one given."""
         e0 = self.e0.detach() if e0 is None else e0
         if isinstance(self.propagation, HybridPropagation):
             sent, met = self.propagation.film_vectors(e0)
             delta = strength(self.config, profile)
-            return profile_scorer(self.ratings, sent.numpy(), met.numpy(), delta, self.processes)
+            return profile_scorer(
+                self.ratings, sent.numpy(), met.numpy(), delta, self.processes, attention
+            )
         users, films = self.propagation.forward(e0)
         return factor_scorer(users.numpy(), films.numpy())

@@ -28,6 +28,7 @@ import torch
 
 from data_preparation import MovieData
 from model import records
+from model.attention import FEATURES
 from model.config import TrainingConfig
 from model.splits import PROTOCOLS
 from model.trained import TrainedModel, assemble
@@ -104,6 +105,8 @@ def save_checkpoint(model: TrainedModel, path: Path) -> None:
         "test_intervals": {name: list(ends) for name, ends in model.test_intervals.items()},
         "refitted": model.refitted,
         "stop_reason": model.stop_reason,
+        "theta": list(model.theta),
+        "without_attention": model.without_attention,
         "versions": library_versions(),
         "saved_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -330,6 +333,7 @@ def _restore(data: MovieData, content: Mapping[str, Any], config: TrainingConfig
     test_metrics = records.metrics(content["test_metrics"])
     watch_metrics = records.metrics(content["watch_metrics"])
     measured = [test_metrics, *([watch_metrics] if watch_metrics else [])]
+    theta = _theta(content.get("theta", []), config)  # older files have none
     for values in (*measured, *(record.metrics for record in history)):
         if "NDCG@20" not in values:
             raise records.RecordError("a metric is missing")
@@ -347,7 +351,16 @@ def _restore(data: MovieData, content: Mapping[str, Any], config: TrainingConfig
         trials=records.trials(content["trials"]),
         stop_reason=records.text(content["stop_reason"]),
         refitted=records.switch(content["refitted"]),
+        theta=theta,
+        without_attention=records.metrics(content.get("without_attention", {})),
     )
     if not (np.isfinite(model.user_factors).all() and np.isfinite(model.movie_factors).all()):
         raise ValueError("E(0) gives factors that are not finite")
     return model
+
+
+def _theta(value: Any, config: TrainingConfig) -> tuple[float, ...]:
+    """θ of the attention: a number for each feature, none without attention."""
+    if not isinstance(value, list) or len(value) != (len(FEATURES) if config.attention else 0):
+        raise records.RecordError("the attention has another number of features")
+    return tuple(records.number(each) for each in value)

@@ -117,6 +117,11 @@ SETTINGS: dict[str, Setting] = {
                 0.0, 5.0, models=_HYBRID),
         Setting("like", float, "Star strength, like", "The same when the list is to hold what they "
                 "will like.", 0.0, 5.0, models=_HYBRID),
+        Setting("attention", bool, "Attention", "Learn how much more or less a rated "
+                "film weighs by its stars, ratings, tags, and how typical it is for the person. "
+                "Measured on MovieLens small, validation, profile like: liked NDCG@20 +0.0018 "
+                "(-0.0006 to +0.0045, so no gain is proved), NDCG@20 of all films -0.0030. Adds "
+                "some 10 s there.", models=_HYBRID),
     )
 }  # fmt: skip
 
@@ -154,6 +159,7 @@ class TrainingConfig:
     series: float = 0.3
     watch: float = 0.2
     like: float = 0.4
+    attention: bool = False
 
     def __post_init__(self) -> None:
         for name, setting in SETTINGS.items():
@@ -161,6 +167,11 @@ class TrainingConfig:
         if self.model == "paper" and self.epochs == 0:
             raise ValueError(
                 "epochs must be at least 1 for the paper's model, which starts random."
+            )
+        if self.model == "paper" and self.attention:
+            raise ValueError(
+                "attention must be false for the paper's model: it weighs what the stars of rated "
+                "films make of a profile, and that model has a learned vector per person instead."
             )
         if self.model == "hybrid" and self.layers == 0:
             raise ValueError("layers must be at least 1 for the hybrid: films make people.")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_preparation import MovieData
+from model.attention_learning import COLUMNS, FOLDS, MOST_RATINGS
 from model.bpr import MOST_STEPS
 from model.config import TrainingConfig, searches
 from model.evaluation import users_at_once
@@ -30,6 +31,7 @@ _TABLES = 4  # of all pairs of nodes or films: YYᵀ, its eigenvectors, LAPACK's
 _PER_RATING = 100  # bytes: the parts of the split, and the edges with and without stars, both ways
 _BATCH_COPIES = 3  # the rows of a batch, their gradient, the products
 _RECENT_RUNS = 3  # whose epochs tell how fast this machine is
+_ATTENTION_SECONDS = 20.0  # at most, as it learns from `MOST_RATINGS` ratings
 _SEARCH_OVERTIME = 1.25  # the fits that end a search come after its budget
 
 
@@ -53,7 +55,8 @@ class Estimate:
         """Of the whole training, at most."""
         once = self.start_seconds + config.epochs * self.epoch_seconds
         search = _SEARCH_OVERTIME * config.search_seconds if searches(config) else 0.0
-        return search + once * (2 if refit else 1)
+        attention = _ATTENTION_SECONDS if config.attention else 0.0
+        return search + attention + once * (2 if refit else 1)
 
 
 def epoch_work(n_ratings: int, n_nodes: int, config: TrainingConfig) -> float:
@@ -98,7 +101,7 @@ def fit_bytes(data: MovieData, config: TrainingConfig) -> int:
     """Of a training or a fit alone, at the peak, on top of what the app holds already."""
     dim = directions(data, config)
     batch = min(max(config.batch_size, data.n_ratings // MOST_STEPS), data.n_ratings)
-    fitting = learning = 0
+    fitting = learning = attention = 0
     if config.fitted:
         nodes = graph_nodes(data)
         few = min(nodes, data.n_movies)
@@ -109,7 +112,9 @@ def fit_bytes(data: MovieData, config: TrainingConfig) -> int:
     if config.epochs:
         rows = data.n_movies + (data.n_users if config.model == "paper" else 0)
         learning = _COPIES * rows * dim + _BATCH_COPIES * batch * (2 + config.negatives) * dim
-    return _beside(data) + _FLOAT * max(fitting, learning)
+    if config.attention:
+        attention = len(FOLDS) * min(data.n_ratings, MOST_RATINGS) * COLUMNS
+    return _beside(data) + _FLOAT * max(fitting, learning, attention)
 
 
 def memory_bytes(data: MovieData, config: TrainingConfig) -> int:

@@ -35,6 +35,8 @@ class Explanation:
         contributions: each rated film's share of the graph score, float64 [n_rated].
         age_cost: what each adds less than it would without its age (`model.ageing`), float64
             [n_rated]: contributions + age_cost is what all films would add as if rated just now.
+        attention: by which attention multiplied the weight of each (`model.attention`), float64
+            [n_rated]; 1 in a model without.
         self_term: own·v_i: what was learned about the person beyond the rated films; 0 in the
             hybrid.
         tags: the tags and genres that viewer and film have in common, each with its share of the
@@ -46,6 +48,7 @@ class Explanation:
     weights: NDArray[np.float64]
     contributions: NDArray[np.float64]
     age_cost: NDArray[np.float64]
+    attention: NDArray[np.float64]
     self_term: float
     tags: tuple[tuple[str, float], ...]
 
@@ -73,6 +76,7 @@ def explain_all(
     targets = model.movie_factors[movies].astype(np.float64)  # [n_movies, dim]
     terms = targets @ viewer.messages.T.astype(np.float64) * viewer.weights  # [n_movies, n_rated]
     lost = 1 / viewer.share_left - 1  # [n_rated]
+    attention = np.ones(len(lost)) if viewer.attention is None else viewer.attention
     own = targets @ viewer.own.astype(np.float64)
     profile = tag_profile(viewer, data.content_features)
     shared = sparse.csr_array(data.content_features[movies].multiply(profile))
@@ -84,6 +88,7 @@ def explain_all(
             weights=viewer.weights,
             contributions=terms[place],
             age_cost=terms[place] * lost,
+            attention=attention,
             self_term=float(own[place]),
             tags=_largest_first(shared[[place]], data.content_names),
         )

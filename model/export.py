@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from data_preparation import MovieData, load_movie_data
-from model.profiles import DEFAULT_PROFILE, PROFILES, Profile, profile_weights, strength
+from model.attention import attended_profile
+from model.profiles import DEFAULT_PROFILE, PROFILES, Profile, strength
 from model.store import ModelStore
 from model.trained import TrainedModel
 from settings import TRAINING_COMMAND, checkpoint_path, copies_folder
@@ -63,10 +64,11 @@ def user_vectors(
     """f_u of consecutive (inner) users with a profile, float32 [n, dim]."""
     if not model.is_hybrid or profile == DEFAULT_PROFILE:
         return model.user_factors[users]
-    weights = profile_weights(
-        data.ratings[users], strength(model.config, profile), model.mean_stars
+    delta, messages = strength(model.config, profile), model.movie_messages
+    weights = attended_profile(
+        data.ratings[users], messages, delta, model.mean_stars, model.attention
     )
-    return weights @ model.movie_messages
+    return weights @ messages
 
 
 def _kind(dim: int) -> pa.DataType:

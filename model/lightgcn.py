@@ -34,6 +34,7 @@ from scipy import sparse
 from torch import Tensor
 
 from data_preparation import normalised_adjacency
+from model.attention import Attention, attended_profile
 from model.config import TrainingConfig
 from model.devices import scores_on, to_torch
 from model.evaluation import Scorer
@@ -326,6 +327,7 @@ def profile_scorer(
     met: NDArray[np.float32],
     strength: float,
     processes: Processes = ALONE,
+    attention: Attention | None = None,
 ) -> Scorer:
     """Inner users [batch] → Σ_j x_uj m_j·v_i for all movies, float32 [batch, n_movies].
 
@@ -334,9 +336,15 @@ def profile_scorer(
         sent, met: m and v, float32 [n_movies, dim].
         strength: δ of the profile.
         processes: those that share the people; `ratings` are of this one's.
+        attention: that multiplies x, if any.
     """
     overall, scores = overall_mean(ratings, processes), scores_on(met, processes.device)
-    return lambda users: scores(profile_weights(ratings[users], strength, overall) @ sent)
+
+    def scorer(users: NDArray[np.int64]) -> NDArray[np.float32]:
+        own = ratings[users]
+        return scores(attended_profile(own, sent, strength, overall, attention) @ sent)
+
+    return scorer
 
 
 def factor_scorer(user_factors: NDArray[np.float32], movie_factors: NDArray[np.float32]) -> Scorer:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
 from data_preparation import MovieData, normalised_adjacency
+from model.attention import Attention, attended_profile, in_words
 from model.config import TrainingConfig
 from model.devices import to_torch
 from model.evaluation import Scorer
@@ -23,7 +24,7 @@ from model.lightgcn import (
     factor_scorer,
     profile_scorer,
 )
-from model.profiles import DEFAULT_PROFILE, Profile, profile_weights, strength
+from model.profiles import DEFAULT_PROFILE, Profile, strength
 from model.search import Trial
 from model.splits import PROTOCOLS, Split
 
@@ -80,6 +81,10 @@ class TrainedModel:
         trials: what the search looked at, in order; empty without a search.
         stop_reason: why the training ended, a sentence.
         refitted: E(0) was learned again on all ratings (`refit`).
+        theta: what the attention learned (`model.attention`); empty without attention.
+        without_attention: on validation, the metrics of the kept epoch without attention; empty
+            where there is none.
+        attention: θ with what it needs of the films that serve; None without.
     """
 
     config: TrainingConfig
@@ -101,6 +106,9 @@ class TrainedModel:
     test_intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     trials: tuple[Trial, ...] = ()
     refitted: bool = False
+    theta: tuple[float, ...] = ()
+    without_attention: dict[str, float] = field(default_factory=dict)
+    attention: Attention | None = None
 
     @property
     def is_hybrid(self) -> bool:
@@ -138,7 +146,8 @@ class TrainedModel:
     def key(self) -> str:
         """What results computed from the model are cached by: data, settings, learned numbers."""
         learned = hashlib.sha256(self.e0.tobytes()).hexdigest()
-        return f"{self.fingerprint} {self.protocol} {self.config} {self.refitted} {learned}"
+        settings = f"{self.protocol} {self.config} {self.refitted} {self.theta}"
+        return f"{self.fingerprint} {settings} {learned}"
 
 
 def kept_epoch(model: TrainedModel) -> str:
@@ -149,6 +158,21 @@ def kept_epoch(model: TrainedModel) -> str:
         return "the fitted start"
     start = "fitted" if model.config.fitted else "random"
     return f"epoch 0 (the {start} start itself: no epoch was better)"
+
+
+def attention_in_words(model: TrainedModel) -> str:
+    """What the attention learned and what it changed on validation; "" without attention."""
+    if model.attention is None:
+        return ""
+    said = in_words(model.attention.theta)
+    name = "liked NDCG@20"
+    if not model.history or name not in model.without_attention:
+        return said
+    with_it = model.history[model.best_epoch].metrics[name]
+    return (
+        f"{said} On validation {name} is {with_it:.4f} with it and "
+        f"{model.without_attention[name]:.4f} without."
+    )
 
 
 def assemble(
@@ -162,18 +186,28 @@ def assemble(
     """
     config: TrainingConfig = rest["config"]
     arrays: dict[str, Any]
+    attention = None
+    if theta := rest.get("theta"):
+        attention = Attention.of(np.array(theta), data.movie_degree, data.tag_features.T)
     if config.model == "hybrid":
-        arrays = _hybrid_arrays(data, e0, scale, config, rest["mean_stars"])
+        arrays = _hybrid_arrays(data, e0, scale, config, rest["mean_stars"], attention)
     else:
         arrays = _paper_arrays(data, e0, config)
     learned: dict[str, Any] = {"e0": e0, "scale": scale, "values": values}
     for array in (*arrays.values(), *learned.values()):
         array.flags.writeable = False
-    return TrainedModel(fingerprint=data.fingerprint, **arrays, **learned, **rest)
+    return TrainedModel(
+        fingerprint=data.fingerprint, attention=attention, **arrays, **learned, **rest
+    )
 
 
 def _hybrid_arrays(
-    data: MovieData, e0: Floats, scale: Floats, config: TrainingConfig, overall: float
+    data: MovieData,
+    e0: Floats,
+    scale: Floats,
+    config: TrainingConfig,
+    overall: float,
+    attention: Attention | None,
 ) -> dict[str, Any]:
     graph = None
     if config.layers > 1:
@@ -186,7 +220,9 @@ def _hybrid_arrays(
     user_factors = np.empty((data.n_users, messages.shape[1]), np.float32)
     for begin in range(0, data.n_users, _USERS_AT_ONCE):
         some = slice(begin, begin + _USERS_AT_ONCE)
-        user_factors[some] = profile_weights(data.ratings[some], delta, overall) @ messages
+        ratings = data.ratings[some]
+        weights = attended_profile(ratings, messages, delta, overall, attention)
+        user_factors[some] = weights @ messages
     return {
         "user_factors": user_factors,
         "movie_factors": movie_factors,
@@ -255,5 +291,10 @@ def measured_scorer(
         return factor_scorer(users.numpy(), films.numpy())
     graph = fitted_graph(data, model) if model.config.layers > 1 else None
     sent, met = HybridPropagation.of(train, graph, model.config, people=False).film_vectors(e0)
-    delta = strength(model.config, profile)
-    return profile_scorer(train, sent.numpy(), met.numpy() * model.scale[:, None], delta)
+    delta, attention = strength(model.config, profile), None
+    if model.attention is not None:
+        degree = np.bincount(train.indices, minlength=train.shape[1])
+        tags = visible_content(data, split.hidden())["tag"]
+        attention = Attention.of(model.attention.theta, degree, tags)
+    scaled = met.numpy() * model.scale[:, None]
+    return profile_scorer(train, sent.numpy(), scaled, delta, attention=attention)

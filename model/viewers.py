@@ -2,7 +2,8 @@
 
 For everyone f = own + Σ_j x_j · m_j over the films j that they rated.
 
-The hybrid model has no own part, and x_j follows the stars (`model.profiles`). The paper's model
+The hybrid model has no own part, and x_j follows the stars (`model.profiles`) and the attention
+that the model may have learned (`model.attention`). The paper's model
 has x_j = 1/√(d_u·d_j), and an own part that was learned for each user of the data. In both x_j may
 fall with the age of the rating (`aged`).
 """
@@ -20,6 +21,7 @@ from sklearn.preprocessing import normalize
 
 from data_preparation import MovieData
 from model.ageing import ALWAYS, share_left
+from model.attention import attended_profile
 from model.profiles import DEFAULT_PROFILE, Profile, profile_weights, strength
 from model.trained import TrainedModel
 
@@ -45,6 +47,8 @@ class Viewer:
         half_life: the number of later films after which a film counts half (`model.ageing`).
         when: a number that grows with the time of each rating, float64 [n_rated]; None where films
             do not age.
+        attention: a_j, by which attention multiplied each weight, float64 [n_rated]; `weights` hold
+            it already, and None stands for a model without.
     """
 
     movies: NDArray[np.int32]
@@ -57,13 +61,14 @@ class Viewer:
     user: int | None = None
     half_life: float = ALWAYS
     when: NDArray[np.float64] | None = None
+    attention: NDArray[np.float64] | None = None
 
     @cached_property
     def share_left(self) -> NDArray[np.float64]:
         """What its age left of each weight, float64 [n_rated]; `weights` hold it already."""
         if self.when is None:
             return np.ones(len(self.movies))
-        return share_left(_row(self.movies, self.stars), self.when, self.half_life)
+        return share_left(_row(self.stars), self.when, self.half_life)
 
     @property
     def only_averse(self) -> bool:
@@ -145,18 +150,20 @@ def aged(viewer: Viewer, when: NDArray[np.number], half_life: float) -> Viewer:
     return replace(older, weights=weights, factor=factor)
 
 
-def _row(movies: NDArray[np.int32], stars: NDArray[np.float32]) -> sparse.csr_array:
-    """One person's ratings, csr [1, as many as needed]."""
-    width = int(movies[-1]) + 1 if len(movies) else 1
-    return sparse.csr_array((stars, movies, [0, len(movies)]), shape=(1, width))
+def _row(stars: NDArray[np.float32]) -> sparse.csr_array:
+    """One person's ratings, csr [1, n_rated]; the columns are the rated films."""
+    return sparse.csr_array((stars, np.arange(len(stars)), [0, len(stars)]), shape=(1, len(stars)))
 
 
 def _hybrid_viewer(
     model: TrainedModel, movies: NDArray[np.int32], stars: NDArray[np.float32], profile: Profile
 ) -> Viewer:
-    row = _row(movies, stars)
+    row, attention = _row(stars), None
     weights = profile_weights(row, strength(model.config, profile), model.mean_stars).data
     messages = model.movie_messages[movies]  # [n_rated, dim]
+    if model.attention is not None:
+        attention = model.attention.only(movies).weights(row, messages, model.mean_stars)
+        weights = weights * attention.astype(np.float32)
     return Viewer(
         movies=movies,
         stars=stars,
@@ -165,6 +172,7 @@ def _hybrid_viewer(
         own=np.zeros(messages.shape[1], np.float32),
         factor=(weights @ messages).astype(np.float32),
         profile=profile,
+        attention=attention,
     )
 
 
@@ -174,9 +182,9 @@ def weights_without(
     """x_j as if the viewer had rated only some of their movies; nothing is trained again.
 
     Everything of the profile is computed anew from the ratings that are left: the level μ, every
-    weight, its age, and what speaks against where nothing speaks in favour any more. So with
-    `viewer.messages` and `viewer.own`, which stay, f = own + Σ_j x_j m_j is that of someone who
-    never rated the others; what the paper's model learned about a person stays, too.
+    weight, its attention and age, and what speaks against where nothing speaks in favour any more.
+    So with `viewer.messages` and `viewer.own`, which stay, f = own + Σ_j x_j m_j is that of someone
+    who never rated the others; what the paper's model learned about a person stays, too.
 
     Args:
         left: bool [n_cases, n_rated], the ratings that are left in each case.
@@ -188,7 +196,12 @@ def weights_without(
     ratings = sparse.csr_array((viewer.stars[place], (case, place)), shape=left.shape)
     if model.is_hybrid:
         delta = strength(model.config, viewer.profile)
-        weights = profile_weights(ratings, delta, model.mean_stars).astype(np.float64).toarray()
+        attention = model.attention.only(viewer.movies) if model.attention else None
+        weights = (
+            attended_profile(ratings, viewer.messages, delta, model.mean_stars, attention)
+            .astype(np.float64)
+            .toarray()
+        )
     else:
         degree = data.movie_degree[viewer.movies] + (0 if viewer.user is not None else 1)
         counts = np.maximum(left.sum(axis=1), 1)

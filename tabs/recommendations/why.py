@@ -99,6 +99,8 @@ def _term_table(
         "weight": reasons.weights,
         "contribution": reasons.contributions,
     }
+    if viewer.attention is not None:
+        columns["attention"] = reasons.attention
     if viewer.when is not None:
         columns["lost by age"] = reasons.age_cost
     kinds = {kind.replace("_", " by "): values[:, 0] for kind, values in paths.items()}

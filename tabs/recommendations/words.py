@@ -114,6 +114,9 @@ def share_of_own(reasons: Explanation) -> str:
     return f" ({percent(reasons.self_term / whole)} of the score)" if whole > 0 else ""
 
 
+_ATTENDED = " Attention, which this model learned, multiplies it: *attention* in the table below."
+
+
 def about_terms(model: TrainedModel, reasons: Explanation) -> str:
     """What the bars are, and how a term comes about."""
     score = number(reasons.graph_score, 4)
@@ -128,8 +131,8 @@ def about_terms(model: TrainedModel, reasons: Explanation) -> str:
             f"These lines add up to the graph score **{score}** exactly, with nothing left over: "
             "each rated film adds its weight times how alike the two films are to the graph. The "
             "weight follows the stars, compared with this person's own level; what was rated "
-            f"clearly below it never speaks in favour.{left_out} It explains the score, not the "
-            "person."
+            f"clearly below it never speaks in favour.{_ATTENDED if model.attention else ''}"
+            f"{left_out} It explains the score, not the person."
         )
     return (
         f"These lines add up to the graph score **{score}** exactly, because LightGCN is linear: "

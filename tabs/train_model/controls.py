@@ -52,7 +52,7 @@ _ADVANCED: dict[str, tuple[str, ...]] = {
         "genre_decade",
         "series",
     ),
-    "Profiles": ("watch", "like"),
+    "Profiles": ("watch", "like", "attention"),
 }
 _DECIDING = ("model", "warm_start", "epochs", "layers")  # which other settings have an effect
 _ALL_DIRECTIONS = PRESETS["best"].dim
@@ -96,6 +96,7 @@ def choose_settings() -> Choice:
             help="For serving: fit or learn again with the held-out ratings too, with the settings "
             "and epochs that were chosen. The metrics stay those of the model before.",
         )
+    values["attention"] &= _matters("attention", values)  # refused where it has no effect
     choice = Choice(preset, protocol, TrainingConfig(**values), k, refit)
     st.session_state["train_choice"] = choice
     replace_in_address(PARAMETERS, to_query(choice))

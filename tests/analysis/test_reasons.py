@@ -72,9 +72,8 @@ def test_the_lines_and_the_paths_of_a_visitor_add_up_to_the_score(
 
 def _explanation(contributions: list[float], own: float = 0.0) -> Explanation:
     n = len(contributions)
-    return Explanation(
-        0, np.arange(n, dtype=np.int32), np.ones(n), np.array(contributions), np.zeros(n), own, ()
-    )
+    rated, terms = np.arange(n, dtype=np.int32), np.array(contributions)
+    return Explanation(0, rated, np.ones(n), terms, np.zeros(n), np.ones(n), own, ())
 
 
 def test_the_named_films_and_their_share_by_hand() -> None:

@@ -9,13 +9,17 @@ import pytest
 
 from analysis.counterfactual import ranks_without
 from api.current import Snapshot
+from data_preparation import MovieData
 from model.explanation import explain
+from model.splits import Split
 from model.stars import predict_stars
 from model.trained import TrainedModel
 from model.viewers import Viewer, aged, fold_in, user_viewer
+from model_training import train
 from prediction import film_filter, recommend, score_all, similar_movies, suggest_tags
 from serving.prepared import star_model
 from tests.api.conftest import Client, Fixed, answering
+from tests.small_training import hybrid_config
 
 SETTINGS: list[dict[str, Any]] = [
     {},
@@ -134,6 +138,27 @@ def test_films_age_for_users_and_for_visitors_with_days(client: Client, now: Sna
     assert answer.status_code == 422 and "33 has none" in answer.json()["detail"]
     assert client.post("/v1/recommendations", {"ratings": ratings}).status_code == 200
     assert client.get(f"/v1/users/{USER}/recommendations?half_life=0").status_code == 422
+
+
+def test_attention_weighs_alike_for_users_and_visitors_and_can_be_read(
+    planted_data: MovieData, split: Split
+) -> None:
+    now = Snapshot.of(planted_data, train(planted_data, split, hybrid_config(attention=True)))
+    inner = planted_data.inner_user(USER)
+    viewer = user_viewer(planted_data, now.model, inner)
+    rated = zip(planted_data.movie_ids[viewer.movies], viewer.stars, strict=True)
+    body = {"ratings": [{"movie": int(raw), "stars": float(given)} for raw, given in rated]}
+    with answering(Fixed(now)) as client:
+        told = client.get(f"/v1/users/{USER}/recommendations").json()["items"]
+        visitor = client.post("/v1/recommendations", body).json()["items"]
+        path = f"/v1/users/{USER}/recommendations/{told[0]['movie']}/explanation"
+        terms = client.get(path).json()["terms"]
+    assert parts(told) == parts(visitor) == expected(now, viewer, {})
+    total = sum(term["contribution"] for term in terms)
+    assert total == pytest.approx(told[0]["graph_score"], rel=1e-5)
+    assert viewer.attention is not None and np.ptp(viewer.attention) > 1e-3
+    attention = dict(zip(planted_data.movie_ids[viewer.movies], viewer.attention, strict=True))
+    assert {term["movie"]: term["attention"] for term in terms} == pytest.approx(attention)
 
 
 def test_a_batch_is_the_lists_one_after_the_other(client: Client, now: Snapshot) -> None:

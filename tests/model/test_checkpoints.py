@@ -17,6 +17,7 @@ import torch
 
 from data_preparation import MovieData
 from model import checkpoints
+from model.attention import Attention
 from model.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from model.search import Trial
 from model.splits import Split
@@ -42,7 +43,9 @@ def saved(model: TrainedModel, tmp_path: Path) -> Path:
 def assert_same_model(first: TrainedModel, second: TrainedModel) -> None:
     for field in fields(TrainedModel):
         one, other = getattr(first, field.name), getattr(second, field.name)
-        if isinstance(one, np.ndarray):
+        if isinstance(one, Attention):
+            np.testing.assert_array_equal(one.theta, other.theta)
+        elif isinstance(one, np.ndarray):
             assert one.dtype == other.dtype
             np.testing.assert_array_equal(one, other)
         else:
@@ -62,6 +65,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "BPR on top": {"epochs": 3, "learning_rate": 0.02},
     "at random": {"warm_start": False, "epochs": 2, "layers": 2},
     "searched": {"search_seconds": 0.01},
+    "attention": {"attention": True},
 }
 
 

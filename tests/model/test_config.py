@@ -160,6 +160,7 @@ BASES = {
     "paper": config(dim=6, epochs=2, hide_batch=True),
     "paper with a fitted start that it has not": config(dim=6, epochs=2, warm_start=True),
 }
+_ELSEWHERE = ("model", "attention")  # the one always matters, the other has its own tests
 CHANGES: dict[str, Any] = {
     **{"dim": 7, "layers": 3, "epochs": 3, "batch_size": 32, "learning_rate": 0.01, "l2": 0.1},
     **{"negatives": 3, "seed": 4, "user_exponent": 0.6, "film_exponent": 0.4},
@@ -194,7 +195,7 @@ def _result(
 
 
 @pytest.mark.parametrize("base", BASES)
-@pytest.mark.parametrize("name", [name for name in SETTINGS if name != "model"])
+@pytest.mark.parametrize("name", [name for name in SETTINGS if name not in _ELSEWHERE])
 def test_a_setting_changes_the_model_just_where_it_is_said_to(
     split: Split,
     content: dict[str, sparse.csr_array],

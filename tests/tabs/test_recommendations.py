@@ -364,7 +364,7 @@ def _reasons(contributions: list[float], weights: list[float], own: float = 0.0)
     n = len(contributions)
     rated = np.arange(n, dtype=np.int32)
     terms = np.array(contributions)
-    return Explanation(0, rated, np.array(weights), terms, np.zeros(n), own, ())
+    return Explanation(0, rated, np.array(weights), terms, np.zeros(n), np.ones(n), own, ())
 
 
 def _viewer(reasons: Explanation) -> Viewer:

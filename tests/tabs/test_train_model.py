@@ -23,7 +23,7 @@ from model.config import PRESETS, SETTINGS, TrainingConfig, has_effect
 from model.runs import load_runs, run_label, runs_table, save_run
 from model.splits import PROTOCOLS
 from model.store import ModelStore, compare
-from model.trained import TrainedModel
+from model.trained import TrainedModel, attention_in_words
 from model_training import train
 from serving.csv_export import to_csv
 from serving.training_job import TrainingJob
@@ -111,6 +111,30 @@ def train_and_wait(app: AppTest) -> AppTest:
     app.button(key="train").click().run()
     finish_training()
     return healthy(app.run())
+
+
+# --- attention ------------------------------------------------------------------------------------
+
+
+def test_attention_is_switched_on_learned_and_said(data: MovieData, path: Path) -> None:
+    app = healthy(open_tab(preset="fast", dim="16"))
+    switch = app.toggle(key="attention_fast")
+    assert not switch.value and "no gain is proved" in switch.help
+    switch.set_value(True).run()
+    assert in_address(app)["attention"] == "1"
+    train_and_wait(app)
+    model = newest(data, path)
+    assert model.config.attention and attention_in_words(model) in texts(app)
+
+
+def test_attention_goes_off_where_the_model_has_no_place_for_it(path: Path) -> None:
+    app = open_tab(preset="fast", attention="1", search_seconds="0")
+    assert app.toggle(key="attention_fast").value
+    app.segmented_control(key="model_fast").set_value("paper").run()
+    assert "attention_fast" not in [toggle.key for toggle in healthy(app).toggle]
+    assert in_address(app)["model"] == "paper" and "attention" not in in_address(app)
+    linked = healthy(open_tab(preset="published", attention="1"))
+    assert "attention must be false for the paper's model" in texts(linked)
 
 
 # --- settings and link ----------------------------------------------------------------------------

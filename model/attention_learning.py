@@ -1,0 +1,178 @@
+"""θ of the attention (`model.attention`), learned from liked films held out of the train part.
+
+By a smooth NDCG (Qin, Liu & Li 2010): the rank of a film is 1 + Σ_k c_k σ((s_k − s_i)/τ) over its
+rivals k, the films rated most and a sample of the others, each of which stands for c_k films.
+Rivals picked by today's scores, or by popularity alone, would teach θ to undo either.
+
+The folds are fitted in closed form, whatever the model that uses θ learns by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, sparse
+from scipy.special import expit
+
+from model.attention import FEATURES, Attention, Floats
+from model.bpr import Learner
+from model.config import TrainingConfig
+from model.evaluation import LIKED_STARS
+from model.hybrid_graph import Content, overall_mean
+from model.lightgcn import HybridPropagation
+from model.profiles import DEFAULT_PROFILE, profile_weights, strength
+from model.splits import cut_validation
+
+FOLDS = (0, 1)  # seeds of what is held out of the train part
+MOST_RATINGS = 100_000  # to learn from; of more, those of some people, drawn at random
+_SHARE = 0.2
+_DIM = 512  # of the fits to learn from
+_RIVALS, _MOST_LIKED = 300, 10
+COLUMNS = 2 * _RIVALS + _MOST_LIKED  # at most, of the terms of each rating
+_TEMPERATURE = 0.1  # of the spread of a person's scores
+_PENALTY = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """What one person teaches.
+
+    Attributes:
+        features: z, float64 [n_rated, n_features].
+        terms: x_j (m_j·v_i) over the spread of the scores, float32 [n_rated, n_liked + n_rivals].
+        stands: c, for how many films each column stands; 0 for the liked ones, which are no rivals
+            of each other; [n_liked + n_rivals].
+        n_liked: how many of the columns are held-out liked films, at most `_MOST_LIKED`.
+    """
+
+    features: NDArray[np.float64]
+    terms: Floats
+    stands: NDArray[np.float64]
+    n_liked: int
+
+
+def learned_attention(
+    train: sparse.csr_array, content: Content, config: TrainingConfig
+) -> Attention:
+    """Attention for this train part, from folds of it alone; the same for the same arguments.
+
+    Raises:
+        ValueError: nobody liked a film that could be held out.
+    """
+    degree = np.bincount(train.indices, minlength=train.shape[1])
+    attention = Attention.of(np.zeros(len(FEATURES)), degree, content["tag"])
+    some = _some_people(train, config.seed)
+    fit = replace(
+        config, dim=min(config.dim, _DIM), layers=1, epochs=0, warm_start=True, search_seconds=0.0
+    )
+    delta, folds = strength(config, DEFAULT_PROFILE), []
+    for seed in FOLDS:
+        known, held_out = cut_validation(some, seed, _SHARE)
+        films = film_vectors(known, content, fit)
+        z = attention.features(known, films[0], overall_mean(known))
+        folds.append((known, held_out, films, z))
+    scale = np.concatenate([fold[3] for fold in folds]).std(axis=0)
+    scale[scale < 1e-9] = 1.0  # what is the same for all edges drops out of the softmax
+    lessons = [
+        lesson
+        for known, held_out, films, z in folds
+        for lesson in lessons_of(known, held_out, films, z / scale, delta)
+    ]
+    if not lessons:
+        raise ValueError(
+            "Attention needs people who liked more than one film; train without it on these data."
+        )
+    return replace(attention, theta=learn(lessons) / scale)
+
+
+def loss(
+    theta: NDArray[np.float64], lessons: Sequence[Lesson]
+) -> tuple[float, NDArray[np.float64]]:
+    """1 less the mean smooth NDCG, with a penalty on ‖θ‖²; and its gradient by θ."""
+    total, slope = 1 + _PENALTY * float(theta @ theta), 2 * _PENALTY * theta
+    for lesson in lessons:
+        logits = lesson.features @ theta
+        share = np.exp(logits - logits.max())
+        share /= share.sum()
+        weights = len(share) * share
+        scores = weights @ lesson.terms  # [n_liked + n_rivals]
+        n = lesson.n_liked
+        above = expit((scores[None, :] - scores[:n, None]) / _TEMPERATURE)  # [n_liked, columns]
+        rank = 1 + above @ lesson.stands
+        ideal = len(lessons) * n
+        total -= float((1 / np.log2(1 + rank)).sum()) / ideal
+        by_rank = 1 / (np.log2(1 + rank) ** 2 * (1 + rank) * np.log(2)) / ideal
+        pull = by_rank[:, None] * (above * (1 - above) * lesson.stands) / _TEMPERATURE
+        by_score = pull.sum(axis=0)
+        by_score[:n] -= pull.sum(axis=1)
+        by_logit = weights * (lesson.terms @ by_score)
+        by_logit -= share * by_logit.sum()  # the softmax keeps the sum
+        slope = slope + by_logit @ lesson.features
+    return total, slope
+
+
+def learn(lessons: Sequence[Lesson]) -> NDArray[np.float64]:
+    """θ of the least loss, by L-BFGS from 0."""
+    start = np.zeros(lessons[0].features.shape[1])
+    found = optimize.minimize(
+        loss, start, (lessons,), jac=True, method="L-BFGS-B", options={"maxiter": 40}
+    )
+    return np.asarray(found.x, np.float64)
+
+
+def film_vectors(
+    ratings: sparse.csr_array, content: Content, config: TrainingConfig
+) -> tuple[Floats, Floats]:
+    """m and v of a fit to these ratings."""
+    learner = Learner(ratings, content, config)
+    assert isinstance(learner.propagation, HybridPropagation)
+    sent, met = learner.propagation.film_vectors(learner.weights())
+    return sent.numpy(), met.numpy()
+
+
+def lessons_of(
+    known: sparse.csr_array,
+    held_out: sparse.csr_array,
+    films: tuple[Floats, Floats],
+    features: NDArray[np.float64],
+    delta: float,
+    seed: int = 0,
+) -> list[Lesson]:
+    """One for each person with liked held-out films that have rivals."""
+    sent, met = films
+    rng = np.random.default_rng(seed)
+    x = profile_weights(known, delta, overall_mean(known))
+    degree = np.bincount(known.indices, minlength=known.shape[1])
+    often = np.argsort(-degree, kind="stable")[: np.count_nonzero(degree)]
+    lessons = []
+    for user in range(known.shape[0]):
+        part = slice(known.indptr[user], known.indptr[user + 1])
+        later = slice(held_out.indptr[user], held_out.indptr[user + 1])
+        rated, held = known.indices[part], held_out.indices[later]
+        liked = rng.permutation(held[held_out.data[later] >= LIKED_STARS])[:_MOST_LIKED]
+        rivals = often[~np.isin(often, np.concatenate([rated, held]))]
+        rivals, rest = rivals[:_RIVALS], rivals[_RIVALS:]
+        sampled = rng.permutation(rest)[:_RIVALS]
+        if len(rated) < 2 or not len(liked) or not len(rivals):
+            continue
+        columns = np.concatenate([liked, rivals, sampled])
+        stands = np.repeat(
+            [0.0, 1.0, len(rest) / max(len(sampled), 1)], [len(liked), len(rivals), len(sampled)]
+        )
+        terms = (x.data[part, None] * sent[rated]) @ met[columns].T
+        spread = float(terms.sum(axis=0).std())
+        if spread > 0:
+            lessons.append(Lesson(features[part], terms / np.float32(spread), stands, len(liked)))
+    return lessons
+
+
+def _some_people(train: sparse.csr_array, seed: int) -> sparse.csr_array:
+    """The rows of so many people, drawn at random, that they have `MOST_RATINGS` or just more."""
+    if train.nnz <= MOST_RATINGS:
+        return train
+    order = np.random.default_rng(seed).permutation(train.shape[0])
+    enough = np.searchsorted(np.diff(train.indptr)[order].cumsum(), MOST_RATINGS)
+    return train[np.sort(order[: enough + 1])]
