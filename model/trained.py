@@ -21,7 +21,6 @@ from model.lightgcn import (
     HybridPropagation,
     PaperPropagation,
     factor_scorer,
-    layer_mean,
     profile_scorer,
 )
 from model.profiles import DEFAULT_PROFILE, Profile, profile_weights, strength
@@ -199,13 +198,14 @@ def _hybrid_arrays(
 def _paper_arrays(data: MovieData, e0: Floats, config: TrainingConfig) -> dict[str, Any]:
     layers, start = config.layers, torch.from_numpy(e0)
     adjacency = to_torch(normalised_adjacency(data.ratings))
-    final = layer_mean(adjacency, start, layers).numpy()
+    total, below_last = start, torch.zeros_like(start)
+    for _ in range(layers):  # `layer_mean`, of which the sum before the last step is wanted, too
+        below_last, total = total, torch.addmm(start, adjacency, total)
+    final = (total / (layers + 1)).numpy()
     users, films = final[: data.n_users].copy(), final[data.n_users :].copy()
     films[data.movie_degree == 0] = 0.0  # without an edge the graph knows nothing about a film
-    messages = np.zeros_like(films)
-    if layers:
-        below_last = layer_mean(adjacency, start, layers - 1).numpy()  # Σ_{k<K} e(k)/K
-        messages = below_last[data.n_users :] * np.float32(layers / (layers + 1))
+    below = (below_last / max(layers, 1)).numpy()[data.n_users :]  # Σ_{k<K} e(k)/K
+    messages = below * np.float32(layers / (layers + 1))
     return {
         "user_factors": users,
         "movie_factors": films,

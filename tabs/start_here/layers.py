@@ -153,10 +153,12 @@ class Messages:
 
 def arriving(story: Story, node: Node, k: int) -> Messages:
     """What the neighbours send to the node, layer k to k + 1; there must be a model."""
-    data, layers = story.data, computed.layers(story)
+    data, adjacency = story.data, computed.adjacency(story)
+    # Of a first look the layers further up are not wanted: of large data they take seconds.
+    layer = computed.layers(story)[k] if k else computed.network(story).e0  # [n_nodes, dim]
     row = row_of(data, node)
-    rows, weights = senders(computed.adjacency(story), row)
-    sizes = weights * np.linalg.norm(layers[k][rows], axis=1)
+    rows, weights = senders(adjacency, row)
+    sizes = weights * np.linalg.norm(layer[rows], axis=1)
     loudest = np.argsort(-sizes, kind="stable")
     rows, weights = rows[loudest], weights[loudest]
     degrees = np.concatenate([data.user_degree, data.movie_degree])[rows]
@@ -165,9 +167,9 @@ def arriving(story: Story, node: Node, k: int) -> Messages:
         names=[f"{n}. {node_name(data, node_of(data, r))}" for n, r in enumerate(rows, 1)],
         arithmetic=[f"1/√({len(rows)} · {d})" for d in degrees],
         weights=weights,
-        sending=layers[k][rows],
-        before=layers[k][row],
-        result=layers[k + 1][row],
+        sending=layer[rows],
+        before=layer[row],
+        result=(adjacency[[row]] @ layer)[0],
     )
 
 
