@@ -142,4 +142,7 @@ def _typical(ratings: sparse.csr_array, sent: Floats) -> NDArray[np.float64]:
 def in_words(theta: NDArray[np.float64]) -> str:
     """What the learned features weigh, a sentence: each of `FEATURES` with its θ."""
     shown = ", ".join(f"{name} {value:+.3f}" for name, value in zip(FEATURES, theta, strict=True))
-    return f"Attention learned what each feature of a rated film adds to its logarithm: {shown}."
+    return (
+        "Attention: what one more of each feature adds to the logarithm of a rated film's weight: "
+        f"{shown}."
+    )

@@ -114,7 +114,10 @@ def share_of_own(reasons: Explanation) -> str:
     return f" ({percent(reasons.self_term / whole)} of the score)" if whole > 0 else ""
 
 
-_ATTENDED = " Attention, which this model learned, multiplies it: *attention* in the table below."
+_ATTENDED = (
+    " The attention that this model learned is in the weight, too; the table below says by how "
+    "much it multiplied it."
+)
 
 
 def about_terms(model: TrainedModel, reasons: Explanation) -> str:
