@@ -14,6 +14,9 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+import torch
+from threadpoolctl import threadpool_limits
+
 from analysis.replay import Frame
 from model.bpr import StopTraining
 from sources.files import reason
@@ -67,10 +70,13 @@ class Replay:
         """In the calling thread; whether it is worth keeping."""
         begun = self._went_on = time.monotonic()
         try:
-            for frame in frames(self._go_on):
-                self.seconds = time.monotonic() - begun
-                self.frames = (*self.frames, frame)
-                self._go_on()
+            # One core for this thread alone: the others are for pages and for the real training.
+            torch.get_num_threads()  # sets up the thread's own number, which is lowered then
+            with threadpool_limits(1, "openmp"):
+                for frame in frames(self._go_on):
+                    self.seconds = time.monotonic() - begun
+                    self.frames = (*self.frames, frame)
+                    self._go_on()
             self.status = "finished"
         except StopTraining:
             return False

@@ -32,7 +32,7 @@ def arrive(name: str, value: Value) -> None:
     written = st.session_state.setdefault(_WRITTEN, {})
     if name not in written:
         st.session_state.setdefault(name, value)
-    elif written[name] != value:
+    elif written[name] != value or name not in st.session_state:  # or lost by Streamlit
         st.session_state[name] = value
     written[name] = value
 

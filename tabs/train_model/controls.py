@@ -77,6 +77,8 @@ def choose_settings() -> Choice:
         apply_choice(choice)
         for problem in problems:
             st.warning(escape(problem), icon=":material/link_off:")
+    elif not all(st.session_state.get(name) for name in ("preset", "protocol", "metrics_k")):
+        apply_choice(_last_choice())
     preset, protocol, k = _preset_protocol_and_k()
     values = {name: st.session_state[_prepare(name, preset)] for name in SETTINGS}
     _row(_BASIC, preset, values)
@@ -95,6 +97,7 @@ def choose_settings() -> Choice:
             "and epochs that were chosen. The metrics stay those of the model before.",
         )
     choice = Choice(preset, protocol, TrainingConfig(**values), k, refit)
+    st.session_state["train_choice"] = choice
     replace_in_address(PARAMETERS, to_query(choice))
     return choice
 
@@ -185,9 +188,19 @@ def _preset_protocol_and_k() -> tuple[str, str, int]:
         persist_state="session",
         help="K of Hit@K, Recall@K and NDCG@K. All are measured; this chooses which are shown.",
     )
-    assert preset and protocol and k  # all three are required
+    last = _last_choice()
+    preset, protocol, k = preset or last.preset, protocol or last.protocol, k or last.k
     st.caption(_PRESET_NOTES[preset])
     return preset, protocol, k
+
+
+def _last_choice() -> Choice:
+    """What the controls were set to.
+
+    Runs that overtake each other, as Back and Forward make them, can let Streamlit forget the
+    values of controls that were not drawn meanwhile.
+    """
+    return st.session_state.get("train_choice", Choice())
 
 
 def _key(name: str, preset: str) -> str:
@@ -228,7 +241,9 @@ def _prepare(name: str, preset: str) -> str:
     """The key of a control, which has a value from now on."""
     key = _key(name, preset)
     if key not in st.session_state:
-        st.session_state[key] = getattr(PRESETS[preset], name)
+        last = _last_choice()
+        config = last.config if last.preset == preset else PRESETS[preset]
+        st.session_state[key] = getattr(config, name)
     return key
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+import torch
 
 from analysis.replay import Frame
 from serving import replays
@@ -111,6 +112,23 @@ def test_a_fault_is_a_sentence(board: ReplayBoard, error: Exception, says: str) 
     finish()
     assert replay.status == "failed" and says in replay.problem
     assert_one_sentence(replay.problem)
+
+
+def test_a_replay_takes_one_core_and_leaves_the_others_to_the_rest(board: ReplayBoard) -> None:
+    found: list[int] = []
+
+    def counting(check: Check) -> Iterator[Frame]:
+        found.append(torch.get_num_threads())
+        yield FRAME
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        board.watch("key", 1, counting, "a")
+        finish()
+        assert found == [1] and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_only_the_last_ones_are_kept(board: ReplayBoard) -> None:

@@ -178,6 +178,27 @@ def test_the_address_follows_the_controls(path: Path) -> None:
     assert "dim" not in app.query_params  # what the script writes there itself is a step for Back
 
 
+def forgetful() -> None:
+    """The controls; Streamlit has forgotten their values where "forget" is set."""
+    import streamlit as st
+
+    from tabs.train_model.controls import choose_settings
+
+    if st.session_state.pop("forget", False):
+        for name in ("preset", "protocol", "metrics_k", "layers_fast"):
+            del st.session_state[name]
+    st.text(str(choose_settings()))
+
+
+def test_settings_that_streamlit_forgets_come_back() -> None:
+    app = AppTest.from_function(forgetful, default_timeout=60)
+    app.query_params["preset"], app.query_params["layers"] = "fast", "2"
+    before = healthy(app.run()).text[0].value
+    assert "layers=2" in before
+    app.session_state["forget"] = True
+    assert healthy(app.run()).text[0].value == before
+
+
 def test_the_cost_is_estimated_and_grows_with_the_settings(path: Path) -> None:
     def memory(**query: str) -> float:
         (line,) = [c.value for c in open_tab(**query).caption if "Estimate" in c.value]
