@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,8 +36,8 @@ from data_preparation import MovieData
 from model.ageing import ages
 from model.bpr import Learner
 from model.evaluation import LIKED_STARS, evaluate
-from model.hybrid_graph import Content, mean_stars, overall_mean, visible_content
-from model.lightgcn import factor_scorer
+from model.hybrid_graph import Content, build_graph, mean_stars, overall_mean, visible_content
+from model.lightgcn import HybridPropagation, factor_scorer
 from model.profiles import profile_weights
 from model.splits import cut_validation, random_80_10_10
 
@@ -55,6 +55,7 @@ _DIM = 512  # of the fits to learn from
 _RIVALS, _MOST_LIKED = 600, 10
 _TEMPERATURE = 0.1  # of the spread of a person's scores
 _PENALTY = 1e-3
+_MOST_FOR_ITSELF = 0.95  # of a film's votes, as in `model.lightgcn.met_scale`
 
 Floats = NDArray[np.float32]
 
@@ -238,15 +239,45 @@ def lessons_of(
     held_out: sparse.csr_array,
     films: tuple[Floats, Floats],
     features: NDArray[np.float64],
-    seed: int = 0,
 ) -> list[Lesson]:
     """One for each person with liked held-out films that have rivals."""
     sent, met = films
-    rng = np.random.default_rng(seed)
     x = profile_weights(known, GIVEN.like, overall_mean(known))
+    lessons = []
+    for rivalry in rivalries(known, held_out):
+        part, columns = rivalry.part, rivalry.columns
+        terms = (x.data[part, None] * sent[known.indices[part]]) @ met[columns].T
+        spread = float(terms.sum(axis=0).std())
+        if spread > 0:
+            terms /= np.float32(spread)
+            lessons.append(Lesson(features[part], terms, rivalry.stands, rivalry.n_liked))
+    return lessons
+
+
+@dataclass(frozen=True, eq=False)
+class Rivalry:
+    """The films that one person's lesson is about.
+
+    Attributes:
+        part: where the person's ratings lie among the known ones.
+        columns: liked held-out films, then their rivals, inner ids [n_liked + n_rivals].
+        stands, n_liked: as of `Lesson`.
+    """
+
+    user: int
+    part: slice
+    columns: NDArray[np.integer]
+    stands: NDArray[np.float64]
+    n_liked: int
+
+
+def rivalries(
+    known: sparse.csr_array, held_out: sparse.csr_array, seed: int = 0
+) -> Iterator[Rivalry]:
+    """One for each person with two known films and a liked held-out one that has rivals."""
+    rng = np.random.default_rng(seed)
     degree = np.bincount(known.indices, minlength=known.shape[1])
     often = np.argsort(-degree, kind="stable")[: np.count_nonzero(degree)]
-    lessons = []
     for user in range(known.shape[0]):
         part = slice(known.indptr[user], known.indptr[user + 1])
         later = slice(held_out.indptr[user], held_out.indptr[user + 1])
@@ -257,15 +288,88 @@ def lessons_of(
         sampled = rng.permutation(rest)[:_RIVALS]
         if len(rated) < 2 or not len(liked) or not len(rivals):
             continue
-        columns = np.concatenate([liked, rivals, sampled])
         stands = np.repeat(
             [0.0, 1.0, len(rest) / max(len(sampled), 1)], [len(liked), len(rivals), len(sampled)]
         )
-        terms = (x.data[part, None] * sent[rated]) @ met[columns].T
-        spread = float(terms.sum(axis=0).std())
-        if spread > 0:
-            lessons.append(Lesson(features[part], terms / np.float32(spread), stands, len(liked)))
-    return lessons
+        columns = np.concatenate([liked, rivals, sampled])
+        yield Rivalry(user, part, columns, stands, len(liked))
+
+
+# --- layers ---------------------------------------------------------------------------------------
+
+_SHARPNESS = 10.0  # so that the penalty on θ leaves a free to be nearly all of one walk
+# Hops that the people's side and the films' side take before they meet: the walks of K = 3.
+WALKS = {"1": (0, 0), "3, on the film's side": (0, 1), "3, on the person's": (1, 0), "5": (1, 1)}
+
+
+def layers(seeds: Sequence[int] = ABLATION_SEEDS) -> Row:
+    """Learned weights of the layers up to K = 3, beside K = 1 and their mean, on validation.
+
+    score_ui = Σ_w a_w · s_ui,w over the lengths of walks through the graph, a on the simplex, each
+    person's scores s_w with a spread of 1. a is a softmax that learns as θ does: its lessons have
+    a walk in the place of a rated film.
+    """
+    data, pool, learned, seconds = load(), Pool(), [], []
+    for seed in seeds:
+        split = random_80_10_10(data, seed)
+        content = visible_content(data, split.hidden())
+        begun = time.process_time()
+        a = learn_layers(split.train, content)
+        seconds.append(time.process_time() - begun)
+        learned.append(a.tolist())
+        for profile, delta in (("watch", GIVEN.watch), ("like", GIVEN.like)):
+            scores = walk_scores(split.train, content, GIVEN.dim, delta)
+            mixes = {"K = 1": np.eye(len(a))[0], "mean": np.full(len(a), 1 / len(a)), "learned": a}
+            for name, mix in mixes.items():
+                total = np.tensordot(mix.astype(np.float32), scores, 1)
+                report = evaluate(total.__getitem__, split, "validation", (20,))
+                pool.add(f"{name}, {profile}", report)
+                _say(f"  seed {seed}, {name}, {profile}: {report.mean()[LIKED_NDCG]:.4f}")
+    return {
+        "walks": list(WALKS),
+        "weights": np.mean(learned, axis=0).tolist(),
+        "seconds": float(np.mean(seconds)),
+        "rows": [
+            pool.row(f"{name}, {profile}", f"K = 1, {profile}", (NDCG,))
+            for profile in ("watch", "like")
+            for name in ("K = 1", "mean", "learned")
+        ],
+    }
+
+
+def learn_layers(train: sparse.csr_array, content: Content) -> NDArray[np.float64]:
+    """a from folds of the train part, float64 [n_walks], sums to 1."""
+    lessons = []
+    for seed in FOLDS:
+        known, held_out = cut_validation(train, seed, _SHARE)
+        scores = walk_scores(known, content, _DIM, GIVEN.like)
+        for rivalry in rivalries(known, held_out):
+            terms = scores[:, rivalry.user, rivalry.columns] / np.float32(len(WALKS))
+            one_each = _SHARPNESS * np.eye(len(WALKS))
+            lessons.append(Lesson(one_each, terms, rivalry.stands, rivalry.n_liked))
+    weights = np.exp(_SHARPNESS * learn(lessons))
+    return weights / weights.sum()
+
+
+def walk_scores(train: sparse.csr_array, content: Content, dim: int, delta: float) -> Floats:
+    """Scores by each walk of `WALKS`, without what a film says for itself; float32
+    [n_walks, n_users, n_movies], a spread of 1 for each walk of each person."""
+    config = replace(GIVEN, dim=dim)
+    e0 = Learner(train, content, config).weights()
+    graph = build_graph(train, content, config)
+    hop = HybridPropagation.of(train, graph, replace(config, layers=2), people=False)
+    assert hop.edges is not None and hop.back is not None
+    films = (e0, hop.back @ (hop.edges @ e0))
+    x = profile_weights(train, delta, overall_mean(train))
+    power = np.maximum(hop.degree, 1) ** (config.film_exponent + config.met_exponent)
+    scores = np.empty((len(WALKS), *train.shape), np.float32)
+    for at, (by_person, by_film) in enumerate(WALKS.values()):
+        sent, met = films[by_person], films[by_film]
+        own = (sent * met).sum(1).clamp(max=_MOST_FOR_ITSELF).numpy()
+        scale = (power / (1 - own)).astype(np.float32)
+        scores[at] = (x @ (hop.sent * sent).numpy()) @ (scale[:, None] * met.numpy()).T
+    spread = scores.std(axis=2, keepdims=True)
+    return (scores / np.where(spread > 0, spread, 1)).astype(np.float32)
 
 
 def _say(text: str) -> None:
