@@ -91,6 +91,7 @@ def main() -> None:
             with tab:
                 render(data, model)
     leave(tab=st.session_state["tab"])
+    keep_settings_in_address()
 
 
 # A tab is imported when it is first open: together they take a second that the first visitor of a
@@ -119,7 +120,6 @@ def show_insights(data: MovieData, model: TrainedModel | None) -> None:
     from tabs.insights import tab
 
     tab.render(data, model)
-    keep_settings_in_address()
 
 
 def refuse_foreign_hosts() -> None:

@@ -1,22 +1,36 @@
-"""Is attention worth its while? The model with it (`model.attention`) beside the one without."""
+"""Is attention worth its while? The model with it (`model.attention`) beside the one without; and
+learned weights of the layers, which learn as it does."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
 
 from benchmarks.costs import GIVEN, Row, load
 from benchmarks.ranking import ABLATION_SEEDS, LIKED_NDCG, NDCG, Pool
-from model.attention import FEATURES
-from model.attention_learning import film_vectors, learned_attention
+from model.attention import FEATURES, Floats
+from model.attention_learning import (
+    FIT_DIM,
+    FOLDS,
+    SHARE,
+    Lesson,
+    film_vectors,
+    learn,
+    learned_attention,
+    rivalries,
+)
+from model.bpr import Learner
 from model.evaluation import evaluate
-from model.hybrid_graph import overall_mean, visible_content
-from model.lightgcn import profile_scorer
-from model.profiles import PROFILES, strength
-from model.splits import random_80_10_10
+from model.hybrid_graph import Content, build_graph, overall_mean, visible_content
+from model.lightgcn import HybridPropagation, profile_scorer
+from model.profiles import PROFILES, profile_weights, strength
+from model.splits import cut_validation, random_80_10_10
 
 
 def attention(seeds: Sequence[int] = ABLATION_SEEDS) -> Row:
@@ -54,6 +68,85 @@ def attention(seeds: Sequence[int] = ABLATION_SEEDS) -> Row:
             for profile in ("watch", "like")
         ],
     }
+
+
+# --- layers ---------------------------------------------------------------------------------------
+
+_MOST_FOR_ITSELF = 0.95  # of a film's votes, as in `model.lightgcn.met_scale`
+_LAYERS_RIVALS = 600  # films rated most, and as many of the others
+_SHARPNESS = 10.0  # so that the penalty on θ leaves a free to be nearly all of one walk
+# Hops that the people's side and the films' side take before they meet: the walks of K = 3.
+WALKS = {"1": (0, 0), "3, on the film's side": (0, 1), "3, on the person's": (1, 0), "5": (1, 1)}
+
+
+def layers(seeds: Sequence[int] = ABLATION_SEEDS) -> Row:
+    """Learned weights of the layers up to K = 3, beside K = 1 and their mean, on validation.
+
+    score_ui = Σ_w a_w · s_ui,w over the lengths of walks through the graph, a on the simplex, each
+    person's scores s_w with a spread of 1. a is a softmax that learns as θ does: its lessons have
+    a walk in the place of a rated film.
+    """
+    data, pool, learned, seconds = load(), Pool(), [], []
+    for seed in seeds:
+        split = random_80_10_10(data, seed)
+        content = visible_content(data, split.hidden())
+        begun = time.process_time()
+        a = learn_layers(split.train, content)
+        seconds.append(time.process_time() - begun)
+        learned.append(a.tolist())
+        for profile, delta in (("watch", GIVEN.watch), ("like", GIVEN.like)):
+            scores = walk_scores(split.train, content, GIVEN.dim, delta)
+            mixes = {"K = 1": np.eye(len(a))[0], "mean": np.full(len(a), 1 / len(a)), "learned": a}
+            for name, mix in mixes.items():
+                total = np.tensordot(mix.astype(np.float32), scores, 1)
+                report = evaluate(total.__getitem__, split, "validation", (20,))
+                pool.add(f"{name}, {profile}", report)
+                _say(f"  seed {seed}, {name}, {profile}: {report.mean()[LIKED_NDCG]:.4f}")
+    return {
+        "walks": list(WALKS),
+        "weights": np.mean(learned, axis=0).tolist(),
+        "seconds": float(np.mean(seconds)),
+        "rows": [
+            pool.row(f"{name}, {profile}", f"K = 1, {profile}", (NDCG,))
+            for profile in ("watch", "like")
+            for name in ("K = 1", "mean", "learned")
+        ],
+    }
+
+
+def learn_layers(train: sparse.csr_array, content: Content) -> NDArray[np.float64]:
+    """a from folds of the train part, float64 [n_walks], sums to 1."""
+    lessons = []
+    for seed in FOLDS:
+        known, held_out = cut_validation(train, seed, SHARE)
+        scores = walk_scores(known, content, FIT_DIM, GIVEN.like)
+        for rivalry in rivalries(known, held_out, _LAYERS_RIVALS):
+            terms = scores[:, rivalry.user, rivalry.columns] / np.float32(len(WALKS))
+            one_each = _SHARPNESS * np.eye(len(WALKS))
+            lessons.append(Lesson(one_each, terms, rivalry.stands, rivalry.n_liked))
+    weights = np.exp(_SHARPNESS * learn(lessons))
+    return weights / weights.sum()
+
+
+def walk_scores(train: sparse.csr_array, content: Content, dim: int, delta: float) -> Floats:
+    """Scores by each walk of `WALKS`, without what a film says for itself; float32
+    [n_walks, n_users, n_movies], a spread of 1 for each walk of each person."""
+    config = replace(GIVEN, dim=dim)
+    e0 = Learner(train, content, config).weights()
+    graph = build_graph(train, content, config)
+    hop = HybridPropagation.of(train, graph, replace(config, layers=2), people=False)
+    assert hop.edges is not None and hop.back is not None
+    films = (e0, hop.back @ (hop.edges @ e0))
+    x = profile_weights(train, delta, overall_mean(train))
+    power = np.maximum(hop.degree, 1) ** (config.film_exponent + config.met_exponent)
+    scores = np.empty((len(WALKS), *train.shape), np.float32)
+    for at, (by_person, by_film) in enumerate(WALKS.values()):
+        sent, met = films[by_person], films[by_film]
+        own = (sent * met).sum(1).clamp(max=_MOST_FOR_ITSELF).numpy()
+        scale = (power / (1 - own)).astype(np.float32)
+        scores[at] = (x @ (hop.sent * sent).numpy()) @ (scale[:, None] * met.numpy()).T
+    spread = scores.std(axis=2, keepdims=True)
+    return (scores / np.where(spread > 0, spread, 1)).astype(np.float32)
 
 
 def _say(text: str) -> None:

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import sparse
 
 from benchmarks.costs import GIVEN, Row, load
 from benchmarks.ranking import SEEDS, paired
 from data_preparation import MovieData
 from model import stars as star_model
 from model.bpr import Learner
-from model.hybrid_graph import visible_content
+from model.hybrid_graph import Content, visible_content
 from model.splits import Part, Split, random_80_10_10
 from model.stars import StarErrors, fit_stars, measure_stars
 from model.trained import TrainedModel
@@ -71,22 +72,25 @@ def stars(part: Part, seeds: Sequence[int] = SEEDS) -> Row:
 
 def _star_errors(data: MovieData, split: Split, part: Part) -> StarErrors:
     known = split.known(part)
-    vectors = _film_vectors(data, split, star_model.FILM_RIDGE, known)
+    content = visible_content(data, split.hidden())
+    vectors = film_vectors(known, content, star_model.FILM_RIDGE)
     return measure_stars(fit_stars(known, vectors), known, split.held_out(part))
 
 
-def _film_vectors(
-    data: MovieData, split: Split, film_ridge: float, known: Any
+def film_vectors(
+    known: sparse.csr_array, content: Content, film_ridge: float
 ) -> NDArray[np.float32]:
+    """The directions for `fit_stars`, of a fit to these ratings and contents."""
     config = replace(GIVEN, dim=star_model.FILM_DIRECTIONS, ridge=film_ridge)
-    return Learner(known, visible_content(data, split.hidden()), config).weights().numpy()
+    return Learner(known, content, config).weights().numpy()
 
 
 def _star_grid(data: MovieData, seed: int) -> list[Row]:
     """Validation RMSE of every combination of constants."""
     split = random_80_10_10(data, seed)
     rows = []
-    vectors = {r: _film_vectors(data, split, r, split.train) for r in STAR_GRID["film_ridge"]}
+    content = visible_content(data, split.hidden())
+    vectors = {r: film_vectors(split.train, content, r) for r in STAR_GRID["film_ridge"]}
     for directions, ridge, film_ridge in product(*STAR_GRID.values()):
         model = fit_stars(split.train, vectors[film_ridge], directions, ridge)
         error = measure_stars(model, split.train, split.validation).error

@@ -56,6 +56,7 @@ MEASURES: dict[str, Callable[[str], Results]] = {
     "flips": lambda _: {"flips": measured("flips")},
     "ablation": lambda _: {"ablation": measured("ablation")},
     "attention": lambda _: {"attention": measured("attention")},
+    "layers": lambda _: {"layers": measured("layers")},
     "stars": lambda part: {"stars": measured("stars", part)},
     "hybrid": lambda part: {
         "hybrid": [
@@ -67,6 +68,7 @@ MEASURES: dict[str, Callable[[str], Results]] = {
         name: measured(name, part) for name in ("left_out", "last_rating", "groups")
     },
     "time": lambda part: {name: measured(name, part) for name in ("windows", "ageing", "runs")},
+    "drift": lambda part: {name: measured(name, part) for name in ("drift", "trend")},
     "quality": lambda part: {"quality": measured("quality", part)},
     "load": lambda _: {"load": measured("load")},
     "opening": lambda _: {"opening": measured("opening")},

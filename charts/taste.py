@@ -39,7 +39,7 @@ def genre_chart(table: pd.DataFrame) -> alt.Chart:
             color=alt.Color(
                 "genre:N",
                 scale=alt.Scale(domain=genres, range=colours),
-                legend=alt.Legend(orient="top", title=None, columns=3, symbolLimit=0),
+                legend=alt.Legend(orient="top", title=None, columns=2, symbolLimit=0),
             ),
             order=alt.Order("order:Q"),
             tooltip=[

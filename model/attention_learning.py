@@ -9,7 +9,7 @@ The folds are fitted in closed form, whatever the model that uses θ learns by.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,8 +28,8 @@ from model.splits import cut_validation
 
 FOLDS = (0, 1)  # seeds of what is held out of the train part
 MOST_RATINGS = 100_000  # to learn from; of more, those of some people, drawn at random
-_SHARE = 0.2
-_DIM = 512  # of the fits to learn from
+SHARE = 0.2
+FIT_DIM = 512  # of the fits to learn from
 _RIVALS, _MOST_LIKED = 300, 10
 COLUMNS = 2 * _RIVALS + _MOST_LIKED  # at most, of the terms of each rating
 _TEMPERATURE = 0.1  # of the spread of a person's scores
@@ -66,11 +66,16 @@ def learned_attention(
     attention = Attention.of(np.zeros(len(FEATURES)), degree, content["tag"])
     some = _some_people(train, config.seed)
     fit = replace(
-        config, dim=min(config.dim, _DIM), layers=1, epochs=0, warm_start=True, search_seconds=0.0
+        config,
+        dim=min(config.dim, FIT_DIM),
+        layers=1,
+        epochs=0,
+        warm_start=True,
+        search_seconds=0.0,
     )
     delta, folds = strength(config, DEFAULT_PROFILE), []
     for seed in FOLDS:
-        known, held_out = cut_validation(some, seed, _SHARE)
+        known, held_out = cut_validation(some, seed, SHARE)
         films = film_vectors(known, content, fit)
         z = attention.features(known, films[0], overall_mean(known))
         folds.append((known, held_out, films, z))
@@ -139,34 +144,64 @@ def lessons_of(
     films: tuple[Floats, Floats],
     features: NDArray[np.float64],
     delta: float,
-    seed: int = 0,
 ) -> list[Lesson]:
     """One for each person with liked held-out films that have rivals."""
     sent, met = films
-    rng = np.random.default_rng(seed)
     x = profile_weights(known, delta, overall_mean(known))
+    lessons = []
+    for rivalry in rivalries(known, held_out):
+        part, columns = rivalry.part, rivalry.columns
+        terms = (x.data[part, None] * sent[known.indices[part]]) @ met[columns].T
+        spread = float(terms.sum(axis=0).std())
+        if spread > 0:
+            terms /= np.float32(spread)
+            lessons.append(Lesson(features[part], terms, rivalry.stands, rivalry.n_liked))
+    return lessons
+
+
+@dataclass(frozen=True, eq=False)
+class Rivalry:
+    """The films that one person's lesson is about.
+
+    Attributes:
+        part: where the person's ratings lie among the known ones.
+        columns: liked held-out films, then their rivals, inner ids [n_liked + n_rivals].
+        stands, n_liked: as of `Lesson`.
+    """
+
+    user: int
+    part: slice
+    columns: NDArray[np.integer]
+    stands: NDArray[np.float64]
+    n_liked: int
+
+
+def rivalries(
+    known: sparse.csr_array, held_out: sparse.csr_array, most: int = _RIVALS, seed: int = 0
+) -> Iterator[Rivalry]:
+    """One for each person with two known films and a liked held-out one that has rivals.
+
+    Args:
+        most: so many films rated most are rivals, and as many of the others, drawn at random.
+    """
+    rng = np.random.default_rng(seed)
     degree = np.bincount(known.indices, minlength=known.shape[1])
     often = np.argsort(-degree, kind="stable")[: np.count_nonzero(degree)]
-    lessons = []
     for user in range(known.shape[0]):
         part = slice(known.indptr[user], known.indptr[user + 1])
         later = slice(held_out.indptr[user], held_out.indptr[user + 1])
         rated, held = known.indices[part], held_out.indices[later]
         liked = rng.permutation(held[held_out.data[later] >= LIKED_STARS])[:_MOST_LIKED]
         rivals = often[~np.isin(often, np.concatenate([rated, held]))]
-        rivals, rest = rivals[:_RIVALS], rivals[_RIVALS:]
-        sampled = rng.permutation(rest)[:_RIVALS]
+        rivals, rest = rivals[:most], rivals[most:]
+        sampled = rng.permutation(rest)[:most]
         if len(rated) < 2 or not len(liked) or not len(rivals):
             continue
-        columns = np.concatenate([liked, rivals, sampled])
         stands = np.repeat(
             [0.0, 1.0, len(rest) / max(len(sampled), 1)], [len(liked), len(rivals), len(sampled)]
         )
-        terms = (x.data[part, None] * sent[rated]) @ met[columns].T
-        spread = float(terms.sum(axis=0).std())
-        if spread > 0:
-            lessons.append(Lesson(features[part], terms / np.float32(spread), stands, len(liked)))
-    return lessons
+        columns = np.concatenate([liked, rivals, sampled])
+        yield Rivalry(user, part, columns, stands, len(liked))
 
 
 def _some_people(train: sparse.csr_array, seed: int) -> sparse.csr_array:

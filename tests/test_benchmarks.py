@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from benchmarks import attention, costs, liking, measure, over_time, ranking, report, run
+from benchmarks import attention, costs, drift, liking, measure, over_time, ranking, report, run
 from data_preparation import MovieData
 from model.ageing import ALWAYS
 from model.config import SETTINGS
@@ -223,7 +223,7 @@ def test_the_bootstrap_interval_is_about_two_standard_errors_wide() -> None:
 @pytest.fixture
 def small(planted_data: MovieData, monkeypatch: pytest.MonkeyPatch) -> MovieData:
     """The planted data in the place of MovieLens."""
-    for module in (ranking, liking, over_time, attention):
+    for module in (ranking, liking, over_time, attention, drift):
         monkeypatch.setattr(module, "load", lambda: planted_data)
     return planted_data
 
@@ -372,6 +372,45 @@ def test_attention_is_compared_with_the_model_without_it(small: MovieData) -> No
             assert row["difference"][metric]["mean"] == pytest.approx(gain)
     assert len(found["theta"]) == len(found["features"]) == len(attention.FEATURES)
     report.section({"attention": {"values": found}}, "attention")
+
+
+def test_learned_layers_are_compared_with_one_layer(small: MovieData) -> None:
+    found = attention.layers((42,))
+    assert len(found["rows"]) == 6 and len(found["walks"]) == len(found["weights"])
+    assert sum(found["weights"]) == pytest.approx(1) and min(found["weights"]) >= 0
+    one, mean, _ = found["rows"][:3]
+    gain = mean["metrics"]["NDCG@20"] - one["metrics"]["NDCG@20"]
+    assert mean["difference"]["NDCG@20"]["mean"] == pytest.approx(gain)
+    report.section({"layers": {"values": found}}, "layers")
+
+
+def test_terms_of_time_are_compared_with_stars_without_them(
+    small: MovieData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = {kind: dict(list(tried.items())[-1:]) for kind, tried in drift.KINDS.items()}
+    monkeypatch.setattr(drift, "KINDS", few)
+    found = drift.drift("validation", (42,))
+    assert [row["protocol"] for row in found] == list(drift.PROTOCOLS)
+    for part in found:
+        assert names_of(part["rows"]) == [*few, drift.TOGETHER]
+        for row in part["rows"]:
+            assert row["rmse"] == pytest.approx(part["without"], abs=0.1)
+            assert row["squared"] == row["on_validation"]  # the same part, the same seed
+    report.section({"drift": {"values": found}}, "drift")
+
+
+def test_the_trend_is_chosen_on_validation_of_the_windows(
+    small: MovieData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drift, "RECENT", (0.3,))
+    monkeypatch.setattr(drift, "EXPONENTS", (0.0, 0.4))
+    found = drift.trend("validation")
+    for row in found["rows"]:
+        values = [each["value"] for each in found["validation"] if each["key"][0] == row["name"]]
+        assert row["with"] == pytest.approx(max(values))
+        assert row["users"] == found["rows"][0]["users"]
+        assert row["with"] - row["without"] == pytest.approx(row["difference"]["mean"])
+    report.section({"trend": {"values": found}}, "trend")
 
 
 def test_stars_are_compared_with_biases_and_their_doubt_is_checked(small: MovieData) -> None:

@@ -155,7 +155,9 @@ def _choose(members: list[zipfile.ZipInfo], wanted: Sequence[str], missing: str)
     for name in wanted:
         if name in found and found[name].file_size:
             return found[name]
-    tables = [name for name in found if name.endswith(_TABLES) and name not in _NO_RATINGS]
+    tables = [name for name in found if name.endswith(_TABLES)]
+    # One without ratings is told what it is, where nothing else is there.
+    tables = [name for name in tables if name not in _NO_RATINGS] or tables
     if len(tables) == 1:
         return found[tables[0]]
     archives = [name for name in found if name.endswith(".zip")]

@@ -41,7 +41,9 @@ from tests.small_training import hybrid_config
 def model_with(factors: np.ndarray) -> SimpleNamespace:
     """All that these functions look at."""
     factors = factors.astype(np.float32)
-    return SimpleNamespace(movie_factors=factors, directions=normalize(factors))
+    return SimpleNamespace(
+        movie_factors=factors, directions=normalize(factors), has_direction=factors.any(axis=1)
+    )
 
 
 def planted_model(noise: float = 0.3) -> SimpleNamespace:

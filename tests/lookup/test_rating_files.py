@@ -310,10 +310,13 @@ def tampered(content: bytes, name: bytes, other: bytes) -> bytes:
     return content.replace(name, other)
 
 
+WATCHED = "(watched.csv or another list) has no ratings; choose ratings.csv"
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (zipped(watched_csv=PERSON), "ratings.csv"),
+        (zipped(watched_csv="Date,Name,Year,Letterboxd URI\n2021-01-01,Heat,1995,u\n"), WATCHED),
         (zipped(photo_jpg=b"\xff"), "no file with ratings"),
         (zipped(), "no file with ratings"),
         (tampered(zipped(abratings_csv=PERSON), b"abratings", b"../rating"), "outside of itself"),

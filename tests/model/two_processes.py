@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # torchrun starts it as a file
@@ -18,7 +19,7 @@ import torch
 import model_training
 from data_preparation import load_movie_data
 from model.bpr import Learner
-from model.processes import joined_processes
+from model.processes import Processes, joined_processes
 from tests.model.test_processes import COMMAND, parts_of
 
 
@@ -28,6 +29,12 @@ def main(folder: Path) -> None:
         found = parts_of(load_movie_data(Path(os.environ["MOVIELENS_DIR"])), both)
         if both.first:
             np.savez(folder / "two.npz", **found)
+        sys.exit(train_until_one_dies(folder, both))
+
+
+def train_until_one_dies(folder: Path, both: Processes) -> int:
+    # They stay joined: a second group of the same processes may find the addresses of the first.
+    model_training.joined_processes = lambda device: nullcontext(both)  # type: ignore[assignment]
     run_epoch, epochs = Learner.run_epoch, [0]
 
     def dies(learner: Learner) -> float:
@@ -37,7 +44,7 @@ def main(folder: Path) -> None:
         return run_epoch(learner)
 
     Learner.run_epoch = dies  # type: ignore[method-assign]
-    sys.exit(model_training.main([*COMMAND, "--output", str(folder / "model.pth")]))
+    return model_training.main([*COMMAND, "--output", str(folder / "model.pth")])
 
 
 if __name__ == "__main__":
