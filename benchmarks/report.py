@@ -570,7 +570,7 @@ TABLES: dict[str, tuple[str, str, Callable[[Any], str]]] = {
         "Attention (validation, random_80_10_10, seeds 42, 1, 2)",
         "The weight of a rated film times a softmax over five features of its edge, each with a "
         "spread of 1, learned by a smooth NDCG of liked films on folds of train. A difference "
-        "whose interval holds 0 is no evidence. It is a switch (`--attention`), off by default, as no "
+        "whose interval holds 0 is no evidence. It is a switch (`--attention`), off by default: no "
         "gain of *like*, which serves, is proved.",
         _attention_table,
     ),
