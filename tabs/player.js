@@ -89,7 +89,7 @@ class Player {
     const { data } = this;
     this.parts.replaceChildren();
     const map = make(this.parts, "figure", { class: "map", "aria-label": data.title });
-    make(map, "h4", {}, data.title);
+    make(map, "h3", {}, data.title);
     const plot = make(map, "svg", { viewBox: "-100 -100 200 200", role: "img" });
     plot.setAttribute("aria-label", data.title);
     this.dots = data.shown.map(([name, colour, mine]) => {
@@ -111,7 +111,7 @@ class Player {
     this.#legend(make(map, "figcaption"));
 
     const lists = make(this.parts, "section");
-    make(lists, "h4", {}, data.listTitle);
+    make(lists, "h3", {}, data.listTitle);
     this.list = make(lists, "ol");
     this.rows = Array.from({ length: data.top }, () => {
       const row = make(this.list, "li");
@@ -136,7 +136,7 @@ class Player {
 
   #curve(plots, { title, lines }) {
     const section = make(plots, "section", { class: "curve" });
-    const range = make(make(section, "h4", {}, title), "small");
+    const range = make(make(section, "h3", {}, title), "small");
     const legend = make(section, "p");
     const plot = make(section, "svg", {
       viewBox: "0 0 300 96", preserveAspectRatio: "none", role: "img", "aria-label": title,
