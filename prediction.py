@@ -37,13 +37,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow.parquet import ParquetFile, ParquetWriter
+from scipy import sparse
 
 from data_preparation import MovieData, UnknownIdError, load_movie_data
 from model.ageing import ALWAYS
 from model.as_of import data_before, end_of, model_of
 from model.evaluation import top_k
 from model.explanation import Explanation, explain
-from model.export import user_vectors
 from model.processes import (
     ALONE,
     LostProcessError,
@@ -52,11 +52,19 @@ from model.processes import (
     joined_processes,
     share_of,
 )
-from model.profiles import DEFAULT_PROFILE, PROFILES, Profile, profile_weights, strength
+from model.profiles import DEFAULT_PROFILE, PROFILES, Profile
 from model.rounding import rounded_parts
 from model.store import ModelStore
 from model.trained import TrainedModel
-from model.viewers import Viewer, aged, tag_profile, tag_profiles, user_viewer
+from model.viewers import (
+    Viewer,
+    aged,
+    only_averse,
+    tag_profile,
+    tag_profiles,
+    user_vectors,
+    user_viewer,
+)
 from settings import TRAINING_COMMAND, checkpoint_path, copies_folder
 from sources.atomic import replacing
 from sources.download import obtain_data
@@ -333,6 +341,14 @@ def unseen(data: MovieData, rated: NDArray[np.integer]) -> NDArray[np.bool_]:
     return films
 
 
+def unseen_by(data: MovieData, ratings: sparse.csr_array) -> NDArray[np.bool_]:
+    """`unseen` of the rows' users, bool [n, n_movies]."""
+    row, movie = ratings.nonzero()
+    seen = np.zeros(ratings.shape, bool)
+    seen[row, data.canonical[movie]] = True
+    return ~seen & data.is_canonical
+
+
 def often_and_well_rated(data: MovieData) -> NDArray[np.bool_]:
     """The upper tenth of the rated films by number of ratings, with a mean (shrunk by ten ratings
     at the overall mean) not below the overall mean; bool [n_movies]."""
@@ -425,34 +441,25 @@ def recommend_many(
     if k < 1:
         raise ValueError(f"K must be at least 1; got {k}.")
     ratings, features = data.ratings[users], data.content_features
+    listed = unseen_by(data, ratings)  # [users, n_movies]
     graph = user_vectors(data, model, users, profile) @ model.movie_factors.T  # [users, n_movies]
     tags = (features @ tag_profiles(ratings, features).T.toarray()).T  # [users, n_movies]
-    seen = np.zeros(graph.shape, bool)
-    rows = np.repeat(np.arange(len(seen)), np.diff(ratings.indptr))
-    seen[rows, data.canonical[ratings.indices]] = True
-    counts = data.canonical == np.arange(data.n_movies)
-    graph_part, tag_part = blend(graph, tags, ~seen & counts, tag_weight)
-    by_id = np.arange(data.n_movies)
-    movies = top_k(graph_part + tag_part, seen, counts, min(k, data.n_movies), by_id)
-    listed, place = movies >= 0, np.maximum(movies, 0)
+    graph_part, tag_part = blend(graph, tags, listed, tag_weight)
+    every, by_id = np.ones(data.n_movies, bool), np.arange(data.n_movies)
+    movies = top_k(graph_part + tag_part, ~listed, every, min(k, data.n_movies), by_id)
+    found, place = movies >= 0, np.maximum(movies, 0)
     parts = [
-        np.where(listed, np.take_along_axis(part, place, axis=1), 0).astype(np.float32)
+        np.where(found, np.take_along_axis(part, place, axis=1), 0).astype(np.float32)
         for part in (graph_part, tag_part)
     ]
     lists = Lists(movies, *parts)
-    if model.is_hybrid:
-        weights = profile_weights(ratings, strength(model.config, profile), model.mean_stars)
-        speaks = np.bincount(rows, weights.data > 0, minlength=len(seen)) > 0
-        for row in np.flatnonzero(~speaks & (np.diff(ratings.indptr) > 0)).tolist():
-            viewer = user_viewer(data, model, users.start + row, profile)  # who liked nothing yet
-            best = recommend(model, score_all(data, model, viewer, tag_weight), k)
-            for array, values in (
-                (lists.movies, [item.movie for item in best]),
-                (lists.graph_part, [item.graph_part for item in best]),
-                (lists.tag_part, [item.tag_part for item in best]),
-            ):
-                array[row] = -1 if array is lists.movies else 0
-                array[row, : len(values)] = values
+    for row in np.flatnonzero(only_averse(ratings, model, profile)).tolist():
+        viewer = user_viewer(data, model, users.start + row, profile)
+        best = recommend(model, score_all(data, model, viewer, tag_weight), k)
+        lists.movies[row], lists.graph_part[row], lists.tag_part[row] = -1, 0, 0
+        lists.movies[row, : len(best)] = [item.movie for item in best]
+        lists.graph_part[row, : len(best)] = [item.graph_part for item in best]
+        lists.tag_part[row, : len(best)] = [item.tag_part for item in best]
     return lists
 
 

@@ -7,19 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import sparse
 from scipy.stats import spearmanr
 
 from data_preparation import MovieData
 from model.baselines import popularity
 from model.evaluation import LIKED, RankingReport, evaluate, sampled_users, top_k
-from model.profiles import DEFAULT_PROFILE, Profile, profile_weights, strength
+from model.profiles import DEFAULT_PROFILE, Profile
 from model.runs import OURS, POPULARITY
 from model.splits import PROTOCOLS, Split
 from model.trained import TrainedModel, measured_scorer
-from model.viewers import tag_profiles
+from model.viewers import only_averse, tag_profiles
 from model_training import train
-from prediction import DEFAULT_TAG_WEIGHT, blend, often_and_well_rated
+from prediction import DEFAULT_TAG_WEIGHT, blend, often_and_well_rated, unseen_by
 
 _USERS_PER_BATCH = 256  # bounds the dense score block to some tens of MiB
 _LISTED_SCORES = 60_000_000  # of a user and a film, from which the lists are made
@@ -68,8 +67,8 @@ def exposure(data: MovieData, model: TrainedModel, k: int = 10) -> Exposure:
         ratings = data.ratings[users]
         graph = model.user_factors[users] @ model.movie_factors.T  # [batch, n_movies]
         tags = (tag_profiles(ratings, features) @ features.T).toarray().astype(np.float32)
-        candidates = _unseen(data, ratings)
-        candidates[_only_averse(ratings, model)] &= well_known
+        candidates = unseen_by(data, ratings)
+        candidates[only_averse(ratings, model)] &= well_known
         graph_part, tag_part = blend(graph, tags, candidates, DEFAULT_TAG_WEIGHT)
         for scores, counts in ((graph_part + tag_part, blended), (graph, graph_only)):
             top = top_k(scores, ~candidates, every, length, order)
@@ -77,26 +76,6 @@ def exposure(data: MovieData, model: TrainedModel, k: int = 10) -> Exposure:
     return Exposure(
         k, len(someone), movies, blended[movies], graph_only[movies], data.movie_degree[movies]
     )
-
-
-def _unseen(data: MovieData, ratings: sparse.csr_array) -> NDArray[np.bool_]:
-    """`prediction.unseen` of the rows' users, bool [n, n_movies]."""
-    row, movie = ratings.nonzero()
-    seen = np.zeros(ratings.shape, bool)
-    seen[row, data.canonical[movie]] = True
-    return ~seen[:, data.canonical] & (data.canonical == np.arange(data.n_movies))
-
-
-def _only_averse(ratings: sparse.csr_array, model: TrainedModel) -> NDArray[np.bool_]:
-    """`model.viewers.Viewer.only_averse` of the rows' users, bool [n]."""
-    n = ratings.shape[0]
-    if not model.is_hybrid:
-        return np.zeros(n, bool)
-    delta = strength(model.config, DEFAULT_PROFILE)
-    weights = profile_weights(ratings, delta, model.mean_stars)
-    degree = np.diff(ratings.indptr)
-    speaks = np.bincount(np.repeat(np.arange(n), degree), weights.data > 0, minlength=n) > 0
-    return ~speaks & (degree > 0)
 
 
 def lorenz(counts: NDArray[np.integer]) -> pd.DataFrame:

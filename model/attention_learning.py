@@ -21,7 +21,7 @@ from model.attention import FEATURES, Attention, Floats
 from model.bpr import Learner
 from model.config import TrainingConfig
 from model.evaluation import LIKED_STARS
-from model.hybrid_graph import Content, overall_mean
+from model.hybrid_graph import Content, film_degree, overall_mean
 from model.lightgcn import HybridPropagation
 from model.profiles import DEFAULT_PROFILE, profile_weights, strength
 from model.splits import cut_validation
@@ -62,8 +62,7 @@ def learned_attention(
     Raises:
         ValueError: nobody liked a film that could be held out.
     """
-    degree = np.bincount(train.indices, minlength=train.shape[1])
-    attention = Attention.of(np.zeros(len(FEATURES)), degree, content["tag"])
+    attention = Attention.of(np.zeros(len(FEATURES)), film_degree(train), content["tag"])
     some = _some_people(train, config.seed)
     fit = replace(
         config,
@@ -185,7 +184,7 @@ def rivalries(
         most: so many films rated most are rivals, and as many of the others, drawn at random.
     """
     rng = np.random.default_rng(seed)
-    degree = np.bincount(known.indices, minlength=known.shape[1])
+    degree = film_degree(known)
     often = np.argsort(-degree, kind="stable")[: np.count_nonzero(degree)]
     for user in range(known.shape[0]):
         part = slice(known.indptr[user], known.indptr[user + 1])

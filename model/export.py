@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from data_preparation import MovieData, load_movie_data
-from model.attention import attended_profile
-from model.profiles import DEFAULT_PROFILE, PROFILES, Profile, strength
+from model.profiles import DEFAULT_PROFILE, PROFILES, Profile
 from model.store import ModelStore
 from model.trained import TrainedModel
+from model.viewers import user_vectors
 from settings import TRAINING_COMMAND, checkpoint_path, copies_folder
 from sources.atomic import replacing
 from sources.download import obtain_data
@@ -56,19 +56,6 @@ def export_vectors(
             vectors = _vectors(user_vectors(data, model, some, profile))
             writer.write_table(pa.table([data.user_ids[some], vectors], schema=kind))
     return films, users
-
-
-def user_vectors(
-    data: MovieData, model: TrainedModel, users: slice, profile: Profile = DEFAULT_PROFILE
-) -> NDArray[np.float32]:
-    """f_u of consecutive (inner) users with a profile, float32 [n, dim]."""
-    if not model.is_hybrid or profile == DEFAULT_PROFILE:
-        return model.user_factors[users]
-    delta, messages = strength(model.config, profile), model.movie_messages
-    weights = attended_profile(
-        data.ratings[users], messages, delta, model.mean_stars, model.attention
-    )
-    return weights @ messages
 
 
 def _kind(dim: int) -> pa.DataType:

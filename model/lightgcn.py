@@ -70,10 +70,15 @@ def layer_mean(adjacency: Tensor, e0: Tensor, layers: int) -> Tensor:
     Returns:
         float [n_nodes, dim].
     """
+    return layer_sum(adjacency, e0, layers) / (layers + 1)
+
+
+def layer_sum(adjacency: Tensor, e0: Tensor, layers: int) -> Tensor:
+    """Σ_k Ê^k E(0) for k = 0 … K; arguments and result as of `layer_mean`."""
     total = e0
     for _ in range(layers):
         total = torch.addmm(e0, adjacency, total)  # E + Ê·total  [n_nodes, dim]
-    return total / (layers + 1)
+    return total
 
 
 class Propagation(Protocol):

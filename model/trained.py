@@ -17,11 +17,18 @@ from model.attention import Attention, attended_profile, in_words
 from model.config import TrainingConfig
 from model.devices import to_torch
 from model.evaluation import Scorer
-from model.hybrid_graph import HybridGraph, build_graph, content_edges, visible_content
+from model.hybrid_graph import (
+    HybridGraph,
+    build_graph,
+    content_edges,
+    film_degree,
+    visible_content,
+)
 from model.lightgcn import (
     HybridPropagation,
     PaperPropagation,
     factor_scorer,
+    layer_sum,
     profile_scorer,
 )
 from model.profiles import DEFAULT_PROFILE, Profile, strength
@@ -234,10 +241,9 @@ def _hybrid_arrays(
 def _paper_arrays(data: MovieData, e0: Floats, config: TrainingConfig) -> dict[str, Any]:
     layers, start = config.layers, torch.from_numpy(e0)
     adjacency = to_torch(normalised_adjacency(data.ratings))
-    total, below_last = start, torch.zeros_like(start)
-    for _ in range(layers):  # `layer_mean`, of which the sum before the last step is wanted, too
-        below_last, total = total, torch.addmm(start, adjacency, total)
-    final = (total / (layers + 1)).numpy()
+    # `layer_mean` in two steps: the sum before the last layer is wanted, too.
+    below_last = layer_sum(adjacency, start, layers - 1) if layers else torch.zeros_like(start)
+    final = (torch.addmm(start, adjacency, below_last) / (layers + 1)).numpy()
     users, films = final[: data.n_users].copy(), final[data.n_users :].copy()
     films[data.movie_degree == 0] = 0.0  # without an edge the graph knows nothing about a film
     below = (below_last / max(layers, 1)).numpy()[data.n_users :]  # Σ_{k<K} e(k)/K
@@ -293,8 +299,7 @@ def measured_scorer(
     sent, met = HybridPropagation.of(train, graph, model.config, people=False).film_vectors(e0)
     delta, attention = strength(model.config, profile), None
     if model.attention is not None:
-        degree = np.bincount(train.indices, minlength=train.shape[1])
         tags = visible_content(data, split.hidden())["tag"]
-        attention = Attention.of(model.attention.theta, degree, tags)
+        attention = Attention.of(model.attention.theta, film_degree(train), tags)
     scaled = met.numpy() * model.scale[:, None]
     return profile_scorer(train, sent.numpy(), scaled, delta, attention=attention)

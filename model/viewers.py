@@ -96,6 +96,32 @@ def user_viewer(
     )
 
 
+def user_vectors(
+    data: MovieData, model: TrainedModel, users: slice, profile: Profile = DEFAULT_PROFILE
+) -> NDArray[np.float32]:
+    """f_u of consecutive (inner) users with a profile, float32 [n, dim]."""
+    if not model.is_hybrid or profile == DEFAULT_PROFILE:
+        return model.user_factors[users]
+    delta, messages = strength(model.config, profile), model.movie_messages
+    weights = attended_profile(
+        data.ratings[users], messages, delta, model.mean_stars, model.attention
+    )
+    return weights @ messages
+
+
+def only_averse(
+    ratings: sparse.csr_array, model: TrainedModel, profile: Profile = DEFAULT_PROFILE
+) -> NDArray[np.bool_]:
+    """`Viewer.only_averse` of the rows' users, bool [n]."""
+    degree = np.diff(ratings.indptr)
+    if not model.is_hybrid:
+        return np.zeros(len(degree), bool)
+    weights = profile_weights(ratings, strength(model.config, profile), model.mean_stars)
+    rows = np.repeat(np.arange(len(degree)), degree)
+    speaks = np.bincount(rows, weights.data > 0, minlength=len(degree)) > 0
+    return ~speaks & (degree > 0)
+
+
 def fold_in(
     data: MovieData,
     model: TrainedModel,

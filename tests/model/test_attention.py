@@ -22,12 +22,11 @@ from model.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from model.config import SETTINGS
 from model.evaluation import evaluate
 from model.explanation import explain
-from model.export import user_vectors
 from model.hybrid_graph import content_edges
 from model.profiles import PROFILES, Profile
 from model.splits import Split
 from model.trained import TrainedModel, attention_in_words, measured_scorer
-from model.viewers import fold_in, user_viewer, weights_without
+from model.viewers import fold_in, user_vectors, user_viewer, weights_without
 from model_training import main, refit, train
 from tests.conftest import assert_one_sentence
 from tests.dense import csr
