@@ -8,16 +8,15 @@ import numpy as np
 from scipy import sparse
 
 from data_preparation import MovieData
+from model.splits import drawn_people
 
 
 def some_people(data: MovieData, most_ratings: int, seed: int = 0) -> MovieData:
     """The data themselves, or people drawn at random with about so many ratings; all films stay."""
     if data.n_ratings <= most_ratings:
         return data
-    order = np.random.default_rng(seed).permutation(data.n_users)
-    enough = np.searchsorted(data.user_degree[order].cumsum(), most_ratings) + 1
     drawn = np.zeros(data.n_users, bool)
-    drawn[order[:enough]] = True
+    drawn[drawn_people(data.user_degree, most_ratings, seed)] = True
     theirs = np.repeat(drawn, data.user_degree)
     begins = np.concatenate([[0], data.user_degree[drawn].cumsum()]).astype(np.int32)
     return replace(

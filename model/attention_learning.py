@@ -24,7 +24,7 @@ from model.evaluation import LIKED_STARS
 from model.hybrid_graph import Content, film_degree, overall_mean
 from model.lightgcn import HybridPropagation
 from model.profiles import DEFAULT_PROFILE, profile_weights, strength
-from model.splits import cut_validation
+from model.splits import cut_validation, drawn_people
 
 FOLDS = (0, 1)  # seeds of what is held out of the train part
 MOST_RATINGS = 100_000  # to learn from; of more, those of some people, drawn at random
@@ -207,6 +207,4 @@ def _some_people(train: sparse.csr_array, seed: int) -> sparse.csr_array:
     """The rows of so many people, drawn at random, that they have `MOST_RATINGS` or just more."""
     if train.nnz <= MOST_RATINGS:
         return train
-    order = np.random.default_rng(seed).permutation(train.shape[0])
-    enough = np.searchsorted(np.diff(train.indptr)[order].cumsum(), MOST_RATINGS)
-    return train[np.sort(order[: enough + 1])]
+    return train[drawn_people(np.diff(train.indptr), MOST_RATINGS, seed)]

@@ -52,6 +52,12 @@ ONE_PROCESS = (
 MOST_STEPS = 100
 
 
+def batch_size(config: TrainingConfig, n_ratings: int) -> int:
+    """Ratings per step: so many that an epoch has at most `MOST_STEPS`, each of which is a product
+    with all ratings."""
+    return max(config.batch_size, -(-n_ratings // MOST_STEPS))
+
+
 class StopTraining(Exception):  # noqa: N818 – a request, not an error
     """Raised by `before_step` to end a training early; the best weights so far are kept."""
 
@@ -232,7 +238,7 @@ class Learner:
         everybodys = self.processes.everybodys(len(self.usable))
         n_usable, begin = sum(everybodys), sum(everybodys[: self.processes.rank])
         shuffled = torch.randperm(n_usable, generator=self.generator)
-        for batch in shuffled.split(self.batch_size(n_usable)):
+        for batch in shuffled.split(batch_size(self.config, n_usable)):
             self._wait()
             place = batch - begin
             own = (place >= 0) & (place < len(self.usable))
@@ -241,11 +247,6 @@ class Learner:
             self.optimizer.step()
             total += loss * len(chosen)
         return total / n_usable
-
-    def batch_size(self, n_ratings: int) -> int:
-        """Ratings per step: so many that an epoch has at most `MOST_STEPS`, each of which is a
-        product with all ratings."""
-        return max(self.config.batch_size, -(-n_ratings // MOST_STEPS))
 
     @torch.no_grad()
     def loss_and_gradient(self, batch: Tensor) -> tuple[float, Tensor]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from data_preparation import MovieData
 from model.attention_learning import COLUMNS, FOLDS, MOST_RATINGS
-from model.bpr import MOST_STEPS
+from model.bpr import batch_size
 from model.config import TrainingConfig, searches
 from model.evaluation import users_at_once
 from model.fitted_start import EXTRA_COLUMNS, MAX_DENSE_NODES, ROUNDS, most_directions
@@ -65,8 +65,7 @@ def epoch_work(n_ratings: int, n_nodes: int, config: TrainingConfig) -> float:
     Per step: K sparse products forward and K back (2 entries per rating each), Adam over all
     nodes, and the rows of the batch; times d numbers. The measurement counts as one more step.
     """
-    batch = min(config.batch_size, n_ratings)
-    steps = min(math.ceil(n_ratings / batch), MOST_STEPS)
+    steps = math.ceil(n_ratings / batch_size(config, n_ratings))
     rows = n_ratings / steps * (2 + config.negatives)
     per_step = 2 * config.layers * 2 * n_ratings + 8 * n_nodes + _ROW_COST * rows
     return (steps + 1) * per_step * config.dim
@@ -100,7 +99,7 @@ def fit_work(data: MovieData, config: TrainingConfig) -> float:
 def fit_bytes(data: MovieData, config: TrainingConfig) -> int:
     """Of a training or a fit alone, at the peak, on top of what the app holds already."""
     dim = directions(data, config)
-    batch = min(max(config.batch_size, data.n_ratings // MOST_STEPS), data.n_ratings)
+    batch = min(batch_size(config, data.n_ratings), data.n_ratings)
     fitting = learning = attention = 0
     if config.fitted:
         nodes = graph_nodes(data)

@@ -178,6 +178,18 @@ def _split_by_part(
     return Split(protocol, train, validation, test, processes)
 
 
+def drawn_people(counts: NDArray[np.integer], most_ratings: int, seed: int) -> NDArray[np.int64]:
+    """Inner ids, ascending, of so many people drawn at random that they have `most_ratings` or just
+    more; of all where there are no more.
+
+    Args:
+        counts: ratings of each person, int [n_users].
+    """
+    order = np.random.default_rng(seed).permutation(len(counts))
+    enough = np.searchsorted(counts[order].cumsum(), most_ratings)
+    return np.sort(order[: enough + 1])
+
+
 def chosen(ratings: sparse.csr_array, which: NDArray[np.bool_]) -> sparse.csr_array:
     """These of the ratings, bool [n_ratings] in the order of `ratings.data`; the same shape."""
     kept = np.concatenate([[0], np.cumsum(which)])[ratings.indptr]

@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from data_preparation import MovieData
-from model.bpr import MARGIN, MOST_STEPS, Learner, NegativeSampler, StopTraining, bpr_loss
+from model.bpr import (
+    MARGIN,
+    MOST_STEPS,
+    Learner,
+    NegativeSampler,
+    StopTraining,
+    batch_size,
+    bpr_loss,
+)
 from model.lightgcn import HybridPropagation
 from model.splits import Split
 from model_training import train
@@ -233,8 +241,8 @@ def test_before_step_is_asked_before_every_step_and_may_stop(split: Split) -> No
 
 def test_many_ratings_make_larger_batches_and_not_more_steps(split: Split) -> None:
     learner = Learner(split.train, {}, hybrid_config(epochs=1, batch_size=64))
-    assert learner.batch_size(64 * MOST_STEPS) == 64
-    assert learner.batch_size(640 * MOST_STEPS + 1) == 641
+    assert batch_size(learner.config, 64 * MOST_STEPS) == 64
+    assert batch_size(learner.config, 640 * MOST_STEPS + 1) == 641
 
 
 def test_the_loss_of_an_epoch_is_the_mean_over_its_ratings(
