@@ -39,7 +39,7 @@ from numpy.typing import NDArray
 from pyarrow.parquet import ParquetFile, ParquetWriter
 from scipy import sparse
 
-from data_preparation import MovieData, UnknownIdError, load_movie_data
+from data_preparation import MovieData, UnknownIdError
 from model.ageing import ALWAYS
 from model.as_of import data_before, end_of, model_of
 from model.evaluation import top_k
@@ -54,7 +54,7 @@ from model.processes import (
 )
 from model.profiles import DEFAULT_PROFILE, PROFILES, Profile
 from model.rounding import rounded_parts
-from model.store import ModelStore
+from model.store import served
 from model.trained import TrainedModel
 from model.viewers import (
     Viewer,
@@ -65,9 +65,8 @@ from model.viewers import (
     user_vectors,
     user_viewer,
 )
-from settings import TRAINING_COMMAND, checkpoint_path, copies_folder
+from settings import checkpoint_path
 from sources.atomic import replacing
-from sources.download import obtain_data
 from sources.movielens_files import DataError
 
 DEFAULT_TAG_WEIGHT = 0.1  # chosen on validation: benchmarks/run.py hybrid
@@ -641,20 +640,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Print a list with its parts and reasons; the exit status."""
     options = _parse(arguments)
     try:
-        folder, failure = obtain_data()
-        if failure:
-            print(f"{failure} Using the built-in demo data.", file=sys.stderr)
-        data = load_movie_data(folder, copies_folder(options.checkpoint))
-        found = ModelStore(options.checkpoint).in_use(data)
-        if found.problem:
-            print(found.problem, file=sys.stderr)
-        elif found.model is None:
-            print(
-                f"There is no model at {options.checkpoint}: run {TRAINING_COMMAND}.",
-                file=sys.stderr,
-            )
+        found = served(options.checkpoint)
+        for sentence in found.said:
+            print(sentence, file=sys.stderr)
         if (model := found.model) is None:
             return 1
+        data = found.data
         if options.all:
             return _list_everybody(data, model, options)
         known = None  # all films

@@ -16,14 +16,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import parquet
 
-from data_preparation import MovieData, load_movie_data
+from data_preparation import MovieData
 from model.profiles import DEFAULT_PROFILE, PROFILES, Profile
-from model.store import ModelStore
+from model.store import served
 from model.trained import TrainedModel
 from model.viewers import user_vectors
-from settings import TRAINING_COMMAND, checkpoint_path, copies_folder
+from settings import checkpoint_path
 from sources.atomic import replacing
-from sources.download import obtain_data
 from sources.movielens_files import DataError
 
 _USERS_AT_ONCE = 20_000
@@ -72,15 +71,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Export the model in use; the exit status."""
     options = _parse(arguments)
     try:
-        folder, failure = obtain_data()
-        if failure:
-            print(f"{failure} Using the built-in demo data.", file=sys.stderr)
-        data = load_movie_data(folder, copies_folder(options.checkpoint))
-        found = ModelStore(options.checkpoint).in_use(data)
+        found = served(options.checkpoint)
+        for sentence in found.said:
+            print(sentence, file=sys.stderr)
         if found.model is None:
-            missing = f"There is no model at {options.checkpoint}: run {TRAINING_COMMAND}."
-            print(found.problem or missing, file=sys.stderr)
             return 1
+        data = found.data
         files = export_vectors(data, found.model, options.folder, options.profile)
     except (DataError, ValueError) as error:
         print(error, file=sys.stderr)

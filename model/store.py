@@ -31,7 +31,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from data_preparation import MovieData
+from data_preparation import MovieData, load_movie_data
 from model.checkpoints import (
     CheckpointError,
     Header,
@@ -43,8 +43,9 @@ from model.checkpoints import (
 )
 from model.runs import new_run_id
 from model.trained import TrainedModel
-from settings import models_folder
+from settings import TRAINING_COMMAND, copies_folder, models_folder
 from sources.atomic import copy_into_place, has_no_room, link_into_place, locked, replacing
+from sources.download import obtain_data
 
 MAX_UNNAMED = 10  # kept models of one data set that nobody named
 MAX_NAMED = 10  # … and that somebody did
@@ -517,3 +518,34 @@ def _remove(path: Path) -> str:
     path.unlink(missing_ok=True)
     _title_file(path).unlink(missing_ok=True)
     return path.stem
+
+
+@dataclass(frozen=True, eq=False)
+class Served:
+    """What a command answers from.
+
+    Attributes:
+        model: None where there is none in use.
+        said: sentences to show: that the data are the demo, why a model is not used.
+    """
+
+    data: MovieData
+    model: TrainedModel | None
+    said: tuple[str, ...]
+
+
+def served(checkpoint: Path) -> Served:
+    """The data by the documented order, and the model in use for them.
+
+    Raises:
+        DataError: the data cannot be used.
+    """
+    folder, failure = obtain_data()
+    data = load_movie_data(folder, copies_folder(checkpoint))
+    found = ModelStore(checkpoint).in_use(data)
+    said = [f"{failure} Using the built-in demo data."] if failure else []
+    if found.problem:
+        said.append(str(found.problem))
+    elif found.model is None:
+        said.append(f"There is no model at {checkpoint}: run {TRAINING_COMMAND}.")
+    return Served(data, found.model, tuple(said))
