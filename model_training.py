@@ -747,12 +747,12 @@ def _presets(name: str) -> str:
 
 def _show_epoch(epochs: int) -> Callable[[EpochRecord], None]:
     def show(record: EpochRecord) -> None:
-        done = round(30 * record.epoch / max(epochs, 1))
-        _show(
-            f"[{'█' * done}{'░' * (30 - done)}] epoch {record.epoch}/{epochs}  "
-            f"loss {record.loss:.4f}  validation NDCG@20 {record.metrics['NDCG@20']:.4f}  "
-            f"{record.seconds:.0f} s"
-        )
+        reached = f"validation NDCG@20 {record.metrics['NDCG@20']:.4f}  {record.seconds:.0f} s"
+        if record.epoch == 0:  # nothing was learned yet, so there is no loss
+            return _show(f"start  {reached}")
+        done = round(30 * record.epoch / epochs)
+        bar = "█" * done + "░" * (30 - done)
+        _show(f"[{bar}] epoch {record.epoch}/{epochs}  loss {record.loss:.4f}  {reached}")
 
     return show
 
