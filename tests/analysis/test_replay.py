@@ -22,7 +22,6 @@ from analysis.replay import (
     Plane,
     crowd,
     deepening,
-    everybody,
     playground_config,
     replay,
 )
@@ -197,7 +196,9 @@ def test_layer_by_layer_films_grow_alike_and_the_list_is_that_of_the_layer(data:
     split = PROTOCOLS["random_80_10_10"](data)
     fitted = train(data, split, TrainingConfig(dim=16))
     network = lesson_network(data, fitted)
-    frames = list(deepening(everybody(data), split, network, 5, lambda: None))
+    everybody = crowd(data, 5)
+    assert not everybody.sampled and len(everybody.movies) == data.n_movies
+    frames = list(deepening(everybody, split, network, 5, lambda: None))
     assert [frame.number for frame in frames] == list(range(DEPTH + 1))
     alike = [frame.measures[f"{LAST} films"] for frame in frames]
     assert alike[8] > alike[4] > alike[2]
