@@ -430,7 +430,7 @@ def test_tsne_is_computed_once_and_left_out_where_it_does_not_fit(
         calls.append(len(movies))
         return np.column_stack([np.arange(len(movies)), np.arange(len(movies))]).astype(float)
 
-    monkeypatch.setattr(map_section, "tsne_map", quick)
+    monkeypatch.setattr("serving.tables.tsne_map", quick)
     app = open_section(MAP, data, model)
     assert not calls
     app.button_group(key="map_picture").set_value("t-SNE").run()
