@@ -11,6 +11,7 @@ makes those that the model in use lacks.
 
 from __future__ import annotations
 
+import argparse
 import logging
 import sys
 import threading
@@ -56,6 +57,7 @@ from model.trained import TrainedModel
 from serving.once import once
 from settings import PROJECT_DIR, checkpoint_path
 from sources.as_tables import from_tables, to_tables
+from sources.download import add_dataset_option
 from sources.kept_tables import content_key, forget, keep, kept
 from sources.movielens_files import DataError
 
@@ -238,10 +240,16 @@ def _make(table: Table[Any], *arguments: Any) -> None:
         log.warning("the table %s is not made: %s", table.name, error)
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Make the tables of the model in use for the data; the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m serving.tables",
+        description="Make what the pages show of the model in use, as far as it is not there, so "
+        "that no visitor waits for it.",
+    )
+    add_dataset_option(parser)
     try:
-        found = served(checkpoint_path())
+        found = served(checkpoint_path(), parser.parse_args(arguments).dataset)
     except DataError as error:
         print(error, file=sys.stderr)
         return 1
