@@ -57,8 +57,8 @@ from model.search import Trial, search
 from model.splits import DEFAULT_PROTOCOL, PROTOCOLS, Split
 from model.store import Comparison, ModelStore, When, compare
 from model.trained import EpochRecord, TrainedModel, assemble, attention_in_words, kept_epoch
-from settings import TRAINING_COMMAND, checkpoint_path, copies_folder, runs_folder
-from sources.download import obtain_data
+from settings import checkpoint_path, copies_folder, runs_folder, training_command
+from sources.download import add_dataset_option, obtain_data
 from sources.files import printable, reason
 from sources.movielens_files import DataError
 
@@ -520,7 +520,7 @@ def _main(options: argparse.Namespace, processes: Processes) -> int:
     if run.problem:
         _say(run.problem, sys.stderr)
     if run.model and processes.first:
-        _report(run.model, run)
+        _report(run.model, run, options.dataset)
         if not run.saved:
             _save_elsewhere(run.model, run)
     if caught:
@@ -534,7 +534,7 @@ def _data(options: argparse.Namespace) -> MovieData:
         raise CheckpointError(
             f"The folder of {options.output} is missing or cannot be written; choose another."
         )
-    folder, failure = obtain_data()
+    folder, failure = obtain_data(dataset=options.dataset)
     if failure:
         _say(f"{failure} Training on the built-in demo data.", sys.stderr)
     return load_movie_data(folder, copies_folder(options.output))
@@ -608,7 +608,7 @@ def _stop_if(caught: list[int], processes: Processes) -> Callable[[], None]:
     return check
 
 
-def _report(model: TrainedModel, run: RunInProgress) -> None:
+def _report(model: TrainedModel, run: RunInProgress, dataset: str | None) -> None:
     intervals = model.test_intervals
     _say(f"{model.stop_reason} Kept {kept_epoch(model)}, chosen on validation.")
     if said := attention_in_words(model):
@@ -627,7 +627,7 @@ def _report(model: TrainedModel, run: RunInProgress) -> None:
         )
     if run.saved:
         _say(f"Saved to {run.store.path(model.fingerprint, run.id)}")
-        _say(_what_serves(run))
+        _say(_what_serves(run, dataset))
     _say(f"The run is in {runs_folder(run.checkpoint)}")
 
 
@@ -642,7 +642,7 @@ def _save_elsewhere(model: TrainedModel, run: RunInProgress) -> None:
         _say(f"It is saved to {path} instead; move it to {run.checkpoint} to use it.", sys.stderr)
 
 
-def _what_serves(run: RunInProgress) -> str:
+def _what_serves(run: RunInProgress, dataset: str | None) -> str:
     """Whether the new model is in use, where, why, and what else can be done."""
     why = run.compared.sentence if run.compared else ""
     if run.promoted:
@@ -651,7 +651,7 @@ def _what_serves(run: RunInProgress) -> str:
     chosen = "" if run.checkpoint == checkpoint_path() else f" --output {run.checkpoint}"
     return (
         f"{why} So the model in use stays; to use the new one: "
-        f"{TRAINING_COMMAND} --use {run.id}{chosen}"
+        f"{training_command(dataset)} --use {run.id}{chosen}"
     )
 
 
@@ -670,6 +670,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         default=DEFAULT_PROTOCOL,
         help=f"what is held out (default: {DEFAULT_PROTOCOL})",
     )
+    add_dataset_option(parser)
     parser.add_argument(
         "--output",
         type=Path,
