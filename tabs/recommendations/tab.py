@@ -439,13 +439,14 @@ def _rated(data: MovieData, viewer: Viewer) -> None:
         return
     order = np.argsort(-viewer.stars, kind="stable")
     with st.expander(f"{count(len(order), 'rated film')} behind this list"):
-        order = shown_first(order, "films, most stars first")
+        places = shown_first(order, "films, most stars first")
+        movies = viewer.movies[places]
         st.dataframe(
             pd.DataFrame(
                 {
-                    "film": [data.labels[movie] for movie in viewer.movies[order]],
-                    "stars": viewer.stars[order],
-                    "ratings": data.movie_degree[viewer.movies[order]],
+                    "film": [data.labels[movie] for movie in movies],
+                    "stars": viewer.stars[places],
+                    "ratings": data.movie_degree[movies],
                 }
             ),
             hide_index=True,
