@@ -16,7 +16,7 @@ from model.profiles import DEFAULT_PROFILE, Profile
 from model.runs import OURS, POPULARITY
 from model.splits import PROTOCOLS, Split
 from model.trained import TrainedModel, measured_scorer
-from model.viewers import only_averse, tag_profiles
+from model.viewers import only_averse, tag_profiles, user_vectors
 from model_training import train
 from prediction import DEFAULT_TAG_WEIGHT, blend, often_and_well_rated, unseen_by
 
@@ -65,7 +65,7 @@ def exposure(data: MovieData, model: TrainedModel, k: int = 10) -> Exposure:
     for begin in range(0, len(someone), _USERS_PER_BATCH):
         users = someone[begin : begin + _USERS_PER_BATCH]
         ratings = data.ratings[users]
-        graph = model.user_factors[users] @ model.movie_factors.T  # [batch, n_movies]
+        graph = user_vectors(data, model, users) @ model.movie_factors.T  # [batch, n_movies]
         tags = (tag_profiles(ratings, features) @ features.T).toarray().astype(np.float32)
         candidates = unseen_by(data, ratings)
         candidates[only_averse(ratings, model)] &= well_known

@@ -374,8 +374,10 @@ def _restore(data: MovieData, content: Mapping[str, Any], config: TrainingConfig
         theta=theta,
         without_attention=records.metrics(content.get("without_attention", {})),
     )
-    if not (np.isfinite(model.user_factors).all() and np.isfinite(model.movie_factors).all()):
-        raise ValueError("E(0) gives factors that are not finite")
+    for vectors in (model.user_factors, model.movie_factors, model.movie_messages):
+        # A sum of them is what someone's vector is.
+        if not np.isfinite(np.abs(vectors).sum(dtype=np.float32)):
+            raise ValueError("E(0) gives factors that are not finite")
     return model
 
 
