@@ -219,6 +219,51 @@ class UserQuality:
     drawn: bool = False
 
 
+@dataclass(frozen=True, eq=False)
+class UserReport:
+    """How well users are served, as sums over them: nothing of any one user.
+
+    Attributes:
+        users: of whom it is.
+        liking: of them, who liked a test film.
+        mean: model, popularity, liked, popularity_liked: means of `UserQuality.per_user`, one row.
+        missed: share of the users with no test film in the model's list of 20.
+        by_ratings, by_taste: `by_group` by "ratings" and by "mainstream".
+        protocol, profile, drawn: as in `UserQuality`.
+    """
+
+    users: int
+    liking: int
+    mean: pd.DataFrame
+    missed: float
+    by_ratings: pd.DataFrame
+    by_taste: pd.DataFrame
+    protocol: str
+    profile: Profile | None
+    drawn: bool
+
+
+def user_report(data: MovieData, model: TrainedModel) -> UserReport:
+    """Of the model, or of the same training without the held-out ratings if it was refitted.
+
+    Raises:
+        ValueError: the protocol holds nothing out.
+    """
+    quality = user_quality(data, without_held_out(data, model) if model.refitted else model)
+    users = quality.per_user
+    return UserReport(
+        users=len(users),
+        liking=int(users["liked"].notna().sum()),
+        mean=users[["model", "popularity", "liked", "popularity_liked"]].mean().to_frame().T,
+        missed=float((users["model"] == 0).mean()),
+        by_ratings=by_group(quality, "ratings"),
+        by_taste=by_group(quality, "mainstream"),
+        protocol=quality.protocol,
+        profile=quality.profile,
+        drawn=quality.drawn,
+    )
+
+
 def without_held_out(data: MovieData, model: TrainedModel) -> TrainedModel:
     """The model that was measured before `model` was refitted: the same training once more."""
     return train(data, PROTOCOLS[model.protocol](data), model.config)

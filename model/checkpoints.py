@@ -31,7 +31,7 @@ from model import records
 from model.attention import FEATURES
 from model.config import TrainingConfig
 from model.splits import PROTOCOLS
-from model.trained import TrainedModel, assemble
+from model.trained import TrainedModel, assemble, model_key
 from sources.atomic import has_no_room, replacing
 
 log = logging.getLogger(__name__)
@@ -208,6 +208,26 @@ def read_header(path: Path) -> Header:
             saved_at=records.moment(content["saved_at"]),
             validation=records.metric(best.metrics["NDCG@20"]),
             digest=records.text(content["digest"]),
+        )
+
+
+def stored_key(path: Path) -> str:
+    """`TrainedModel.key` of the model in a file, without loading it.
+
+    Raises:
+        FileNotFoundError: there is none.
+        CheckpointError: as `load_checkpoint`, as far as it shows without the checksum.
+    """
+    with _refusing(path):
+        content = _text_of(path)
+        config = records.config(content["config"])
+        return model_key(
+            records.text(content["fingerprint"]),
+            records.one_of(PROTOCOLS)(content["protocol"]),
+            config,
+            records.switch(content["refitted"]),
+            _theta(content.get("theta", []), config),
+            content["e0"].numpy(),
         )
 
 

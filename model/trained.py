@@ -151,10 +151,25 @@ class TrainedModel:
 
     @cached_property
     def key(self) -> str:
-        """What results computed from the model are cached by: data, settings, learned numbers."""
-        learned = hashlib.sha256(self.e0.tobytes()).hexdigest()
-        settings = f"{self.protocol} {self.config} {self.refitted} {self.theta}"
-        return f"{self.fingerprint} {settings} {learned}"
+        """What results computed from the model are cached by (`model_key`)."""
+        return model_key(
+            self.fingerprint, self.protocol, self.config, self.refitted, self.theta, self.e0
+        )
+
+
+def model_key(
+    fingerprint: str,
+    protocol: str,
+    config: TrainingConfig,
+    refitted: bool,
+    theta: tuple[float, ...],
+    e0: Floats,
+) -> str:
+    """SHA-256, in hexadecimal, of all that a model's scores come from: data, settings, learned
+    numbers."""
+    learned = hashlib.sha256(np.ascontiguousarray(e0).data).hexdigest()
+    whole = f"{fingerprint} {protocol} {config} {refitted} {theta} {learned}"
+    return hashlib.sha256(whole.encode()).hexdigest()
 
 
 def kept_epoch(model: TrainedModel) -> str:

@@ -10,10 +10,11 @@ import threading
 from data_preparation import MovieData
 from lookup.title_search import TitleSearch
 from model.explanation import Walks
-from model.stars import StarModel, fit_stars
+from model.stars import StarModel
 from model.trained import TrainedModel, fitted_graph
 from serving.audience import Audience
 from serving.once import once
+from serving.tables import STARS
 
 _AT_ONCE = 2_000_000  # ratings: the graph of more is made beside the pages
 
@@ -30,7 +31,7 @@ def audience(data: MovieData, model: TrainedModel) -> Audience:
 
 def star_model(data: MovieData, model: TrainedModel) -> StarModel:
     """What predicts stars, along the leading directions of the model."""
-    return once(model, "stars", lambda: fit_stars(data.ratings, model.movie_factors))
+    return once(model, "stars", lambda: STARS.of(data, model))
 
 
 def walks(data: MovieData, model: TrainedModel) -> Walks:
