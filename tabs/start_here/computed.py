@@ -18,6 +18,7 @@ from model.explanation import Walks, through
 from model.splits import PROTOCOLS, Split
 from model.viewers import Viewer, fold_in, user_viewer
 from prediction import Recommendation, Scores, recommend, score_all
+from serving.once import once
 from serving.prepared import walks_by_and_by
 from tabs.start_here.story import Story
 
@@ -27,7 +28,9 @@ def network(story: Story) -> Network:
 
     The visitor has a place in it; its scale is the one for everybody.
     """
-    shared = _network(story, f"{story.trained.key} {story.served.fingerprint}")
+    shared = once(
+        story.trained, "lesson network", lambda: lesson_network(story.served, story.trained)
+    )
     if not story.followed.visitor:
         return shared
     return _with_visitor(shared, story, story.key())
@@ -80,11 +83,6 @@ def _viewer(story: Story) -> Viewer:
         stars = {int(movie): float(given) for movie, given in rated}
         return fold_in(story.served, story.trained, stars)
     return user_viewer(story.served, story.trained, story.user)
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _network(_story: Story, key: str) -> Network:
-    return lesson_network(_story.served, _story.trained)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
