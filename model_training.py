@@ -56,7 +56,16 @@ from model.runs import EASE, IN_USE, OURS, POPULARITY, Run, RunError, new_run_id
 from model.search import Trial, search
 from model.splits import DEFAULT_PROTOCOL, PROTOCOLS, Split
 from model.store import Comparison, ModelStore, When, compare
-from model.trained import EpochRecord, TrainedModel, assemble, attention_in_words, kept_epoch
+from model.trained import (
+    EpochRecord,
+    TrainedModel,
+    assemble,
+    attention_in_words,
+    kept_epoch,
+    trend_in_words,
+    with_trend,
+)
+from model.trend_choice import choose_trend
 from settings import TRAINING_COMMAND, checkpoint_path, copies_folder, runs_folder
 from sources.download import obtain_data
 from sources.files import printable, reason
@@ -415,6 +424,10 @@ def _carry_out(
         said = f"Measured on {sample:,} of {people:,} people, drawn at random."
         model = replace(model, stop_reason=f"{model.stop_reason} {said}")
     model = _refitted(run, model, before_step) if run.refit else model
+    if model.is_hybrid and not run.hurry:
+        run.phase = "Looking at what is popular now"
+        choice = choose_trend(run.data, model.config, before_step) if first else None
+        model = with_trend(run.data, model, run.processes.of_first(choice))
     run.phase = "Saving"
     if first:
         run.compared = compare(model, in_use)
@@ -611,7 +624,7 @@ def _stop_if(caught: list[int], processes: Processes) -> Callable[[], None]:
 def _report(model: TrainedModel, run: RunInProgress) -> None:
     intervals = model.test_intervals
     _say(f"{model.stop_reason} Kept {kept_epoch(model)}, chosen on validation.")
-    if said := attention_in_words(model):
+    for said in filter(None, (attention_in_words(model), trend_in_words(model))):
         _say(said)
     others = [name for name in run.test if name != OURS]
     header = "".join(f"{name:>16}" for name in others)
