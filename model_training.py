@@ -66,8 +66,8 @@ from model.trained import (
     with_trend,
 )
 from model.trend_choice import choose_trend
-from settings import TRAINING_COMMAND, checkpoint_path, copies_folder, runs_folder
-from sources.download import obtain_data
+from settings import checkpoint_path, copies_folder, runs_folder, training_command
+from sources.download import add_dataset_option, obtain_data
 from sources.files import printable, reason
 from sources.movielens_files import DataError
 
@@ -533,7 +533,7 @@ def _main(options: argparse.Namespace, processes: Processes) -> int:
     if run.problem:
         _say(run.problem, sys.stderr)
     if run.model and processes.first:
-        _report(run.model, run)
+        _report(run.model, run, options.dataset)
         if not run.saved:
             _save_elsewhere(run.model, run)
     if caught:
@@ -547,7 +547,7 @@ def _data(options: argparse.Namespace) -> MovieData:
         raise CheckpointError(
             f"The folder of {options.output} is missing or cannot be written; choose another."
         )
-    folder, failure = obtain_data()
+    folder, failure = obtain_data(dataset=options.dataset)
     if failure:
         _say(f"{failure} Training on the built-in demo data.", sys.stderr)
     return load_movie_data(folder, copies_folder(options.output))
@@ -621,7 +621,7 @@ def _stop_if(caught: list[int], processes: Processes) -> Callable[[], None]:
     return check
 
 
-def _report(model: TrainedModel, run: RunInProgress) -> None:
+def _report(model: TrainedModel, run: RunInProgress, dataset: str | None) -> None:
     intervals = model.test_intervals
     _say(f"{model.stop_reason} Kept {kept_epoch(model)}, chosen on validation.")
     for said in filter(None, (attention_in_words(model), trend_in_words(model))):
@@ -640,7 +640,7 @@ def _report(model: TrainedModel, run: RunInProgress) -> None:
         )
     if run.saved:
         _say(f"Saved to {run.store.path(model.fingerprint, run.id)}")
-        _say(_what_serves(run))
+        _say(_what_serves(run, dataset))
     _say(f"The run is in {runs_folder(run.checkpoint)}")
 
 
@@ -655,7 +655,7 @@ def _save_elsewhere(model: TrainedModel, run: RunInProgress) -> None:
         _say(f"It is saved to {path} instead; move it to {run.checkpoint} to use it.", sys.stderr)
 
 
-def _what_serves(run: RunInProgress) -> str:
+def _what_serves(run: RunInProgress, dataset: str | None) -> str:
     """Whether the new model is in use, where, why, and what else can be done."""
     why = run.compared.sentence if run.compared else ""
     if run.promoted:
@@ -664,7 +664,7 @@ def _what_serves(run: RunInProgress) -> str:
     chosen = "" if run.checkpoint == checkpoint_path() else f" --output {run.checkpoint}"
     return (
         f"{why} So the model in use stays; to use the new one: "
-        f"{TRAINING_COMMAND} --use {run.id}{chosen}"
+        f"{training_command(dataset)} --use {run.id}{chosen}"
     )
 
 
@@ -683,6 +683,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         default=DEFAULT_PROTOCOL,
         help=f"what is held out (default: {DEFAULT_PROTOCOL})",
     )
+    add_dataset_option(parser)
     parser.add_argument(
         "--output",
         type=Path,
@@ -760,12 +761,12 @@ def _presets(name: str) -> str:
 
 def _show_epoch(epochs: int) -> Callable[[EpochRecord], None]:
     def show(record: EpochRecord) -> None:
-        done = round(30 * record.epoch / max(epochs, 1))
-        _show(
-            f"[{'█' * done}{'░' * (30 - done)}] epoch {record.epoch}/{epochs}  "
-            f"loss {record.loss:.4f}  validation NDCG@20 {record.metrics['NDCG@20']:.4f}  "
-            f"{record.seconds:.0f} s"
-        )
+        reached = f"validation NDCG@20 {record.metrics['NDCG@20']:.4f}  {record.seconds:.0f} s"
+        if record.epoch == 0:  # nothing was learned yet, so there is no loss
+            return _show(f"start  {reached}")
+        done = round(30 * record.epoch / epochs)
+        bar = "█" * done + "░" * (30 - done)
+        _show(f"[{bar}] epoch {record.epoch}/{epochs}  loss {record.loss:.4f}  {reached}")
 
     return show
 

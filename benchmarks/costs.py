@@ -28,7 +28,9 @@ from model.trained import TrainedModel, fitted_graph
 from model.viewers import fold_in, user_viewer
 from model_training import train
 from prediction import recommend, score_all
+from settings import DOWNLOAD_COMMAND
 from sources.download import find_local_data
+from sources.movielens_files import DataError
 
 Row = dict[str, Any]
 
@@ -44,9 +46,12 @@ def load() -> MovieData:
 
 def movielens_folder() -> Path:
     """Where the dataset lies; without it there is nothing to measure."""
-    folder = find_local_data()
+    try:
+        folder = find_local_data()
+    except DataError as error:
+        raise SystemExit(str(error)) from None
     if folder is None:
-        raise SystemExit("MovieLens is not here; run `python -m sources.download` first.")
+        raise SystemExit(f"MovieLens is not here; run `{DOWNLOAD_COMMAND}` first.")
     return folder
 
 

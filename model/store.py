@@ -43,7 +43,7 @@ from model.checkpoints import (
 )
 from model.runs import new_run_id
 from model.trained import TrainedModel
-from settings import TRAINING_COMMAND, copies_folder, models_folder
+from settings import copies_folder, models_folder, training_command
 from sources.atomic import copy_into_place, has_no_room, link_into_place, locked, replacing
 from sources.download import obtain_data
 
@@ -526,26 +526,28 @@ class Served:
 
     Attributes:
         model: None where there is none in use.
+        path: where the model was read from.
         said: sentences to show: that the data are the demo, why a model is not used.
     """
 
     data: MovieData
     model: TrainedModel | None
+    path: Path | None
     said: tuple[str, ...]
 
 
-def served(checkpoint: Path) -> Served:
-    """The data by the documented order, and the model in use for them.
+def served(checkpoint: Path, dataset: str | None = None) -> Served:
+    """The data of this name, or else by the documented order, and the model in use for them.
 
     Raises:
-        DataError: the data cannot be used.
+        DataError: there are no data of this name, or they cannot be used.
     """
-    folder, failure = obtain_data()
+    folder, failure = obtain_data(dataset=dataset)
     data = load_movie_data(folder, copies_folder(checkpoint))
     found = ModelStore(checkpoint).in_use(data)
     said = [f"{failure} Using the built-in demo data."] if failure else []
     if found.problem:
         said.append(str(found.problem))
     elif found.model is None:
-        said.append(f"There is no model at {checkpoint}: run {TRAINING_COMMAND}.")
-    return Served(data, found.model, tuple(said))
+        said.append(f"There is no model at {checkpoint}: run {training_command(dataset)}.")
+    return Served(data, found.model, found.path, tuple(said))

@@ -474,8 +474,10 @@ def test_the_command_trains_prints_the_metrics_and_saves(
     path = tmp_path / "model.pth"
     options = [*QUICK, "--no-warm-start", "--protocol", protocol, "--seed", "5"]
     assert main([*options, "--output", str(path)]) == 0
-    printed = capsys.readouterr().out
+    printed, progress = capsys.readouterr()
     model = load_checkpoint(planted_data, path)
+    assert "start  validation NDCG@20" in progress and "nan" not in progress
+    assert "epoch 2/2  loss 0." in progress
     assert (model.config.epochs, model.config.dim, model.config.layers) == (2, 4, 1)
     assert model.config.warm_start is False and model.protocol == protocol
     for name, value in model.test_metrics.items():
