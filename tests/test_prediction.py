@@ -711,6 +711,6 @@ def check_the_best(values: list[int], k: int, data: st.DataObject) -> None:
         data.draw(st.lists(st.booleans(), min_size=len(final), max_size=len(final)))
     )
     none = np.zeros_like(final)
-    scores = Scores(final, none, final, none, none, ~candidates, candidates, candidates)
+    scores = Scores(final, none, final, none, none, none, ~candidates, candidates, candidates)
     expected = sorted(np.flatnonzero(candidates).tolist(), key=lambda i: (-values[i], i))[:k]
     assert [item.movie for item in recommend(UNUSED_MODEL, scores, k)] == expected
