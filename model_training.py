@@ -424,10 +424,6 @@ def _carry_out(
         said = f"Measured on {sample:,} of {people:,} people, drawn at random."
         model = replace(model, stop_reason=f"{model.stop_reason} {said}")
     model = _refitted(run, model, before_step) if run.refit else model
-    if model.is_hybrid and not run.hurry:
-        run.phase = "Looking at what is popular now"
-        choice = choose_trend(run.data, model.config, before_step) if first else None
-        model = with_trend(run.data, model, run.processes.of_first(choice))
     run.phase = "Saving"
     if first:
         run.compared = compare(model, in_use)
@@ -442,6 +438,9 @@ def _carry_out(
         run.phase = "Measuring the baselines on test"
         run.test[POPULARITY] = evaluate(scorer, split, "test", KS, sample).mean()
         _measure_ease(run, split, sample)
+    if first and model.is_hybrid and not run.hurry:
+        run.phase = "Looking at what is popular now"
+        _add_trend(run, model, before_step)
 
 
 def _keep(run: RunInProgress, model: TrainedModel) -> None:
@@ -458,6 +457,23 @@ def _keep(run: RunInProgress, model: TrainedModel) -> None:
         run.compared, run.promoted = run.store.promote(run.data, run.id, run.promote)
     except CheckpointError as error:
         run.add_problem(str(error))
+
+
+def _add_trend(
+    run: RunInProgress, model: TrainedModel, before_step: Callable[[], None] | None
+) -> None:
+    """Choose how much what is popular now may count; the model serves already meanwhile."""
+    try:
+        choice = choose_trend(run.data, model.config, before_step)
+        if choice is None:
+            return
+        run.model = with_trend(run.data, model, choice)
+        if run.saved:
+            run.store.keep_again(run.model, run.id)
+    except CheckpointError as error:
+        run.add_problem(str(error))
+    except MemoryError:  # an extra must not cost the run
+        run.add_problem("What is popular now needs more memory than there is, so it is left out.")
 
 
 def _refitted(

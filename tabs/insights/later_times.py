@@ -130,8 +130,8 @@ def _trend(trend: pd.DataFrame) -> str:
             *lines,
             "",
             f"On later windows {later}; at random, where held-out films are of all years, "
-            f"{random}. So it is a control of the tab Recommendations, off unless asked for, with a strength "
-            "chosen on the data that the page shows.",
+            f"{random}. So it is a control of the tab Recommendations, off unless asked for, with "
+            "a strength chosen on the data that the page shows.",
         ]
     )
 

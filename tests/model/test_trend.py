@@ -12,6 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import model_training
 from analysis.counterfactual import ranks_without, refitted_ranks, viewer_without
 from data_preparation import MovieData
 from model.as_of import data_before, model_of
@@ -29,6 +30,7 @@ from model.trained import (
 from model.trend import Trend, TrendChoice
 from model.trend_choice import SHARES, STRENGTHS, best_of, choose_trend, only_proved, trends_before
 from model.viewers import aged, fold_in, user_viewer
+from model_training import RunInProgress, measured_run
 from prediction import recommend, score_all, trend_of_film_in_words, trend_part
 from tests.conftest import assert_one_sentence
 from tests.small_training import hybrid_config
@@ -267,3 +269,24 @@ def test_a_checkpoint_keeps_the_choice_and_one_of_before_has_none(
     content["digest"] = _digest(content)
     torch.save(content, path)
     assert load_checkpoint(planted_data, path).trend_choice is None
+
+
+def test_a_run_chooses_it_once_the_model_serves_and_saves_it_wherever_it_lies(
+    planted_data: MovieData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served_meanwhile = []
+
+    def choose(data: MovieData, *_: object) -> TrendChoice:
+        served_meanwhile.append(run.store.in_use(data).model)
+        return CHOICE
+
+    monkeypatch.setattr(model_training, "choose_trend", choose)
+    run = RunInProgress(planted_data, "random_80_10_10", hybrid_config(), tmp_path / "model.pth")
+    assert measured_run(run) and run.problem is None
+    (before,) = served_meanwhile
+    assert before is not None and before.trend_choice is None
+    for path in (run.store.slot, run.store.promoted(planted_data.fingerprint)):
+        assert load_checkpoint(planted_data, path).trend_choice == CHOICE
+    assert run.model is not None and run.model.trend_choice == CHOICE
+    (kept,) = run.store.kept(planted_data.fingerprint)
+    assert kept.in_use
