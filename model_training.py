@@ -17,6 +17,7 @@ import logging
 import math
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -66,7 +67,14 @@ from model.trained import (
     with_trend,
 )
 from model.trend_choice import choose_trend
-from settings import checkpoint_path, copies_folder, runs_folder, training_command
+from settings import (
+    CHECKPOINT_VARIABLE,
+    PROJECT_DIR,
+    checkpoint_path,
+    copies_folder,
+    runs_folder,
+    training_command,
+)
 from sources.download import add_dataset_option, obtain_data
 from sources.files import printable, reason
 from sources.movielens_files import DataError
@@ -74,6 +82,7 @@ from sources.movielens_files import DataError
 log = logging.getLogger(__name__)
 
 KS = (5, 10, 20, 50)  # list lengths that every run is measured at
+LARGE = 1_500_000  # ratings, beyond which the pages' tables are made as soon as a model is there
 _ENDING = b"\nEnding; the best so far is saved first. Ctrl-C ends without it.\n"
 _NO_EPOCHS = "Fitted in closed form; no epochs were asked for."
 
@@ -525,23 +534,37 @@ def main(arguments: list[str] | None = None) -> int:
             sys.stdout = sys.stderr = io.StringIO()
         if said:
             _say(said, sys.stderr)
-        return _main(options, processes)
+        status, large = _main(options, processes)
+    if status == 0 and large and processes.first:
+        _make_tables(options.output, options.dataset)
+    return status
 
 
-def _main(options: argparse.Namespace, processes: Processes) -> int:
+def _make_tables(checkpoint: Path, dataset: str | None) -> None:
+    """Make what the pages show of the model in use, in a process of its own: with what it needs of
+    the pages, and after this one has let go of its memory."""
+    _say("The tables of the pages are made now, so that nobody waits for them; Ctrl-C ends that.")
+    command = [sys.executable, "-m", "serving.tables", *(["--dataset", dataset] if dataset else [])]
+    with suppress(OSError, KeyboardInterrupt):
+        places = {CHECKPOINT_VARIABLE: str(checkpoint), "PYTHONPATH": str(PROJECT_DIR)}
+        subprocess.run(command, env=os.environ | places, check=False)
+
+
+def _main(options: argparse.Namespace, processes: Processes) -> tuple[int, bool]:
+    """The exit status, and whether it is of large data."""
     run = None
     try:
         data = _data(options)
         if options.use:
             ModelStore(options.output).promote(data, options.use)
             _say(f"The model {options.use} is in use now.")
-            return 0
+            return 0, data.n_ratings > LARGE
         run = _prepare(options, data, processes)
     except (DataError, CheckpointError, ValueError) as error:
         _say(error, sys.stderr)
-        return 1
+        return 1, False
     except KeyboardInterrupt:  # before there is anything to save
-        return 128 + signal.SIGINT
+        return 128 + signal.SIGINT, False
     with _signals_stop(run) as caught:
         stop = _stop_if(caught, processes)
         measured_run(run, _show_epoch(run.config.epochs), stop, on_trial=_show_trial)
@@ -553,8 +576,9 @@ def _main(options: argparse.Namespace, processes: Processes) -> int:
         if not run.saved:
             _save_elsewhere(run.model, run)
     if caught:
-        return 128 + caught[0]
-    return 0 if run.model and (run.saved or not processes.first) else 1
+        return 128 + caught[0], False
+    done = run.model and (run.saved or not processes.first)
+    return (0 if done else 1), data.n_ratings > LARGE
 
 
 def _data(options: argparse.Namespace) -> MovieData:

@@ -63,6 +63,7 @@ class Snapshot:
     def of(cls, data: MovieData, model: TrainedModel, trained: str | None = None) -> Snapshot:
         """Everything made ready, which takes a second or so."""
         _ = (model.directions, data.has_genre, data.years)
+        whole = f"{data.fingerprint} {model.key} {model.trend_choice}"
         return cls(
             data=data,
             model=model,
@@ -71,7 +72,7 @@ class Snapshot:
             titles=title_search(data),
             audience=audience(data, model),
             films=film_facts(data),
-            tag=hashlib.sha256(f"{data.fingerprint} {model.key}".encode()).hexdigest()[:16],
+            tag=hashlib.sha256(whole.encode()).hexdigest()[:16],
             since=datetime.now(UTC),
             quick=model.movie_factors.nbytes < QUICK_BYTES,
         )

@@ -188,14 +188,14 @@ def test_windows_follow_each_other_and_know_only_what_came_before(planted_data: 
         assert (one.final().train != before).nnz == 0 and one.final().validation.nnz == 0
 
 
-def test_windows_show_no_tag_given_later(planted_data: MovieData) -> None:
+def test_windows_show_no_tag_given_later(planted_data: MovieData, toy_data: MovieData) -> None:
     window = rolling_windows(planted_data, n=3)[0]
     assert window.begin_of("validation") == window.validation_begin
     assert window.begin_of("test") == window.begin
     times = [window.validation_begin - 1, window.validation_begin, window.begin]
-    tags = planted_data.tags.iloc[[0, 0, 0]].assign(timestamp=times, tag=["one", "two", "three"])
-    names, counts = count_tags(tags, planted_data.n_movies)
-    data = replace(planted_data, tags=tags, tag_names=names, tag_counts=counts)
+    tags = toy_data.tags.iloc[[0, 0, 0]].assign(timestamp=times, tag=["one", "two", "three"])
+    names, counts = count_tags(tags, toy_data.n_movies)
+    data = replace(toy_data, tags=tags, tag_names=names, tag_counts=counts)
     seen = {part: content_before(data, window.begin_of(part))["tag"] for part in get_args(Part)}
     assert {part: nodes.shape[0] for part, nodes in seen.items()} == {"validation": 1, "test": 2}
 
