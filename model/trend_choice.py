@@ -81,7 +81,7 @@ def looked_at(
             before_fit()
         trends = trends_before(data, window.validation_begin)
         content = content_before(data, window.validation_begin)
-        yield values_of(window.split, "validation", content, fit, trends)
+        yield values_of(window.split, "validation", content, fit, trends, STRENGTHS)
 
 
 def trends_before(data: MovieData, second: int) -> dict[float, Trend]:
@@ -97,7 +97,7 @@ def values_of(
     content: Content,
     config: TrainingConfig,
     trends: Mapping[float, Trend],
-    strengths: Sequence[float] = STRENGTHS,
+    strengths: Sequence[float],
 ) -> Values:
     """One fit to the train part, with each of the trends (by share) as strong as each of these."""
     learner = Learner(split.train, content, config)
