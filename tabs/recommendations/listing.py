@@ -68,10 +68,14 @@ class Listing:
 
     def stars(self, movies: list[int]) -> list[tuple[float, float]]:
         """Predicted stars of some films, and how unsure each is."""
-        model = star_model(self.data, self.model)
-        viewer = self.viewer
-        expected, unsure = predict_stars(model, viewer.movies, viewer.stars, np.array(movies))
-        return list(zip(expected.tolist(), unsure.tolist(), strict=True))
+        return [
+            (expected, unsure) for expected, unsure in self.predicted(np.array(movies)).tolist()
+        ]
+
+    def predicted(self, wanted: NDArray[np.integer] | slice = slice(None)) -> NDArray[np.float64]:
+        """Predicted stars of films, all by default, and how unsure each is; [n_wanted, 2]."""
+        model, viewer = star_model(self.data, self.model), self.viewer
+        return np.column_stack(predict_stars(model, viewer.movies, viewer.stars, wanted))
 
     def walks(self) -> Walks:
         """Of the graph that a hybrid was fitted to."""
