@@ -73,7 +73,8 @@ class TrainedModel:
         values: the eigenvalue behind each column of a fitted start, float64 [dim]; empty else.
         user_factors: f_u of the users, float32 [n_users, dim]; in the hybrid with the profile that
             serves by default.
-        movie_factors: v_i, float32 [n_movies, dim]; zero for films without ratings.
+        movie_factors: v_i, float32 [n_movies, dim]; zero for films without ratings. In memory
+            column by column: a list is a product with all of it, and takes half the time that way.
         movie_messages: m_j, float32 [n_movies, dim].
         fold_in_map: of the paper's model, float32 [dim, dim]; maps the summed messages of someone's
             films to their embedding, by ridge regression over all users. Empty in the hybrid, where
@@ -200,6 +201,7 @@ def assemble(
         arrays = _hybrid_arrays(data, e0, scale, config, rest["mean_stars"], attention)
     else:
         arrays = _paper_arrays(data, e0, config)
+    arrays["movie_factors"] = np.asfortranarray(arrays["movie_factors"])
     learned: dict[str, Any] = {"e0": e0, "scale": scale, "values": values}
     for array in (*arrays.values(), *learned.values()):
         array.flags.writeable = False
