@@ -17,6 +17,7 @@ import logging
 import math
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -56,8 +57,24 @@ from model.runs import EASE, IN_USE, OURS, POPULARITY, Run, RunError, new_run_id
 from model.search import Trial, search
 from model.splits import DEFAULT_PROTOCOL, PROTOCOLS, Split
 from model.store import Comparison, ModelStore, When, compare
-from model.trained import EpochRecord, TrainedModel, assemble, attention_in_words, kept_epoch
-from settings import checkpoint_path, copies_folder, runs_folder, training_command
+from model.trained import (
+    EpochRecord,
+    TrainedModel,
+    assemble,
+    attention_in_words,
+    kept_epoch,
+    trend_in_words,
+    with_trend,
+)
+from model.trend_choice import choose_trend
+from settings import (
+    CHECKPOINT_VARIABLE,
+    PROJECT_DIR,
+    checkpoint_path,
+    copies_folder,
+    runs_folder,
+    training_command,
+)
 from sources.download import add_dataset_option, obtain_data
 from sources.files import printable, reason
 from sources.movielens_files import DataError
@@ -65,6 +82,7 @@ from sources.movielens_files import DataError
 log = logging.getLogger(__name__)
 
 KS = (5, 10, 20, 50)  # list lengths that every run is measured at
+LARGE = 1_500_000  # ratings, beyond which the pages' tables are made as soon as a model is there
 _ENDING = b"\nEnding; the best so far is saved first. Ctrl-C ends without it.\n"
 _NO_EPOCHS = "Fitted in closed form; no epochs were asked for."
 
@@ -429,6 +447,9 @@ def _carry_out(
         run.phase = "Measuring the baselines on test"
         run.test[POPULARITY] = evaluate(scorer, split, "test", KS, sample).mean()
         _measure_ease(run, split, sample)
+    if first and model.is_hybrid and not run.hurry:
+        run.phase = "Looking at what is popular now"
+        _add_trend(run, model, before_step)
 
 
 def _keep(run: RunInProgress, model: TrainedModel) -> None:
@@ -445,6 +466,23 @@ def _keep(run: RunInProgress, model: TrainedModel) -> None:
         run.compared, run.promoted = run.store.promote(run.data, run.id, run.promote)
     except CheckpointError as error:
         run.add_problem(str(error))
+
+
+def _add_trend(
+    run: RunInProgress, model: TrainedModel, before_step: Callable[[], None] | None
+) -> None:
+    """Choose how much what is popular now may count; the model serves already meanwhile."""
+    try:
+        choice = choose_trend(run.data, model.config, before_step)
+        if choice is None:
+            return
+        run.model = with_trend(run.data, model, choice)
+        if run.saved:
+            run.store.keep_again(run.model, run.id)
+    except CheckpointError as error:
+        run.add_problem(str(error))
+    except MemoryError:  # an extra must not cost the run
+        run.add_problem("What is popular now needs more memory than there is, so it is left out.")
 
 
 def _refitted(
@@ -496,23 +534,37 @@ def main(arguments: list[str] | None = None) -> int:
             sys.stdout = sys.stderr = io.StringIO()
         if said:
             _say(said, sys.stderr)
-        return _main(options, processes)
+        status, large = _main(options, processes)
+    if status == 0 and large and processes.first:
+        _make_tables(options.output, options.dataset)
+    return status
 
 
-def _main(options: argparse.Namespace, processes: Processes) -> int:
+def _make_tables(checkpoint: Path, dataset: str | None) -> None:
+    """Make what the pages show of the model in use, in a process of its own: with what it needs of
+    the pages, and after this one has let go of its memory."""
+    _say("The tables of the pages are made now, so that nobody waits for them; Ctrl-C ends that.")
+    command = [sys.executable, "-m", "serving.tables", *(["--dataset", dataset] if dataset else [])]
+    with suppress(OSError, KeyboardInterrupt):
+        places = {CHECKPOINT_VARIABLE: str(checkpoint), "PYTHONPATH": str(PROJECT_DIR)}
+        subprocess.run(command, env=os.environ | places, check=False)
+
+
+def _main(options: argparse.Namespace, processes: Processes) -> tuple[int, bool]:
+    """The exit status, and whether it is of large data."""
     run = None
     try:
         data = _data(options)
         if options.use:
             ModelStore(options.output).promote(data, options.use)
             _say(f"The model {options.use} is in use now.")
-            return 0
+            return 0, data.n_ratings > LARGE
         run = _prepare(options, data, processes)
     except (DataError, CheckpointError, ValueError) as error:
         _say(error, sys.stderr)
-        return 1
+        return 1, False
     except KeyboardInterrupt:  # before there is anything to save
-        return 128 + signal.SIGINT
+        return 128 + signal.SIGINT, False
     with _signals_stop(run) as caught:
         stop = _stop_if(caught, processes)
         measured_run(run, _show_epoch(run.config.epochs), stop, on_trial=_show_trial)
@@ -524,8 +576,9 @@ def _main(options: argparse.Namespace, processes: Processes) -> int:
         if not run.saved:
             _save_elsewhere(run.model, run)
     if caught:
-        return 128 + caught[0]
-    return 0 if run.model and (run.saved or not processes.first) else 1
+        return 128 + caught[0], False
+    done = run.model and (run.saved or not processes.first)
+    return (0 if done else 1), data.n_ratings > LARGE
 
 
 def _data(options: argparse.Namespace) -> MovieData:
@@ -611,7 +664,7 @@ def _stop_if(caught: list[int], processes: Processes) -> Callable[[], None]:
 def _report(model: TrainedModel, run: RunInProgress, dataset: str | None) -> None:
     intervals = model.test_intervals
     _say(f"{model.stop_reason} Kept {kept_epoch(model)}, chosen on validation.")
-    if said := attention_in_words(model):
+    for said in filter(None, (attention_in_words(model), trend_in_words(model))):
         _say(said)
     others = [name for name in run.test if name != OURS]
     header = "".join(f"{name:>16}" for name in others)
@@ -699,8 +752,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--device",
         choices=DEVICES,
         default="auto",
-        help="where fit and measurement multiply; auto takes a graphics card where there is one "
-        "(default: auto)",
+        help="where fit, BPR and measurement compute; auto takes a graphics card where there is "
+        "one (default: auto)",
     )
     parser.add_argument(
         "--resume",

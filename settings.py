@@ -77,6 +77,11 @@ def copies_folder(checkpoint: Path) -> Path:
     return checkpoint.parent / ".cache" / "data"
 
 
+def tables_folder(checkpoint: Path) -> Path:
+    """Where what pages show of the models of `checkpoint` is kept, a folder for each data set."""
+    return checkpoint.parent / ".cache" / "tables"
+
+
 def tmdb_token(environ: Mapping[str, str] = os.environ) -> str | None:
     """$TMDB_API_KEY: with it, posters are shown."""
     return environ.get(TMDB_VARIABLE)

@@ -31,7 +31,7 @@ from model import records
 from model.attention import FEATURES
 from model.config import TrainingConfig
 from model.splits import PROTOCOLS
-from model.trained import TrainedModel, assemble
+from model.trained import TrainedModel, assemble, model_key, with_trend
 from sources.atomic import has_no_room, replacing
 
 log = logging.getLogger(__name__)
@@ -107,6 +107,7 @@ def save_checkpoint(model: TrainedModel, path: Path) -> None:
         "stop_reason": model.stop_reason,
         "theta": list(model.theta),
         "without_attention": model.without_attention,
+        "trend_choice": None if model.trend_choice is None else asdict(model.trend_choice),
         "versions": library_versions(),
         "saved_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -208,6 +209,26 @@ def read_header(path: Path) -> Header:
             saved_at=records.moment(content["saved_at"]),
             validation=records.metric(best.metrics["NDCG@20"]),
             digest=records.text(content["digest"]),
+        )
+
+
+def stored_key(path: Path) -> str:
+    """`TrainedModel.key` of the model in a file, without loading it.
+
+    Raises:
+        FileNotFoundError: there is none.
+        CheckpointError: as `load_checkpoint`, as far as it shows without the checksum.
+    """
+    with _refusing(path):
+        content = _text_of(path)
+        config = records.config(content["config"])
+        return model_key(
+            records.text(content["fingerprint"]),
+            records.one_of(PROTOCOLS)(content["protocol"]),
+            config,
+            records.switch(content["refitted"]),
+            _theta(content.get("theta", []), config),
+            content["e0"].numpy(),
         )
 
 
@@ -354,9 +375,11 @@ def _restore(data: MovieData, content: Mapping[str, Any], config: TrainingConfig
         theta=theta,
         without_attention=records.metrics(content.get("without_attention", {})),
     )
-    if not (np.isfinite(model.user_factors).all() and np.isfinite(model.movie_factors).all()):
-        raise ValueError("E(0) gives factors that are not finite")
-    return model
+    for vectors in (model.user_factors, model.movie_factors, model.movie_messages):
+        # A sum of them is what someone's vector is.
+        if not np.isfinite(np.abs(vectors).sum(dtype=np.float32)):
+            raise ValueError("E(0) gives factors that are not finite")
+    return with_trend(data, model, records.optional(records.trend)(content.get("trend_choice")))
 
 
 def _theta(value: Any, config: TrainingConfig) -> tuple[float, ...]:

@@ -39,18 +39,21 @@ from model.checkpoints import (
     load_checkpoint,
     read_header,
     save_checkpoint,
+    stored_key,
     unsaved,
 )
 from model.runs import new_run_id
 from model.trained import TrainedModel
-from settings import copies_folder, models_folder, training_command
+from settings import copies_folder, models_folder, tables_folder, training_command
 from sources.atomic import copy_into_place, has_no_room, link_into_place, locked, replacing
 from sources.download import obtain_data
+from sources.kept_tables import forget
 
 MAX_UNNAMED = 10  # kept models of one data set that nobody named
 MAX_NAMED = 10  # … and that somebody did
 MAX_BYTES = 4 * 2**30  # of all kept models of a place; those with a name and in use stay
 MAX_TITLE = 40  # characters
+TABLE_KEY = 16  # characters of the key of a model or of data, with which its tables begin
 _FRESH_SECONDS = 60.0  # so long a new model is safe from the bounds
 _IN_USE = "in_use"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
@@ -196,6 +199,11 @@ class ModelStore:
         """Of the model of some data that was promoted last."""
         return self.folder(fingerprint) / f"{_IN_USE}.pth"
 
+    def tables(self, fingerprint: str) -> Path:
+        """Of what was computed from some data and their models for the pages; the names of the
+        files begin with `TrainedModel.key`."""
+        return tables_folder(self.slot) / fingerprint[:12]
+
     # --- reading ----------------------------------------------------------------------------------
 
     def in_use(self, data: MovieData, load: Load = load_checkpoint) -> InUse:
@@ -269,6 +277,27 @@ class ModelStore:
         with suppress(OSError), self._alone():
             gone += self._prune(path.parent)
         return tuple(gone)
+
+    def keep_again(self, model: TrainedModel, name: str) -> None:
+        """Save a kept model once more, with what was added to it, wherever it serves as well.
+
+        Raises:
+            CheckpointError: it cannot be saved, or is not kept any more; what is there stays.
+        """
+        path = self.path(model.fingerprint, name)
+        try:
+            with self._alone():
+                if not path.exists():
+                    raise CheckpointError("The model is not kept any more.")
+                in_slot = _same_content(path, self.slot)
+                promoted = _same_file(path, self.promoted(model.fingerprint))
+                save_checkpoint(model, path)
+                if in_slot:
+                    copy_into_place(path, self.slot)
+                if promoted:
+                    link_into_place(path, self.promoted(model.fingerprint))
+        except OSError as error:
+            raise CheckpointError(unsaved(path, error), "unsaved") from None
 
     def promote(self, data: MovieData, name: str, when: When = "always") -> tuple[Comparison, bool]:
         """Put a kept model in use for the data, for everybody; what was in use is kept.
@@ -403,7 +432,7 @@ class ModelStore:
                 room = shutil.disk_usage(root).free + sum(map(_size, removable))
                 if not removable or room < model.e0.nbytes:
                     return None
-                return _remove(removable[0])
+                return self._remove(removable[0])
         except OSError:
             return None
 
@@ -421,14 +450,22 @@ class ModelStore:
                 break
             surplus -= 1
             removable.remove(path)
-            gone.append(_remove(path))
+            gone.append(self._remove(path))
         total = sum(_size(path) for path in models_folder(self.slot).glob("*/*.pth"))
         for path in removable:
             if total <= MAX_BYTES:
                 break
             total -= _size(path)
-            gone.append(_remove(path))
+            gone.append(self._remove(path))
         return gone
+
+    def _remove(self, path: Path) -> str:
+        """Remove a kept model with what was computed from it; its name."""
+        with suppress(CheckpointError, FileNotFoundError):
+            forget(self.tables(path.parent.name), stored_key(path)[:TABLE_KEY])
+        path.unlink(missing_ok=True)
+        _title_file(path).unlink(missing_ok=True)
+        return path.stem
 
     def _removable(self) -> list[Path]:
         """The kept models of all data that nobody named, that are not in use, and that are older
@@ -511,13 +548,6 @@ def _same_content(path: Path, other: Path) -> bool:
         return path.samefile(other) or filecmp.cmp(path, other, shallow=False)
     except OSError:
         return False
-
-
-def _remove(path: Path) -> str:
-    """Remove a kept model; its title or name."""
-    path.unlink(missing_ok=True)
-    _title_file(path).unlink(missing_ok=True)
-    return path.stem
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
 from data_preparation import MovieData, normalised_adjacency
-from model.attention import Attention, attended_profile, in_words
+from model.attention import Attention, in_words
 from model.config import TrainingConfig
 from model.devices import to_torch
 from model.evaluation import Scorer
@@ -34,11 +34,11 @@ from model.lightgcn import (
 from model.profiles import DEFAULT_PROFILE, Profile, strength
 from model.search import Trial
 from model.splits import PROTOCOLS, Split
+from model.trend import Trend, TrendChoice
 
 FOLD_IN_RIDGE = 0.1  # of the mean squared message; chosen on validation, users left out in turn
 
 Floats = NDArray[np.float32]
-_USERS_AT_ONCE = 20_000  # whose profiles are in memory together
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,9 @@ class TrainedModel:
             zero; [n_users + n_movies, dim], users first, in the paper's model.
         scale: s_i of the hybrid, float32 [n_movies] (`lightgcn.met_scale`); empty else.
         values: the eigenvalue behind each column of a fitted start, float64 [dim]; empty else.
-        user_factors: f_u of the users, float32 [n_users, dim]; in the hybrid with the profile that
-            serves by default.
+        user_factors: f_u of the users in the paper's model, float32 [n_users, dim]; none are kept
+            in the hybrid, [0, dim], where each is a sum over someone's films
+            (`model.viewers.user_vectors`).
         movie_factors: v_i, float32 [n_movies, dim]; zero for films without ratings. In memory
             column by column: a list is a product with all of it, and takes half the time that way.
         movie_messages: m_j, float32 [n_movies, dim].
@@ -93,6 +94,9 @@ class TrainedModel:
         without_attention: on validation, the metrics of the kept epoch without attention; empty
             where there is none.
         attention: θ with what it needs of the films that serve; None without.
+        trend_choice: how much what is popular now counts where that is asked for
+            (`model.trend_choice`); None where it was not looked at.
+        trend: what is popular now in the data that serve; None without a choice.
     """
 
     config: TrainingConfig
@@ -117,6 +121,8 @@ class TrainedModel:
     theta: tuple[float, ...] = ()
     without_attention: dict[str, float] = field(default_factory=dict)
     attention: Attention | None = None
+    trend_choice: TrendChoice | None = None
+    trend: Trend | None = None
 
     @property
     def is_hybrid(self) -> bool:
@@ -131,7 +137,7 @@ class TrainedModel:
     @cached_property
     def own_factors(self) -> Floats:
         """What was learned about each user beyond their films: e(0)_u/(K+1) in the paper's model,
-        0 in the hybrid; float32 [n_users, dim]."""
+        nothing in the hybrid; float32, as `user_factors`."""
         if self.is_hybrid:
             return np.zeros_like(self.user_factors)
         return self.e0[: len(self.user_factors)] / np.float32(self.config.layers + 1)
@@ -152,10 +158,76 @@ class TrainedModel:
 
     @cached_property
     def key(self) -> str:
-        """What results computed from the model are cached by: data, settings, learned numbers."""
-        learned = hashlib.sha256(self.e0.tobytes()).hexdigest()
-        settings = f"{self.protocol} {self.config} {self.refitted} {self.theta}"
-        return f"{self.fingerprint} {settings} {learned}"
+        """What results computed from the model are cached by (`model_key`)."""
+        return model_key(
+            self.fingerprint, self.protocol, self.config, self.refitted, self.theta, self.e0
+        )
+
+
+def model_key(
+    fingerprint: str,
+    protocol: str,
+    config: TrainingConfig,
+    refitted: bool,
+    theta: tuple[float, ...],
+    e0: Floats,
+) -> str:
+    """SHA-256, in hexadecimal, of all that a model's scores come from: data, settings, learned
+    numbers."""
+    learned = hashlib.sha256(np.ascontiguousarray(e0).data).hexdigest()
+    whole = f"{fingerprint} {protocol} {config} {refitted} {theta} {learned}"
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def with_trend(data: MovieData, model: TrainedModel, choice: TrendChoice | None) -> TrainedModel:
+    """The model with this choice, and with what is popular now in these data."""
+    trend = None
+    if choice is not None and data.n_ratings:
+        trend = Trend.of(data.ratings.indices, data.timestamps, data.n_movies, choice.share)
+    return replace(model, trend_choice=choice, trend=trend)
+
+
+def trend_strength(model: TrainedModel, profile: Profile) -> float:
+    """γ: how much of a film's trend at most is added for a profile; 0 where nothing is."""
+    choice, trend = model.trend_choice, model.trend
+    return choice.strengths[profile] if choice and trend and trend.log_ratio.any() else 0.0
+
+
+def trend_in_words(model: TrainedModel) -> str:
+    """What the choice on later ratings found; "" where it was not made, or on nobody."""
+    choice = model.trend_choice
+    if choice is None or not choice.people:
+        return ""
+    found = [
+        f"{profile} {before:.4f} to {after:.4f}"
+        if choice.strengths[profile]
+        else f"{profile} no proved gain"
+        for profile, (before, after) in choice.quality.items()
+    ]
+    return (
+        f"What is popular now (the latest {choice.share:.0%} of the ratings), on later ratings by "
+        f"{choice.people:,} people, NDCG@20: {'; '.join(found)}. It counts only where it is asked "
+        "for."
+    )
+
+
+def no_trend_in_words(model: TrainedModel, profile: Profile) -> str:
+    """Why what is popular now does not count with this model, a sentence; "" where it does."""
+    if trend_strength(model, profile):
+        return ""
+    if not model.is_hybrid:
+        return "What is popular now counts with hybrid models alone, and this is the paper's."
+    if model.trend_choice is None:
+        return (
+            "How much what is popular now should count was not looked at when this model was "
+            "trained; training it again does."
+        )
+    if model.trend is None or not model.trend.log_ratio.any():
+        return "No rating of these data is later than others, so no film is more popular now."
+    return (
+        "No gain is proved, on later ratings of these data, by letting what is popular now count "
+        f"in lists of what people will {profile}."
+    )
 
 
 def kept_epoch(model: TrainedModel) -> str:
@@ -193,14 +265,11 @@ def assemble(
         rest: the fields of `TrainedModel` that are not computed from data and E(0).
     """
     config: TrainingConfig = rest["config"]
-    arrays: dict[str, Any]
     attention = None
     if theta := rest.get("theta"):
         attention = Attention.of(np.array(theta), data.movie_degree, data.tag_features.T)
-    if config.model == "hybrid":
-        arrays = _hybrid_arrays(data, e0, scale, config, rest["mean_stars"], attention)
-    else:
-        arrays = _paper_arrays(data, e0, config)
+    hybrid = config.model == "hybrid"
+    arrays = _hybrid_arrays(data, e0, scale, config) if hybrid else _paper_arrays(data, e0, config)
     arrays["movie_factors"] = np.asfortranarray(arrays["movie_factors"])
     learned: dict[str, Any] = {"e0": e0, "scale": scale, "values": values}
     for array in (*arrays.values(), *learned.values()):
@@ -215,8 +284,6 @@ def _hybrid_arrays(
     e0: Floats,
     scale: Floats,
     config: TrainingConfig,
-    overall: float,
-    attention: Attention | None,
 ) -> dict[str, Any]:
     graph = None
     if config.layers > 1:
@@ -225,17 +292,10 @@ def _hybrid_arrays(
     sent, met = propagation.film_vectors(torch.from_numpy(e0))
     movie_factors = met.numpy() * scale[:, None]  # [n_movies, dim]
     movie_factors[data.movie_degree == 0] = 0.0  # no edge, no evidence
-    delta, messages = strength(config, DEFAULT_PROFILE), sent.numpy()
-    user_factors = np.empty((data.n_users, messages.shape[1]), np.float32)
-    for begin in range(0, data.n_users, _USERS_AT_ONCE):
-        some = slice(begin, begin + _USERS_AT_ONCE)
-        ratings = data.ratings[some]
-        weights = attended_profile(ratings, messages, delta, overall, attention)
-        user_factors[some] = weights @ messages
     return {
-        "user_factors": user_factors,
+        "user_factors": np.zeros((0, e0.shape[1]), np.float32),
         "movie_factors": movie_factors,
-        "movie_messages": messages,
+        "movie_messages": sent.numpy(),
         "fold_in_map": np.zeros((0, 0), np.float32),
     }
 

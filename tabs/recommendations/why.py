@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
 from analysis.counterfactual import ranks_without, refitted_ranks
 from analysis.reasons import by_kind, named_places, score_lines
@@ -19,10 +20,16 @@ from prediction import similar_movies
 from serving.refits import Refit, Report, refit_board
 from serving.training_job import JobRefusedError
 from settings import training_allowed
-from tabs.recommendations.listing import Listing, ordinal, stars_text, sum_of_parts
+from tabs.recommendations.listing import (
+    Listing,
+    for_everyone,
+    ordinal,
+    stars_text,
+    sum_of_parts,
+)
 from tabs.recommendations.share import share
 from tabs.recommendations.words import about_terms, because, film_with_stars, line_name
-from tabs.shared import count, escape
+from tabs.shared import count, escape, shown_first
 
 _TAGS_SHOWN = 12
 _DECIMALS = 4  # of graph scores and tag similarities
@@ -47,6 +54,7 @@ def why_dialog(listing: Listing, movie: int) -> None:
     st.markdown(
         f"{sum_of_parts(item)} · {ordinal(listing.rank(movie))} of {int(listing.listed.sum()):,} · "
         f"{stars_text(expected, unsure)}  \n{because(data, listing.viewer, reasons)}"
+        f"{for_everyone(listing, movie)}"
     )
     names = ["Rated films", "Without them", "Tags and genres", "Similar films", "Share"]
     films, without, tags, near, shared = st.tabs(names)
@@ -84,27 +92,33 @@ def _terms(listing: Listing, reasons: Explanation) -> None:
             "The same score once more, by what lies between the films: whether the same people "
             "rated both, liked both alike, or the films have something in common."
         )
-    table = _term_table(listing, reasons, paths)
-    with st.expander(f"All {count(len(table), 'term')}"):
+    largest = np.argsort(-np.abs(reasons.contributions), kind="stable")
+    with st.expander(f"All {count(len(largest), 'term')}"):
+        places = shown_first(largest, "terms, the largest first")
+        table = _term_table(listing, reasons, paths, places)
         st.dataframe(table, hide_index=True, alt="Every term of the graph score")
 
 
 def _term_table(
-    listing: Listing, reasons: Explanation, paths: dict[str, np.ndarray]
+    listing: Listing,
+    reasons: Explanation,
+    paths: dict[str, np.ndarray],
+    places: NDArray[np.integer],
 ) -> pd.DataFrame:
+    """The terms of the rated films in these places."""
     viewer = listing.viewer
-    columns = {
-        "film": [listing.data.labels[movie] for movie in viewer.movies],
-        "stars": viewer.stars,
-        "weight": reasons.weights,
-        "contribution": reasons.contributions,
+    columns: dict[str, Sequence[str] | np.ndarray] = {
+        "film": [listing.data.labels[movie] for movie in viewer.movies[places]],
+        "stars": viewer.stars[places],
+        "weight": reasons.weights[places],
+        "contribution": reasons.contributions[places],
     }
     if viewer.attention is not None:
-        columns["attention"] = reasons.attention
+        columns["attention"] = reasons.attention[places]
     if viewer.when is not None:
-        columns["lost by age"] = reasons.age_cost
-    kinds = {kind.replace("_", " by "): values[:, 0] for kind, values in paths.items()}
-    return pd.DataFrame(columns | kinds).sort_values("contribution", ascending=False, key=abs)
+        columns["lost by age"] = reasons.age_cost[places]
+    kinds = {kind.replace("_", " by "): values[places, 0] for kind, values in paths.items()}
+    return pd.DataFrame(columns | kinds)
 
 
 # --- without them ---------------------------------------------------------------------------------
@@ -138,6 +152,7 @@ def _without(listing: Listing, reasons: Explanation) -> None:
         listing.novelty,
         listing.allowed,
         listing.fewest,
+        listing.popular_now,
     ).tolist()
     st.fragment(_ranks)(listing, reasons.movie, cases, instant)
 
@@ -220,6 +235,7 @@ def _start_refit(listing: Listing, movie: int, cases: Sequence[Case]) -> None:
         refitted_ranks(
             *(listing.data, listing.model, listing.viewer, asked, *settings, report),
             fewest=listing.fewest,
+            popular_now=listing.popular_now,
         )
 
     try:
@@ -231,7 +247,10 @@ def _start_refit(listing: Listing, movie: int, cases: Sequence[Case]) -> None:
 def _key(listing: Listing, movie: int) -> tuple[object, ...]:
     """Of a question to the refits: all that its answer depends on."""
     viewer = listing.viewer
-    settings = (listing.tag_weight, listing.novelty, listing.fewest, listing.allowed.tobytes())
+    settings = (
+        *(listing.tag_weight, listing.novelty, listing.fewest, listing.popular_now),
+        listing.allowed.tobytes(),
+    )
     return (
         listing.model.key,
         viewer.user,

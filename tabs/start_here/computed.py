@@ -5,55 +5,61 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
-from scipy import sparse
 
-from analysis.layers import Reach, all_layers, lesson_network
+from analysis.bpr_step import Couplings, couplings
+from analysis.layers import Reach
 from analysis.layers import reach as reach_of
-from analysis.replay import Crowd
-from analysis.replay import everybody as everybody_in
+from analysis.neighbourhood import Node
+from analysis.network import Network, lesson_network
+from analysis.replay import Crowd, crowd
 from analysis.what_if import WhatIf
 from analysis.what_if import what_if as what_if_rated
-from data_preparation import MovieData, normalised_adjacency
-from model.explanation import through
+from model.explanation import Walks, through
 from model.splits import PROTOCOLS, Split
-from model.trained import TrainedModel
 from model.viewers import Viewer, fold_in, user_viewer
 from prediction import Recommendation, Scores, recommend, score_all
-from serving.prepared import walks
+from serving.once import once
+from serving.prepared import walks_by_and_by
 from tabs.start_here.story import Story
 
 
-def adjacency(story: Story) -> sparse.csr_array:
-    """Ê over all ratings."""
-    return _adjacency(story.data, story.data.fingerprint)
+def network(story: Story) -> Network:
+    """The network that is taken apart layer by layer (`lesson_network`); there must be a model.
+
+    The visitor has a place in it; its scale is the one for everybody.
+    """
+    shared = once(
+        story.trained, "lesson network", lambda: lesson_network(story.served, story.trained)
+    )
+    if not story.followed.visitor:
+        return shared
+    return _with_visitor(shared, story, story.key())
 
 
-def network(story: Story) -> TrainedModel:
-    """The network that is taken apart layer by layer (`lesson_network`); there must be a model."""
-    return _network(story, story.key())
+def scores(story: Story) -> NDArray[np.float32]:
+    """The scores of that network for the worked user, float32 [n_movies]."""
+    return _scores(story, story.key(), story.user)
 
 
-def layers(story: Story) -> NDArray[np.float32]:
-    """E(0) … E(K) of that network, float32 [K + 1, n_nodes, dim]; there must be a model."""
-    return _layers(story, story.key())
+def pushes(story: Story, films: tuple[int, ...]) -> Couplings:
+    """What a step on the worked user and two of these films needs: the user first, then they."""
+    return _pushes(story, story.key(), story.user, films)
 
 
-def scored(story: Story) -> Scores:
-    """The scores of that network for the worked user; there must be a model."""
-    return _scored(story, story.key(), story.user)
-
-
-def parts_through(story: Story, movie: int) -> dict[str, NDArray[np.float64]]:
+def parts_through(story: Story, movie: int) -> dict[str, NDArray[np.float64]] | None:
     """What each rated film adds to the graph score, by kind of node (`explanation.through`).
 
-    Each float64 [n_rated], in the order of the viewer's films.
+    Each float64 [n_rated], in the order of the viewer's films. None while the graph is made.
     """
-    return _parts_through(story, story.key(), story.user, movie)
+    paths = walks_by_and_by(story.served, story.trained)
+    if paths is None:
+        return None
+    return _parts_through(story, paths, story.key(), story.user, movie)
 
 
-def everybody(story: Story) -> tuple[Crowd, Split]:
-    """All people, the visitor too if they are followed, and a split of their ratings."""
-    return _everybody(story, story.key())
+def people(story: Story) -> tuple[Crowd, Split]:
+    """All people, of large data some, with the worked user; and a split of their ratings."""
+    return _people(story, story.key(), story.user)
 
 
 def reach(story: Story) -> list[Reach]:
@@ -79,24 +85,28 @@ def _viewer(story: Story) -> Viewer:
     return user_viewer(story.served, story.trained, story.user)
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _network(_story: Story, key: str) -> TrainedModel:
-    return lesson_network(_story.data, _story.trained)
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _with_visitor(_shared: Network, _story: Story, key: str) -> Network:
+    return _shared.over(_story.data.ratings)
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _scores(_story: Story, key: str, user: int) -> NDArray[np.float32]:
+    return network(_story).scores(user)
 
 
 @st.cache_resource(max_entries=20, show_spinner=False)
-def _scored(_story: Story, key: str, user: int) -> Scores:
-    found = network(_story)
-    return score_all(_story.data, found, user_viewer(_story.data, found, user))
+def _pushes(_story: Story, key: str, user: int, films: tuple[int, ...]) -> Couplings:
+    nodes: list[Node] = [("user", user), *(("movie", film) for film in films)]
+    return couplings(network(_story), nodes, films_alone=_story.trained.is_hybrid)
 
 
-@st.cache_data(max_entries=100, show_spinner="Following the paths …")
+@st.cache_data(max_entries=100, show_spinner=False)
 def _parts_through(
-    _story: Story, key: str, user: int, movie: int
+    _story: Story, _paths: Walks, key: str, user: int, movie: int
 ) -> dict[str, NDArray[np.float64]]:
     viewer = served(_story)[0]
-    paths = walks(_story.served, _story.trained)
-    parts = through(paths, _story.trained, viewer, np.array([movie]))
+    parts = through(_paths, _story.trained, viewer, np.array([movie]))
     return {kind: part[:, 0] for kind, part in parts.items()}
 
 
@@ -107,18 +117,9 @@ def _what_if(_story: Story, key: str, user: int, movie: int, stars: float | None
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _adjacency(_data: MovieData, fingerprint: str) -> sparse.csr_array:
-    return normalised_adjacency(_data.ratings)
-
-
-@st.cache_resource(max_entries=1, show_spinner=False)
-def _layers(_story: Story, key: str) -> NDArray[np.float32]:
-    return all_layers(adjacency(_story), network(_story))
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _everybody(_story: Story, key: str) -> tuple[Crowd, Split]:
-    return everybody_in(_story.data), PROTOCOLS[_story.trained.protocol](_story.data)
+def _people(_story: Story, key: str, user: int) -> tuple[Crowd, Split]:
+    found = crowd(_story.data, user)
+    return found, PROTOCOLS[_story.trained.protocol](found)
 
 
 @st.cache_data(max_entries=50, show_spinner=False)
