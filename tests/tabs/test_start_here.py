@@ -19,6 +19,7 @@ from analysis.layers import LAST, MEAN
 from analysis.network import Network, lesson_network
 from analysis.people import YOU, personas, with_visitor
 from data_preparation import MovieData, load_movie_data
+from model import memory
 from model.checkpoints import save_checkpoint
 from model.config import TrainingConfig
 from model.explanation import explain
@@ -28,6 +29,7 @@ from model.trend import TrendChoice
 from model.viewers import aged, fold_in, user_viewer
 from model_training import train
 from prediction import DEFAULT_TAG_WEIGHT, recommend, score_all
+from serving import prepared
 from settings import DEMO_DIR
 from tabs.links import CHAPTERS, LEVELS, RECENT
 from tabs.shared import escape
@@ -676,6 +678,35 @@ def test_the_paths_carry_the_whole_graph_score(
     mine = {data.labels[i] for i in data.rated_by(worked_user(app, data))}
     assert set(titles[: len(rated) - 1]) <= mine and titles[-1] not in mine
     assert {"people who rated both", "genres", "tags", "years"} <= set(titles)
+
+
+def test_of_large_data_the_paths_are_followed_beside_the_page(
+    open_chapter: Open, model: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not model.is_hybrid:
+        return
+    go, made = threading.Event(), prepared.walks
+    monkeypatch.setattr(prepared, "_AT_ONCE", 0)
+    monkeypatch.setattr(prepared, "walks", lambda *of: made(*of) if go.wait(60) else None)
+    app = open_chapter("Recommendation")
+    assert any("is being put together" in note.value for note in app.info)
+    assert "**4 · Because" in texts(app) and "<figure class='paths'" not in pictures(app)
+    go.set()
+    for thread in threading.enumerate():
+        if thread.name == "walks":
+            thread.join(60)
+    healthy(app.run())
+    assert "<figure class='paths'" in pictures(app)
+
+
+def test_the_paths_are_left_out_in_a_sentence_where_there_is_no_memory(
+    open_chapter: Open, model: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "allowance", lambda: 1000)
+    app = open_chapter("Recommendation")
+    if model.is_hybrid:
+        assert any(c.value.startswith("The way along the paths is left out") for c in app.caption)
+    assert "<figure class='paths'" not in pictures(app)
 
 
 # --- time -----------------------------------------------------------------------------------------
