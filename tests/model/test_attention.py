@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from benchmarks.report import RESULTS_JSON, load_results
 from data_preparation import MovieData
 from model import attention_learning, checkpoints
 from model.attention import FEATURES, Attention, attend
-from model.attention_learning import Lesson, learn, learned_attention, loss
+from model.attention_learning import Lesson, Reached, learn, learned_attention, loss
+from model.bpr import StopTraining
 from model.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from model.config import SETTINGS
 from model.evaluation import evaluate
@@ -27,7 +29,7 @@ from model.profiles import PROFILES, Profile
 from model.splits import Split
 from model.trained import TrainedModel, attention_in_words, measured_scorer
 from model.viewers import fold_in, user_vectors, user_viewer, weights_without
-from model_training import main, refit, train
+from model_training import RunInProgress, main, measured_run, refit, train
 from tests.conftest import assert_one_sentence
 from tests.dense import csr
 from tests.small_training import hybrid_config
@@ -208,11 +210,70 @@ def test_of_many_ratings_some_people_are_enough(
     split: Split, planted_data: MovieData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content, config = content_edges(planted_data), hybrid_config()
-    everyone = learned_attention(split.train, content, config).theta
+    everyone = learned_attention(split.train, content, config)[0].theta
     monkeypatch.setattr(attention_learning, "MOST_RATINGS", split.train.nnz // 2)
-    some = attention_learning._some_people(split.train, 0)
-    assert split.train.nnz // 2 <= some.nnz < split.train.nnz and some.shape[1] == 48
-    assert (learned_attention(split.train, content, config).theta != everyone).any()
+    some, films = attention_learning._some_people(split.train, 0)
+    assert split.train.nnz // 2 <= some.nnz < split.train.nnz
+    rated = np.unique(split.train.indices)
+    assert some.shape[1] == len(films) <= len(rated) and np.isin(films, rated).all()
+    assert (learned_attention(split.train, content, config)[0].theta != everyone).any()
+
+
+def test_it_can_be_watched_and_stopped_at_any_time(
+    planted_data: MovieData, split: Split, attending: TrainedModel
+) -> None:
+    told: list[Reached] = []
+    calls = 0
+
+    def stop_when(said: str) -> Callable[[], None]:
+        def check() -> None:
+            nonlocal calls
+            calls += 1
+            if told and said in told[-1].doing:
+                raise StopTraining
+
+        return check
+
+    found = {}
+    for said in ("fitting fold 1", "comparing films", "step 3 of", "never"):
+        told.clear()
+        found[said] = train(
+            planted_data,
+            split,
+            hybrid_config(attention=True),
+            before_step=stop_when(said),
+            on_attention=told.append,
+        )
+        shares = [each.share for each in told]
+        assert shares == sorted(shares) and shares[0] >= 0 and shares[-1] <= 1
+    assert found["fitting fold 1"].theta == found["comparing films"].theta == (0.0,) * len(FEATURES)
+    plain = train(planted_data, split, hybrid_config())
+    np.testing.assert_allclose(found["comparing films"].user_factors, plain.user_factors)
+    assert any(found["step 3 of"].theta) and found["step 3 of"].theta != attending.theta
+    assert found["never"].theta == attending.theta
+    for said, model in found.items():
+        assert ("attention was stopped" in model.stop_reason) == (said != "never")
+    assert calls > 4 * planted_data.n_users  # asked again and again, also while films are compared
+
+
+def test_a_run_tells_how_far_it_is_and_keeps_what_a_stop_left(
+    planted_data: MovieData, tmp_path: Path
+) -> None:
+    run = RunInProgress(
+        planted_data, "random_80_10_10", hybrid_config(attention=True), tmp_path / "model.pth"
+    )
+    seen: list[tuple[str, float]] = []
+
+    def stop() -> None:
+        seen.append((run.doing, run.share_done))
+        if "step 2 of" in run.doing:
+            raise StopTraining
+
+    assert measured_run(run, before_step=stop) and run.saved and run.model
+    assert any("Learning attention: fitting fold 2 of 2" in doing for doing, _ in seen)
+    assert seen[-1][0].startswith("Learning attention: step 2 of at most 40, NDCG 0.")
+    assert 0.5 < seen[-1][1] < 0.7 and "attention was stopped" in run.model.stop_reason
+    assert load_checkpoint(planted_data, tmp_path / "model.pth").theta == run.model.theta
 
 
 def test_the_help_says_what_was_measured() -> None:
