@@ -16,7 +16,6 @@ from serving.state import ServerState, server_state
 from settings import (
     DEMO_DIR,
     PAGE_ICON,
-    TRAINING_COMMAND,
     SettingError,
     named_hosts,
     training_allowed,
@@ -231,7 +230,7 @@ def say_why_no_model(data: MovieData, server: ServerState) -> None:
     if lack.state == "off":
         st.warning(
             "This server has no model for its data and does not train; its operator has to run "
-            f"`{TRAINING_COMMAND}`, then this page fills in by itself.",
+            f"`{server.training_command(data)}`, then this page fills in by itself.",
             icon=":material/engineering:",
         )
     elif lack.state == "failed":

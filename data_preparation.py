@@ -29,7 +29,8 @@ from sources.movielens_files import data_files
 from sources.tag_cleaning import clean_tags, count_tags, tfidf
 
 NO_GENRES = "(no genres listed)"
-_YEAR = re.compile(r"\(([0-9]{4})(?:[–-][0-9]{4})?\)\s*$")
+# At the end of a title; also "(1975-1979)", "(2007-)", "(2009– )", "(1995) (V)" and "(1983))".
+_YEAR = re.compile(r"\(([0-9]{4})(?: ?[–-] ?(?:[0-9]{4})?)?\)(?:\)| \((?:TV|V)\))?\s*$")
 _ARTICLES = (
     "The|A|An|Le|La|Les|L'|Un|Une|El|Los|Las|Il|Lo|I|Gli|Der|Die|Das|Ein|Eine|Den|Det|De|O|Os"
 )

@@ -17,6 +17,7 @@ import logging
 import math
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -57,14 +58,22 @@ from model.search import Trial, search
 from model.splits import DEFAULT_PROTOCOL, PROTOCOLS, Split
 from model.store import Comparison, ModelStore, When, compare
 from model.trained import EpochRecord, TrainedModel, assemble, attention_in_words, kept_epoch
-from settings import TRAINING_COMMAND, checkpoint_path, copies_folder, runs_folder
-from sources.download import obtain_data
+from settings import (
+    CHECKPOINT_VARIABLE,
+    PROJECT_DIR,
+    checkpoint_path,
+    copies_folder,
+    runs_folder,
+    training_command,
+)
+from sources.download import add_dataset_option, obtain_data
 from sources.files import printable, reason
 from sources.movielens_files import DataError
 
 log = logging.getLogger(__name__)
 
 KS = (5, 10, 20, 50)  # list lengths that every run is measured at
+LARGE = 1_500_000  # ratings, beyond which the pages' tables are made as soon as a model is there
 _ENDING = b"\nEnding; the best so far is saved first. Ctrl-C ends without it.\n"
 _NO_EPOCHS = "Fitted in closed form; no epochs were asked for."
 _ATTENTION_STOPPED = "The learning of attention was stopped, so it is what it had come to."
@@ -519,23 +528,37 @@ def main(arguments: list[str] | None = None) -> int:
             sys.stdout = sys.stderr = io.StringIO()
         if said:
             _say(said, sys.stderr)
-        return _main(options, processes)
+        status, large = _main(options, processes)
+    if status == 0 and large and processes.first:
+        _make_tables(options.output, options.dataset)
+    return status
 
 
-def _main(options: argparse.Namespace, processes: Processes) -> int:
+def _make_tables(checkpoint: Path, dataset: str | None) -> None:
+    """Make what the pages show of the model in use, in a process of its own: with what it needs of
+    the pages, and after this one has let go of its memory."""
+    _say("The tables of the pages are made now, so that nobody waits for them; Ctrl-C ends that.")
+    command = [sys.executable, "-m", "serving.tables", *(["--dataset", dataset] if dataset else [])]
+    with suppress(OSError, KeyboardInterrupt):
+        places = {CHECKPOINT_VARIABLE: str(checkpoint), "PYTHONPATH": str(PROJECT_DIR)}
+        subprocess.run(command, env=os.environ | places, check=False)
+
+
+def _main(options: argparse.Namespace, processes: Processes) -> tuple[int, bool]:
+    """The exit status, and whether it is of large data."""
     run = None
     try:
         data = _data(options)
         if options.use:
             ModelStore(options.output).promote(data, options.use)
             _say(f"The model {options.use} is in use now.")
-            return 0
+            return 0, data.n_ratings > LARGE
         run = _prepare(options, data, processes)
     except (DataError, CheckpointError, ValueError) as error:
         _say(error, sys.stderr)
-        return 1
+        return 1, False
     except KeyboardInterrupt:  # before there is anything to save
-        return 128 + signal.SIGINT
+        return 128 + signal.SIGINT, False
     with _signals_stop(run) as caught:
         stop = _stop_if(caught, processes)
         measured_run(run, _show_epoch(run.config.epochs), stop, _show_trial, _show_attention)
@@ -543,12 +566,13 @@ def _main(options: argparse.Namespace, processes: Processes) -> int:
     if run.problem:
         _say(run.problem, sys.stderr)
     if run.model and processes.first:
-        _report(run.model, run)
+        _report(run.model, run, options.dataset)
         if not run.saved:
             _save_elsewhere(run.model, run)
     if caught:
-        return 128 + caught[0]
-    return 0 if run.model and (run.saved or not processes.first) else 1
+        return 128 + caught[0], False
+    done = run.model and (run.saved or not processes.first)
+    return (0 if done else 1), data.n_ratings > LARGE
 
 
 def _data(options: argparse.Namespace) -> MovieData:
@@ -557,7 +581,7 @@ def _data(options: argparse.Namespace) -> MovieData:
         raise CheckpointError(
             f"The folder of {options.output} is missing or cannot be written; choose another."
         )
-    folder, failure = obtain_data()
+    folder, failure = obtain_data(dataset=options.dataset)
     if failure:
         _say(f"{failure} Training on the built-in demo data.", sys.stderr)
     return load_movie_data(folder, copies_folder(options.output))
@@ -631,7 +655,7 @@ def _stop_if(caught: list[int], processes: Processes) -> Callable[[], None]:
     return check
 
 
-def _report(model: TrainedModel, run: RunInProgress) -> None:
+def _report(model: TrainedModel, run: RunInProgress, dataset: str | None) -> None:
     intervals = model.test_intervals
     _say(f"{model.stop_reason} Kept {kept_epoch(model)}, chosen on validation.")
     if said := attention_in_words(model):
@@ -650,7 +674,7 @@ def _report(model: TrainedModel, run: RunInProgress) -> None:
         )
     if run.saved:
         _say(f"Saved to {run.store.path(model.fingerprint, run.id)}")
-        _say(_what_serves(run))
+        _say(_what_serves(run, dataset))
     _say(f"The run is in {runs_folder(run.checkpoint)}")
 
 
@@ -665,7 +689,7 @@ def _save_elsewhere(model: TrainedModel, run: RunInProgress) -> None:
         _say(f"It is saved to {path} instead; move it to {run.checkpoint} to use it.", sys.stderr)
 
 
-def _what_serves(run: RunInProgress) -> str:
+def _what_serves(run: RunInProgress, dataset: str | None) -> str:
     """Whether the new model is in use, where, why, and what else can be done."""
     why = run.compared.sentence if run.compared else ""
     if run.promoted:
@@ -674,7 +698,7 @@ def _what_serves(run: RunInProgress) -> str:
     chosen = "" if run.checkpoint == checkpoint_path() else f" --output {run.checkpoint}"
     return (
         f"{why} So the model in use stays; to use the new one: "
-        f"{TRAINING_COMMAND} --use {run.id}{chosen}"
+        f"{training_command(dataset)} --use {run.id}{chosen}"
     )
 
 
@@ -693,6 +717,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         default=DEFAULT_PROTOCOL,
         help=f"what is held out (default: {DEFAULT_PROTOCOL})",
     )
+    add_dataset_option(parser)
     parser.add_argument(
         "--output",
         type=Path,
@@ -770,12 +795,12 @@ def _presets(name: str) -> str:
 
 def _show_epoch(epochs: int) -> Callable[[EpochRecord], None]:
     def show(record: EpochRecord) -> None:
-        done = round(30 * record.epoch / max(epochs, 1))
-        _show(
-            f"[{'█' * done}{'░' * (30 - done)}] epoch {record.epoch}/{epochs}  "
-            f"loss {record.loss:.4f}  validation NDCG@20 {record.metrics['NDCG@20']:.4f}  "
-            f"{record.seconds:.0f} s"
-        )
+        reached = f"validation NDCG@20 {record.metrics['NDCG@20']:.4f}  {record.seconds:.0f} s"
+        if record.epoch == 0:  # nothing was learned yet, so there is no loss
+            return _show(f"start  {reached}")
+        done = round(30 * record.epoch / epochs)
+        bar = "█" * done + "░" * (30 - done)
+        _show(f"[{bar}] epoch {record.epoch}/{epochs}  loss {record.loss:.4f}  {reached}")
 
     return show
 

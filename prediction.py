@@ -67,6 +67,7 @@ from model.viewers import (
 )
 from settings import checkpoint_path
 from sources.atomic import replacing
+from sources.download import add_dataset_option
 from sources.movielens_files import DataError
 
 DEFAULT_TAG_WEIGHT = 0.1  # chosen on validation: benchmarks/run.py hybrid
@@ -640,7 +641,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Print a list with its parts and reasons; the exit status."""
     options = _parse(arguments)
     try:
-        found = served(options.checkpoint)
+        found = served(options.checkpoint, options.dataset)
         for sentence in found.said:
             print(sentence, file=sys.stderr)
         if (model := found.model) is None:
@@ -776,6 +777,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         help="the list as of the end of a day, 2005-06-30: the model is fitted again to the "
         "ratings and tags until then (default: now)",
     )
+    add_dataset_option(parser)
     parser.add_argument(
         "--checkpoint",
         type=Path,

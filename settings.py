@@ -15,6 +15,7 @@ PAGE_ICON = PROJECT_DIR / "default.png"
 CHECKPOINT_NAME = "lightgcn_checkpoint.pth"
 
 MOVIELENS_VARIABLE = "MOVIELENS_DIR"
+DATASET_VARIABLE = "MOVIELENS_DATASET"
 CHECKPOINT_VARIABLE = "LIGHTGCN_CHECKPOINT"
 TRAINING_VARIABLE = "LIGHTGCN_TRAINING"
 TMDB_VARIABLE = "TMDB_API_KEY"  # in Streamlit's secrets too
@@ -27,7 +28,7 @@ PROXIES_VARIABLE = "FORWARDED_ALLOW_IPS"  # uvicorn's own name for it
 LEAST_KEY = 16  # characters
 DEFAULT_RATE = 20.0  # requests per second and client
 
-TRAINING_COMMAND = "python model_training.py"  # for the operator of a server that does not train
+DOWNLOAD_COMMAND = "python -m sources.download"
 
 
 class SettingError(ValueError):
@@ -38,6 +39,16 @@ def chosen_data(environ: Mapping[str, str] = os.environ) -> Path | None:
     """$MOVIELENS_DIR, the folder that the operator wants; None where it is unset or empty."""
     chosen = environ.get(MOVIELENS_VARIABLE)
     return Path(chosen) if chosen else None
+
+
+def chosen_data_set(environ: Mapping[str, str] = os.environ) -> str | None:
+    """$MOVIELENS_DATASET, the name of the data set to begin with; None where unset or empty."""
+    return environ.get(DATASET_VARIABLE) or None
+
+
+def training_command(dataset: str | None) -> str:
+    """What trains a model of a data set; None: of the one that everything begins with."""
+    return "python model_training.py" + (f" --dataset {dataset}" if dataset else "")
 
 
 def usual_data(name: str, project: Path = PROJECT_DIR) -> tuple[Path, Path]:
@@ -64,6 +75,11 @@ def runs_folder(checkpoint: Path) -> Path:
 def copies_folder(checkpoint: Path) -> Path:
     """Where binary copies of large data are kept, beside the models of `checkpoint`."""
     return checkpoint.parent / ".cache" / "data"
+
+
+def tables_folder(checkpoint: Path) -> Path:
+    """Where what pages show of the models of `checkpoint` is kept, a folder for each data set."""
+    return checkpoint.parent / ".cache" / "tables"
 
 
 def tmdb_token(environ: Mapping[str, str] = os.environ) -> str | None:

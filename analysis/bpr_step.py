@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
-from analysis.layers import propagated
-from model.trained import TrainedModel
+from analysis.neighbourhood import Node
+from analysis.network import Network, propagated
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,32 +32,55 @@ class BprStep:
     coupling: NDArray[np.float64]
 
 
-def bpr_step(
-    adjacency: sparse.csr_array,
-    model: TrainedModel,
-    rows: tuple[int, int, int],
-    step: float,
-    learned_from: int = 0,
-) -> BprStep:
-    """E(0) ← E(0) − step · ∂loss/∂E(0), exact through the propagation.
+@dataclass(frozen=True, eq=False)
+class Couplings:
+    """Of some nodes, whatever is needed for a step on any three of them.
 
-    F = P E(0) with P = (I + Ê + … + Ê^K)/(K+1), symmetric. So ∂loss/∂E(0) = P G, where G holds the
-    gradient by F in three rows, and F moves by −step · P M P G, M keeping the rows of E(0) that are
-    learned. Of P M P, nine numbers are needed.
+    Attributes:
+        final: their rows of F, float64 [n, dim].
+        pushes: how much a push on one moves another, float64 [n, n]; see `BprStep.coupling`.
+    """
+
+    final: NDArray[np.float64]
+    pushes: NDArray[np.float64]
+
+
+def couplings(network: Network, nodes: Sequence[Node], films_alone: bool) -> Couplings:
+    """With F = P E(0) and P = (I + Ê + … + Ê^K)/(K+1), which is symmetric: rows of P M P.
 
     Args:
-        adjacency: Ê [n_nodes, n_nodes].
-        rows: of user, positive film and negative film.
-        step: the size of the step.
-        learned_from: the first row of E(0) that is learned; the number of users where people start
-            at zero and stay there.
+        films_alone: only films are learned (M keeps their rows), because people start at zero and
+            stay there.
     """
-    chosen = np.zeros((adjacency.shape[0], 3))
-    chosen[rows, range(3)] = 1.0
-    layers = model.config.layers
-    spread = np.mean(list(propagated(adjacency, chosen, layers)), axis=0)  # P's three columns
-    final = spread.T @ model.e0  # f_u, f_i, f_j  [3, dim]
-    coupling = spread[learned_from:].T @ spread[learned_from:]
+    chosen = {
+        kind: np.zeros((len(part), len(nodes)), np.float32) for kind, part in network.start.items()
+    }
+    for column, (kind, inner) in enumerate(nodes):
+        chosen[kind][inner, column] = 1.0
+    reached = {kind: np.zeros_like(part) for kind, part in chosen.items()}  # P's columns
+    for layer in propagated(network, chosen, network.layers):
+        for kind, part in layer.items():
+            reached[kind] += part / np.float32(network.layers + 1)
+    final = sum(reached[kind].T @ network.start[kind] for kind in reached)  # [n, dim]
+    learned = [reached["movie"]] if films_alone else list(reached.values())
+    return Couplings(
+        np.asarray(final, np.float64),
+        np.sum([part.T @ part for part in learned], axis=0, dtype=float),
+    )
+
+
+def bpr_step(of: Couplings, places: tuple[int, int, int], step: float) -> BprStep:
+    """E(0) ← E(0) − step · ∂loss/∂E(0), exact through the propagation.
+
+    ∂loss/∂E(0) = P G, where G holds the gradient by F in three rows, and F moves by
+    −step · P M P G, M keeping the rows of E(0) that are learned. Of P M P, nine numbers are needed.
+
+    Args:
+        places: of user, positive film and negative film among the nodes of the couplings.
+        step: the size of the step.
+    """
+    final = of.final[list(places)]  # f_u, f_i, f_j  [3, dim]
+    coupling = of.pushes[np.ix_(places, places)]
     user, liked, other = final
     pull = float(1 / (1 + np.exp(user @ liked - user @ other)))
     gradient = pull * np.stack([other - liked, -user, user])  # G  [3, dim]

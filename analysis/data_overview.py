@@ -2,11 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from data_preparation import MovieData
+
+
+@dataclass(frozen=True, eq=False)
+class Overview:
+    """The tables of the section, from the functions of this module.
+
+    Attributes:
+        years: `ratings_per_year`.
+        stars: `ratings_by_stars`.
+        users, films: `long_tail` of each.
+        matrix: `density_grid`.
+    """
+
+    years: pd.DataFrame
+    stars: pd.DataFrame
+    users: pd.DataFrame
+    films: pd.DataFrame
+    matrix: pd.DataFrame
+
+
+def overview(data: MovieData) -> Overview:
+    return Overview(
+        ratings_per_year(data),
+        ratings_by_stars(data),
+        long_tail(data.user_degree),
+        long_tail(data.movie_degree),
+        density_grid(data),
+    )
 
 
 def ratings_per_year(data: MovieData) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from scipy import sparse
 
 from data_preparation import MovieData
 from model.baselines import tuned_ease
-from model.evaluation import RankingReport, Scorer, evaluate, top_k
+from model.evaluation import RankingReport, Scorer, evaluate, sampled_users, top_k
 from model.item_models import (
     Cost,
     ProfileScorer,
@@ -131,7 +131,9 @@ def fit_rivals(
             say("fitting to the train part", 1)
             measured = fit(split.train)
             say("measuring on test", 2)
-            report = evaluate(_scorer(measured, split.train), split, "test")
+            report = evaluate(
+                _scorer(measured, split.train), split, "test", sample_users=sampled_users(split)
+            )
             say("fitting to all ratings", 3)
             serving = fit(data.ratings)
         except MemoryError:
@@ -235,7 +237,7 @@ def user_duel(
     for rival in rivals.fitted:
         scores[rival.name] = rival.measured(row)[0]
     held_out = split.test[[user]].toarray()[0]
-    known = split.known("test")[[user]].toarray()[0] > 0
+    known = split.known("test", np.array([user])).toarray()[0] > 0
     test = _our_test(model, profile)
     return _duel(test, rivals, scores, split.rated_movies() & ~known, held_out, k)
 

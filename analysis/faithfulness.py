@@ -9,6 +9,7 @@ rated. Reasons that explain nothing would be missed no more than films at random
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -29,11 +30,40 @@ REASONS, RANDOM, POPULAR, LOWEST = CHOICES = (
     "the lowest films",
 )
 REMOVED = (1, 3, 5)
+TOLD = 3  # reasons: as many as a card names
 USERS = 80
 _FEWEST = 2 * max(REMOVED)  # ratings of a user: the highest and the lowest must not be the same
 _DRAWS = 5  # of films at random, for each number
 _RESAMPLES = 2000
 _LEVEL = 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class Faithfulness:
+    """What came out, over all users that were tested.
+
+    Attributes:
+        users: so many.
+        found: `summary`.
+        advantage: `advantage` of the `TOLD` reasons.
+    """
+
+    users: int
+    found: pd.DataFrame
+    advantage: tuple[float, float, float]
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> Faithfulness:
+        """Args:
+        table: from `faithfulness`, not empty.
+        """
+        return cls(table["user"].nunique(), summary(table), advantage(table, TOLD))
+
+
+def measured_faithfulness(data: MovieData, model: TrainedModel) -> Faithfulness | None:
+    """None where nobody has ratings enough to take some away."""
+    table = faithfulness(data, model)
+    return None if table.empty else Faithfulness.of(table)
 
 
 def faithfulness(

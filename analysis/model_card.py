@@ -17,13 +17,13 @@ import numpy as np
 import pandas as pd
 
 from analysis.model_health import UserQuality, by_group, exposure, gini, user_quality
-from data_preparation import MovieData, load_movie_data
-from model.checkpoints import CheckpointError, load_checkpoint, read_header
+from data_preparation import MovieData
+from model.checkpoints import CheckpointError, read_header
 from model.runs import OURS, POPULARITY
-from model.store import ModelStore
+from model.store import served
 from model.trained import TrainedModel, kept_epoch
-from settings import DEMO_DIR, TRAINING_COMMAND, checkpoint_path, copies_folder
-from sources.download import obtain_data
+from settings import DEMO_DIR, checkpoint_path
+from sources.download import add_dataset_option
 from sources.movielens_files import DataError
 
 _SHOWN = ("Hit", "Recall", "NDCG", "liked ")  # metrics that begin so, at 10 and 20
@@ -207,21 +207,20 @@ def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Write the card of the model in use; the exit status."""
     parser = argparse.ArgumentParser(prog="analysis.model_card", description="Write a model card.")
+    add_dataset_option(parser)
     parser.add_argument(
         "--checkpoint", type=Path, default=checkpoint_path(), help="default: %(default)s"
     )
     parser.add_argument("--output", type=Path, help="a file to write; without it, it is printed")
     options = parser.parse_args(arguments)
     try:
-        folder, _ = obtain_data()
-        data = load_movie_data(folder, copies_folder(options.checkpoint))
-        found = ModelStore(options.checkpoint).in_use(data, load_checkpoint)
+        found = served(options.checkpoint, options.dataset)
+        for sentence in found.said:
+            print(sentence, file=sys.stderr)
         if found.model is None:
-            raise CheckpointError(
-                str(found.problem or f"There is no model: run {TRAINING_COMMAND}.")
-            )
+            return 1
         saved_at = read_header(found.path).saved_at if found.path else None
-        card = model_card(data, found.model, saved_at)
+        card = model_card(found.data, found.model, saved_at)
         if options.output:
             options.output.write_text(card, encoding="utf-8")
         else:

@@ -16,7 +16,7 @@ from model.profiles import DEFAULT_PROFILE, Profile
 from model.runs import OURS, POPULARITY
 from model.splits import PROTOCOLS, Split
 from model.trained import TrainedModel, measured_scorer
-from model.viewers import only_averse, tag_profiles
+from model.viewers import only_averse, tag_profiles, user_vectors
 from model_training import train
 from prediction import DEFAULT_TAG_WEIGHT, blend, often_and_well_rated, unseen_by
 
@@ -65,7 +65,7 @@ def exposure(data: MovieData, model: TrainedModel, k: int = 10) -> Exposure:
     for begin in range(0, len(someone), _USERS_PER_BATCH):
         users = someone[begin : begin + _USERS_PER_BATCH]
         ratings = data.ratings[users]
-        graph = model.user_factors[users] @ model.movie_factors.T  # [batch, n_movies]
+        graph = user_vectors(data, model, users) @ model.movie_factors.T  # [batch, n_movies]
         tags = (tag_profiles(ratings, features) @ features.T).toarray().astype(np.float32)
         candidates = unseen_by(data, ratings)
         candidates[only_averse(ratings, model)] &= well_known
@@ -217,6 +217,51 @@ class UserQuality:
     protocol: str
     profile: Profile | None = None
     drawn: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class UserReport:
+    """How well users are served, as sums over them: nothing of any one user.
+
+    Attributes:
+        users: of whom it is.
+        liking: of them, who liked a test film.
+        mean: model, popularity, liked, popularity_liked: means of `UserQuality.per_user`, one row.
+        missed: share of the users with no test film in the model's list of 20.
+        by_ratings, by_taste: `by_group` by "ratings" and by "mainstream".
+        protocol, profile, drawn: as in `UserQuality`.
+    """
+
+    users: int
+    liking: int
+    mean: pd.DataFrame
+    missed: float
+    by_ratings: pd.DataFrame
+    by_taste: pd.DataFrame
+    protocol: str
+    profile: Profile | None
+    drawn: bool
+
+
+def user_report(data: MovieData, model: TrainedModel) -> UserReport:
+    """Of the model, or of the same training without the held-out ratings if it was refitted.
+
+    Raises:
+        ValueError: the protocol holds nothing out.
+    """
+    quality = user_quality(data, without_held_out(data, model) if model.refitted else model)
+    users = quality.per_user
+    return UserReport(
+        users=len(users),
+        liking=int(users["liked"].notna().sum()),
+        mean=users[["model", "popularity", "liked", "popularity_liked"]].mean().to_frame().T,
+        missed=float((users["model"] == 0).mean()),
+        by_ratings=by_group(quality, "ratings"),
+        by_taste=by_group(quality, "mainstream"),
+        protocol=quality.protocol,
+        profile=quality.profile,
+        drawn=quality.drawn,
+    )
 
 
 def without_held_out(data: MovieData, model: TrainedModel) -> TrainedModel:

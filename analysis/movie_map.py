@@ -205,15 +205,13 @@ def neighbour_table(data: MovieData, model: TrainedModel, movie: int, k: int = 1
     the neighbour), shared_tags and shared_genres (tuples, alphabetical).
     """
     nearest, cosine = similar_movies(model, movie, k)
-    rated = data.ratings.astype(bool).astype(np.int64).tocsc()  # [n_users, n_movies]
-    shared = (rated[:, [movie]].T @ rated[:, nearest]).toarray().ravel()
     own_tags = set(data.tag_counts[[movie]].indices.tolist())
     genres = data.movies["genres"]
     return pd.DataFrame(
         {
             "movie": nearest,
             "cosine": cosine,
-            "shared_viewers": shared,
+            "shared_viewers": shared_viewers(data, movie, nearest),
             "ratings": data.movie_degree[nearest],
             "shared_tags": [
                 tuple(
@@ -228,6 +226,21 @@ def neighbour_table(data: MovieData, model: TrainedModel, movie: int, k: int = 1
             ],
         }
     )
+
+
+def shared_viewers(data: MovieData, movie: int, others: NDArray[np.integer]) -> NDArray[np.int64]:
+    """How many people rated both the film and each of the others, int64 [n_others].
+
+    One pass over the ratings, which are kept by person: columns would take a second table of them.
+    """
+    column = np.zeros(data.n_movies, np.int32)  # 0: not asked for
+    column[others], column[movie] = np.arange(len(others)) + 2, 1
+    asked = column[data.ratings.indices]
+    places = np.flatnonzero(asked)
+    asked, users = asked[places], np.searchsorted(data.ratings.indptr, places, "right") - 1
+    rated_it = np.zeros(data.n_users, bool)
+    rated_it[users[asked == 1]] = True
+    return np.bincount(asked[rated_it[users]], minlength=len(others) + 2)[2:]
 
 
 def decades(years: pd.Series) -> list[str]:

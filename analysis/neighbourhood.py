@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
 
 from data_preparation import MovieData
 
@@ -15,6 +17,9 @@ Kind = Literal["user", "movie"]
 
 Node = tuple[Kind, int]
 """A node of the graph: its kind and its inner id."""
+
+OTHER: dict[Kind, Kind] = {"user": "movie", "movie": "user"}
+"""The kind of a node's neighbours."""
 
 
 def subgraph(data: MovieData, user: int, n_movies: int = 8, n_users: int = 12) -> nx.Graph:
@@ -37,12 +42,14 @@ def neighbourhood(data: MovieData, centre: Node, n_near: int = 8, n_far: int = 1
     kind, inner = centre
     other: Kind = "movie" if kind == "user" else "user"
     degree = {"user": data.user_degree, "movie": data.movie_degree}
-    # Rows are nodes like the centre, columns nodes of the other kind.
-    stars = data.ratings if kind == "user" else data.ratings.T.tocsr()
-    row = stars[[inner]]
-    order = np.lexsort((degree[other][row.indices], -row.data))[:n_near]
-    near = row.indices[order]
-    block = stars[:, near].toarray()  # [like the centre, n_near]
+    if kind == "user":
+        around, stars = data.rated_by(inner).astype(np.int64), data.stars_of(inner)
+    else:
+        around = raters(data.ratings, inner)
+        stars = data.ratings[around, [inner] * len(around)]
+    near = around[np.lexsort((degree[other][around], -stars))[:n_near]]
+    linked = data.ratings[:, near] if kind == "user" else data.ratings[near].T
+    block = linked.toarray()  # [like the centre, n_near]
     shared = (block > 0).sum(axis=1)
     shared[inner] = -1
     far = [int(v) for v in np.argsort(-shared, kind="stable")[:n_far] if shared[v] > 0]
@@ -62,3 +69,8 @@ def neighbourhood(data: MovieData, centre: Node, n_near: int = 8, n_far: int = 1
                     weight=degrees**-0.5,
                 )
     return graph
+
+
+def raters(ratings: sparse.csr_array, movie: int) -> NDArray[np.int64]:
+    """Who rated a film, inner ids, ascending."""
+    return np.searchsorted(ratings.indptr, np.flatnonzero(ratings.indices == movie), "right") - 1

@@ -14,6 +14,7 @@ from data_preparation import MovieData
 YOU = "You"
 _NAMES = ("Ada", "Bo", "Cleo", "Dov")
 _FAVOURITES = 2
+_LOOKED_AT = 10_000  # users; the clearest of so many are clear enough
 _ALIKE = 0.25  # of the films of two genres in common to both: no second person for such a genre
 
 
@@ -45,42 +46,53 @@ def personas(data: MovieData, names: Sequence[str] = _NAMES) -> list[Persona]:
 
     A taste is how far the number of films of a genre lies above what all ratings together would
     give, in standard deviations of a binomial. Only users with a middling number of ratings (from
-    the median to nine in ten) are looked at: enough to have a taste, few enough to be read.
+    the median to nine in ten) are looked at, at most 10,000 of them: enough to have a taste, few
+    enough to be read.
     """
     groups, member = _groups(data)
-    n = data.user_degree.astype(np.float64)
     if not groups or not data.n_ratings:
         return []
-    counts = (data.ratings.astype(bool).astype(np.float64) @ member).astype(float)  # [n_users, g]
-    usual = counts.sum(axis=0) / data.n_ratings  # [g]
+    middling = _middling(data)
+    ratings = data.ratings[middling].astype(np.float64)
+    n = data.user_degree[middling].astype(np.float64)
+    counts = (ratings != 0).astype(np.float64) @ member  # [n_people, g]
+    usual = data.movie_degree @ member / data.n_ratings  # [g]
     spread = np.sqrt(np.outer(n, np.maximum(usual * (1 - usual), 1e-12)))
     lean = (counts - np.outer(n, usual)) / spread
     with np.errstate(invalid="ignore"):
-        stars = (data.ratings.astype(np.float64) @ member) / counts
-    own = np.asarray(data.ratings.sum(axis=1), dtype=float) / n
-    above = stars - own[:, None]  # [n_users, g]; NaN without a film of the kind
-    low, high = np.quantile(n, (0.5, 0.9))
-    lean[~((n >= low) & (n <= high)), :] = -np.inf
+        stars = (ratings @ member) / counts
+    own = np.asarray(ratings.sum(axis=1), dtype=float) / n
+    above = stars - own[:, None]  # [n_people, g]; NaN without a film of the kind
     lean[~(above >= 0)] = -np.inf
     found: list[Persona] = []
-    for name in names:
-        user, group = map(int, np.unravel_index(np.argmax(lean), lean.shape))
-        if lean[user, group] < 2:  # no clear taste is left
+    for name in names[: len(middling)]:
+        place, group = map(int, np.unravel_index(np.argmax(lean), lean.shape))
+        if lean[place, group] < 2:  # no clear taste is left
             break
+        user = int(middling[place])
         found.append(
             Persona(
                 user=user,
                 name=name,
                 taste=groups[group],
-                films=int(n[user]),
-                share=float(counts[user, group] / n[user]),
+                films=int(n[place]),
+                share=float(counts[place, group] / n[place]),
                 usual=float(usual[group]),
-                above=float(above[user, group]),
+                above=float(above[place, group]),
                 favourites=_favourites(data, user, member[:, group] > 0),
             )
         )
-        lean[user, :], lean[:, _alike(member, group)] = -np.inf, -np.inf
+        lean[place, :], lean[:, _alike(member, group)] = -np.inf, -np.inf
     return found
+
+
+def _middling(data: MovieData) -> NDArray[np.int64]:
+    """The users with a middling number of ratings, ascending; of very many, some at random."""
+    low, high = np.quantile(data.user_degree, (0.5, 0.9))
+    users = np.flatnonzero((data.user_degree >= low) & (data.user_degree <= high))
+    if len(users) > _LOOKED_AT:
+        users = np.sort(np.random.default_rng(0).choice(users, _LOOKED_AT, replace=False))
+    return users
 
 
 def _groups(data: MovieData) -> tuple[list[str], NDArray[np.float64]]:

@@ -21,13 +21,13 @@ from sklearn.preprocessing import normalize
 from torch.nn import functional
 
 from analysis.layers import smoothing
+from analysis.network import Network
 from data_preparation import MovieData
 from model.bpr import Learner, NegativeSampler
 from model.config import TrainingConfig
 from model.evaluation import evaluate, top_k
 from model.lightgcn import factor_scorer
 from model.splits import DEFAULT_PROTOCOL, PROTOCOLS, Split
-from model.trained import TrainedModel
 
 TOP = 10  # films of a list, and K of the metric
 MAX_EPOCHS = 60  # bounds what a replay holds, with the next two
@@ -279,24 +279,23 @@ def everybody(data: MovieData) -> Crowd:
 
 
 def deepening(
-    people: Crowd, split: Split, network: TrainedModel, user: int, check: Callable[[], None]
+    people: Crowd, split: Split, network: Network, user: int, check: Callable[[], None]
 ) -> Iterator[Frame]:
     """Layer 0 to `DEPTH` of a network, each alone; a frame holds one person alone.
 
     Args:
         split: of everybody's ratings.
-        network: of the kind "paper"; its E(0) is passed on over the training part.
+        network: whose E(0) is passed on over the training part.
         check: called after each layer; may raise `StopTraining`.
 
     Raises:
         ValueError: nothing is held out to measure on.
     """
-    n_users = len(people.users)
     plane = Plane(people.best_known())
     known, rankable = split.train[[user]], split.rated_movies()
     order = np.arange(len(people.movies))
     for last, mean, vectors in smoothing(split, network):
-        person, films = vectors[[user]], vectors[n_users:]
+        person, films = vectors["user"][[user]], vectors["movie"]
         scores = person @ films.T  # [1, n_films]
         top = top_k(scores, known, rankable, min(TOP, len(order)), order)
         if not person.any():  # nothing has reached them yet, so there is no order

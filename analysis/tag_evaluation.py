@@ -18,12 +18,13 @@ from scipy import sparse
 from scipy.stats import rankdata
 
 from analysis.samples import some_people
-from analysis.tags import movie_tags
+from analysis.tags import LEAST_FILMS, movie_tags
 from data_preparation import MovieData
 from model.splits import PROTOCOLS
 from model.trained import TrainedModel
 from model_training import train
 
+N_NEIGHBOURS = 30  # that carry a tag, for suggestions
 MEASURED_DIM = 256  # of the fit without tags
 MEASURED_FILMS, MEASURED_TAGS = 10_000, 400  # whose tags are told from their directions
 _MOST_RATINGS = 1_500_000  # that the fit without tags sees
@@ -97,7 +98,7 @@ def _tagged(data: MovieData) -> tuple[int, int]:
 
 
 def tag_predictability(
-    data: MovieData, model: TrainedModel, min_films: int = 8, seed: int = 0
+    data: MovieData, model: TrainedModel, min_films: int = LEAST_FILMS, seed: int = 0
 ) -> pd.DataFrame:
     """How well a film's direction tells its tags, on films that the predictor has not seen.
 
@@ -217,7 +218,11 @@ class SuggestionReport:
 
 
 def measure_suggestions(
-    data: MovieData, model: TrainedModel, k: int = 5, n_neighbours: int = 30, seed: int = 0
+    data: MovieData,
+    model: TrainedModel,
+    k: int = 5,
+    n_neighbours: int = N_NEIGHBOURS,
+    seed: int = 0,
 ) -> SuggestionReport | None:
     """Hide every tag once, a fifth at a time, and ask `prediction.suggest_tags`'s rule for it.
 

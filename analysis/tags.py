@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -14,6 +16,7 @@ from sklearn.preprocessing import normalize
 from data_preparation import MovieData
 from sources.tag_cleaning import MIN_FILMS_PER_TAG
 
+LEAST_FILMS = 8  # with a tag or genre: fewer are too few to say where it lies, or to measure it on
 PAIRED_TAGS = 1000  # of which pairs are counted: those on most films
 
 # Why cleaning dropped a tag, by its status.
@@ -22,6 +25,36 @@ REASONS = {
     "noise": "about the viewer's shelf or plans, not about the film",
     "empty": "no letter or digit in it",
 }
+
+
+@dataclass(frozen=True, eq=False)
+class TagTables:
+    """What the tags are without any model, from the functions of this module.
+
+    Attributes:
+        raw: `raw_frequencies`.
+        cleaned: `tag_frequencies`.
+        removed: `removed_tags`.
+        together: `co_occurrence`.
+        best_pair: the first row of `tag_pairs`, of pairs on any number of films; empty where no
+            two tags meet.
+    """
+
+    raw: pd.DataFrame
+    cleaned: pd.DataFrame
+    removed: pd.DataFrame
+    together: pd.DataFrame
+    best_pair: pd.DataFrame
+
+
+def tag_tables(data: MovieData) -> TagTables:
+    return TagTables(
+        raw_frequencies(data),
+        tag_frequencies(data),
+        removed_tags(data),
+        co_occurrence(data),
+        tag_pairs(data, min_films=1).head(1),
+    )
 
 
 # --- frequencies and cleaning ---------------------------------------------------------------------
@@ -157,7 +190,7 @@ def component_ends(
     movies: NDArray[np.int64],
     components: NDArray[np.float64],
     n: int = 8,
-    min_films: int = 8,
+    min_films: int = LEAST_FILMS,
 ) -> pd.DataFrame:
     """The tags and genres that lie furthest out along each component.
 

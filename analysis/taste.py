@@ -12,7 +12,7 @@ one term for each of its films: along the direction of the move, the terms add u
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from model.viewers import NEUTRAL_STARS, Viewer
 
 MOST_PERIODS = 12
 _PARTS, _FEWEST_IN_PART = 4, 5  # of ratings that are all of one day
-_DAY = 86_400
+_STYLES = {"Y": "%Y", "M": "%B %Y", "D": "%-d %B %Y"}  # of periods, by NumPy's unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,20 +109,18 @@ def periods(when: NDArray[np.number]) -> list[tuple[str, NDArray[np.int64]]]:
     """Names and members of the periods, oldest first: the finest of years, months and days that
     divides the ratings into 2 to `MOST_PERIODS`; where all are of one day, equal parts in order."""
     order = np.argsort(when, kind="stable")
-    moments = [datetime.fromtimestamp(int(second), UTC) for second in when[order]]
-    if not moments:
+    if not len(order):
         return []
-    best: list[str] = []
-    for style in ("%Y", "%B %Y", "%-d %B %Y"):
-        names = [_named(moment, style) for moment in moments]
-        if len(set(names)) > 1 and (not best or len(set(names)) <= MOST_PERIODS):
-            best = names
+    moments = when[order].astype(np.int64).astype("datetime64[s]")
+    best: list[tuple[str, NDArray[np.int64]]] = []
+    for unit, style in _STYLES.items():
+        whole = moments.astype(f"datetime64[{unit}]")
+        starts = np.flatnonzero(np.append(True, whole[1:] != whole[:-1]))
+        if len(starts) > 1 and (not best or len(starts) <= MOST_PERIODS):
+            names = [_named(moment, style) for moment in moments[starts].tolist()]
+            best = list(zip(names, np.split(order, starts[1:]), strict=True))
     if best:
-        starts = [n for n in range(len(best)) if n == 0 or best[n] != best[n - 1]]
-        return [
-            (best[start], part)
-            for start, part in zip(starts, np.split(order, starts[1:]), strict=True)
-        ]
+        return best
     parts = max(min(_PARTS, len(order) // _FEWEST_IN_PART), 1)
     ends = np.cumsum([len(part) for part in np.array_split(order, parts)]).tolist()
     return [

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
-from analysis.layers import propagated
-from data_preparation import MovieData, normalised_adjacency
+from analysis.network import paper_network
+from data_preparation import MovieData
 from model.hybrid_graph import mean_stars
 from model.trained import TrainedModel
 from model.viewers import Viewer, fold_in, user_viewer
@@ -48,17 +48,14 @@ def what_if(
     if model.is_hybrid or user is None:
         return _with_profile(data, model, before, movie, stars)
     changed = with_rating(data, user, movie, stars)
-    layers = list(propagated(normalised_adjacency(changed.ratings), model.e0, model.config.layers))
-    share = np.float32(1 / len(layers))
-    below = sum(layers[:-1], np.zeros_like(model.e0)) * share
-    final = below + layers[-1] * share
-    films = final[data.n_users :].copy()
-    films[changed.movie_degree == 0] = 0.0  # as in training: no edge, no evidence
+    network = paper_network(model, changed.ratings)
+    below = [network.side("movie", k) for k in range(network.layers)]
+    messages = np.sum(below, axis=0, dtype=np.float32) / np.float32(network.layers + 1)
     moved = replace(
         model,
-        user_factors=final[: data.n_users],
-        movie_factors=films,
-        movie_messages=below[data.n_users :],
+        user_factors=network.final("user"),
+        movie_factors=network.final("movie"),
+        movie_messages=np.broadcast_to(messages, model.movie_messages.shape),  # 0 without layers
         fingerprint=changed.fingerprint,
     )
     viewer = user_viewer(changed, moved, user)

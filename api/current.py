@@ -25,7 +25,7 @@ from model.trained import TrainedModel
 from serving.audience import Audience
 from serving.prepared import audience, star_model, title_search
 from serving.state import ServerState
-from settings import TRAINING_COMMAND, SettingError
+from settings import SettingError
 from sources.download import download_movielens
 from sources.movielens_files import DataError
 
@@ -165,5 +165,6 @@ class Current:
         if lack.state == "running":
             return "A first model is being trained."
         if lack.state == "off":
-            return f"There is no model and this server does not train: run {TRAINING_COMMAND}."
+            command = self.state.training_command(data)
+            return f"There is no model and this server does not train: run {command}."
         return lack.reason or "There is no model."

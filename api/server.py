@@ -10,8 +10,10 @@ import uvicorn
 
 from api.app import Limits, create_app
 from api.current import Current
-from serving.state import server_state
+from serving.state import ServerState
 from settings import SettingError, training_allowed, trusted_proxies
+from sources.download import add_dataset_option, find_local_data
+from sources.movielens_files import DataError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,12 +23,15 @@ def main(arguments: list[str] | None = None) -> int:
         "--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)"
     )
     parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
+    add_dataset_option(parser)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     try:
         training_allowed()
-        app = create_app(Current(server_state()), Limits())
-    except SettingError as error:
+        if options.dataset:  # a wrong name now, and not in every answer
+            find_local_data(dataset=options.dataset)
+        app = create_app(Current(ServerState(options.dataset)), Limits())
+    except (DataError, SettingError) as error:
         print(error, file=sys.stderr)
         return 1
     proxies = list(trusted_proxies())

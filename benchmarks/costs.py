@@ -25,10 +25,12 @@ from model.explanation import Walks, explain_all, through
 from model.lightgcn import factor_scorer
 from model.splits import PROTOCOLS
 from model.trained import TrainedModel, fitted_graph
-from model.viewers import fold_in, user_viewer
+from model.viewers import fold_in, user_vectors, user_viewer
 from model_training import train
 from prediction import recommend, score_all
+from settings import DOWNLOAD_COMMAND
 from sources.download import find_local_data
+from sources.movielens_files import DataError
 
 Row = dict[str, Any]
 
@@ -44,9 +46,12 @@ def load() -> MovieData:
 
 def movielens_folder() -> Path:
     """Where the dataset lies; without it there is nothing to measure."""
-    folder = find_local_data()
+    try:
+        folder = find_local_data()
+    except DataError as error:
+        raise SystemExit(str(error)) from None
     if folder is None:
-        raise SystemExit("MovieLens is not here; run `python -m sources.download` first.")
+        raise SystemExit(f"MovieLens is not here; run `{DOWNLOAD_COMMAND}` first.")
     return folder
 
 
@@ -156,8 +161,9 @@ def latency() -> Row:
     def visit(stars: Mapping[int, float]) -> None:
         recommend(model, score_all(data, model, fold_in(data, model, stars)), 10)
 
-    trained = top_lists(data, model, model.user_factors)
-    batch = [_milliseconds(lambda: top_lists(data, model, model.user_factors)) for _ in range(9)]
+    vectors = user_vectors(data, model, slice(None))
+    trained = top_lists(data, model, vectors)
+    batch = [_milliseconds(lambda: top_lists(data, model, vectors)) for _ in range(9)]
     return {
         "explained_ms": _summary([_milliseconds(explained, user) for user in [0, *users]][1:]),
         "reasoned_ms": _summary([_milliseconds(reasoned, user) for user in [0, *users]][1:]),
@@ -171,7 +177,7 @@ def latency() -> Row:
 
 def folded_in(data: MovieData, model: TrainedModel) -> NDArray[np.float32]:
     """All users as if they were visitors, float32 [n_users, dim]."""
-    factors = np.empty_like(model.user_factors)
+    factors = np.empty((data.n_users, model.dim), np.float32)
     for user in range(data.n_users):
         stars = dict(zip(data.rated_by(user).tolist(), data.stars_of(user), strict=True))
         factors[user] = fold_in(data, model, stars, movie_degree=data.movie_degree).factor

@@ -3,8 +3,9 @@
 Every measurement runs in a process of its own with one thread (`benchmarks/measure.py`); the
 results go to `benchmarks/results.json`, section by section, and as tables to
 `benchmarks/RESULTS.md`. `python benchmarks/run.py render` only writes the tables again. With
-`--part validation` the sections that measure on test measure on validation instead, and write to
-`benchmarks/validation.json` alone: for work on the models, test is looked at once, at the end.
+`--part validation` the sections that measure on test measure on validation instead: for work on the
+models, test is looked at once, at the end. What is measured on validation, or on other data
+(`--dataset ml-1m`), is shown and goes to `benchmarks/aside.json` alone.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script from anywhere
 
 from benchmarks.report import FOLDER, RESULTS_JSON, Results, load_results, render
+from settings import DATASET_VARIABLE, chosen_data_set
+from sources.download import add_dataset_option
 
 RESULTS_MD = FOLDER / "RESULTS.md"
-VALIDATION_JSON = FOLDER / "validation.json"  # not kept: see .gitignore
+ASIDE_JSON = FOLDER / "aside.json"  # not kept: see .gitignore
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 
 SCALES = (1, 4, 16, 64)
@@ -79,16 +82,20 @@ MEASURES: dict[str, Callable[[str], Results]] = {
 
 
 def measure_section(name: str, part: str = "test") -> None:
-    """Measure one section and merge it, with the facts of this machine, into results.json (or, on
-    validation, into validation.json)."""
+    """Measure one section and merge it, with the facts of this machine, into `results_file`."""
     start = time.monotonic()
     tables = MEASURES[name](part)
     facts = machine() | {"seconds": round(time.monotonic() - start)}
-    path = RESULTS_JSON if part == "test" else VALIDATION_JSON
+    path = results_file(part)
     results = load_results(path)
     for table, value in tables.items():
         results[table] = {"machine": facts, "values": value}
     path.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def results_file(part: str) -> Path:
+    """Where the results go: results.json holds those on test of the data that are usual here."""
+    return RESULTS_JSON if part == "test" and chosen_data_set() is None else ASIDE_JSON
 
 
 def machine() -> Results:
@@ -118,12 +125,15 @@ def main() -> None:
     choices = (*MEASURES, "all", "render")
     parser.add_argument("section", nargs="?", default="all", choices=choices)
     parser.add_argument("--part", choices=("validation", "test"), default="test")
+    add_dataset_option(parser)
     options = parser.parse_args()
+    if options.dataset:
+        os.environ[DATASET_VARIABLE] = options.dataset  # for the processes that measure
     for name in MEASURES:
         if options.section in (name, "all"):
             measure_section(name, options.part)
-    if options.part == "validation":
-        print(render(load_results(VALIDATION_JSON)))
+    if results_file(options.part) == ASIDE_JSON:
+        print(render(load_results(ASIDE_JSON)))
         return
     text = render(load_results())
     RESULTS_MD.write_text(text, encoding="utf-8")

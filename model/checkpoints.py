@@ -31,7 +31,7 @@ from model import records
 from model.attention import FEATURES
 from model.config import TrainingConfig
 from model.splits import PROTOCOLS
-from model.trained import TrainedModel, assemble
+from model.trained import TrainedModel, assemble, model_key
 from sources.atomic import has_no_room, replacing
 
 log = logging.getLogger(__name__)
@@ -211,6 +211,26 @@ def read_header(path: Path) -> Header:
         )
 
 
+def stored_key(path: Path) -> str:
+    """`TrainedModel.key` of the model in a file, without loading it.
+
+    Raises:
+        FileNotFoundError: there is none.
+        CheckpointError: as `load_checkpoint`, as far as it shows without the checksum.
+    """
+    with _refusing(path):
+        content = _text_of(path)
+        config = records.config(content["config"])
+        return model_key(
+            records.text(content["fingerprint"]),
+            records.one_of(PROTOCOLS)(content["protocol"]),
+            config,
+            records.switch(content["refitted"]),
+            _theta(content.get("theta", []), config),
+            content["e0"].numpy(),
+        )
+
+
 def _text_of(path: Path) -> dict[str, Any]:
     """The content of a whole file of this format, its arrays not read.
 
@@ -354,8 +374,10 @@ def _restore(data: MovieData, content: Mapping[str, Any], config: TrainingConfig
         theta=theta,
         without_attention=records.metrics(content.get("without_attention", {})),
     )
-    if not (np.isfinite(model.user_factors).all() and np.isfinite(model.movie_factors).all()):
-        raise ValueError("E(0) gives factors that are not finite")
+    for vectors in (model.user_factors, model.movie_factors, model.movie_messages):
+        # A sum of them is what someone's vector is.
+        if not np.isfinite(np.abs(vectors).sum(dtype=np.float32)):
+            raise ValueError("E(0) gives factors that are not finite")
     return model
 
 

@@ -23,6 +23,7 @@ from model.trained import TrainedModel
 from model.viewers import user_vectors
 from settings import checkpoint_path
 from sources.atomic import replacing
+from sources.download import add_dataset_option
 from sources.movielens_files import DataError
 
 _USERS_AT_ONCE = 20_000
@@ -71,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Export the model in use; the exit status."""
     options = _parse(arguments)
     try:
-        found = served(options.checkpoint)
+        found = served(options.checkpoint, options.dataset)
         for sentence in found.said:
             print(sentence, file=sys.stderr)
         if found.model is None:
@@ -103,6 +104,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         default=DEFAULT_PROFILE,
         help="of the users' vectors (default: %(default)s)",
     )
+    add_dataset_option(parser)
     parser.add_argument(
         "--checkpoint",
         type=Path,

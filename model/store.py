@@ -39,18 +39,21 @@ from model.checkpoints import (
     load_checkpoint,
     read_header,
     save_checkpoint,
+    stored_key,
     unsaved,
 )
 from model.runs import new_run_id
 from model.trained import TrainedModel
-from settings import TRAINING_COMMAND, copies_folder, models_folder
+from settings import copies_folder, models_folder, tables_folder, training_command
 from sources.atomic import copy_into_place, has_no_room, link_into_place, locked, replacing
 from sources.download import obtain_data
+from sources.kept_tables import forget
 
 MAX_UNNAMED = 10  # kept models of one data set that nobody named
 MAX_NAMED = 10  # … and that somebody did
 MAX_BYTES = 4 * 2**30  # of all kept models of a place; those with a name and in use stay
 MAX_TITLE = 40  # characters
+TABLE_KEY = 16  # characters of the key of a model or of data, with which its tables begin
 _FRESH_SECONDS = 60.0  # so long a new model is safe from the bounds
 _IN_USE = "in_use"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
@@ -195,6 +198,11 @@ class ModelStore:
     def promoted(self, fingerprint: str) -> Path:
         """Of the model of some data that was promoted last."""
         return self.folder(fingerprint) / f"{_IN_USE}.pth"
+
+    def tables(self, fingerprint: str) -> Path:
+        """Of what was computed from some data and their models for the pages; the names of the
+        files begin with `TrainedModel.key`."""
+        return tables_folder(self.slot) / fingerprint[:12]
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -403,7 +411,7 @@ class ModelStore:
                 room = shutil.disk_usage(root).free + sum(map(_size, removable))
                 if not removable or room < model.e0.nbytes:
                     return None
-                return _remove(removable[0])
+                return self._remove(removable[0])
         except OSError:
             return None
 
@@ -421,14 +429,22 @@ class ModelStore:
                 break
             surplus -= 1
             removable.remove(path)
-            gone.append(_remove(path))
+            gone.append(self._remove(path))
         total = sum(_size(path) for path in models_folder(self.slot).glob("*/*.pth"))
         for path in removable:
             if total <= MAX_BYTES:
                 break
             total -= _size(path)
-            gone.append(_remove(path))
+            gone.append(self._remove(path))
         return gone
+
+    def _remove(self, path: Path) -> str:
+        """Remove a kept model with what was computed from it; its name."""
+        with suppress(CheckpointError, FileNotFoundError):
+            forget(self.tables(path.parent.name), stored_key(path)[:TABLE_KEY])
+        path.unlink(missing_ok=True)
+        _title_file(path).unlink(missing_ok=True)
+        return path.stem
 
     def _removable(self) -> list[Path]:
         """The kept models of all data that nobody named, that are not in use, and that are older
@@ -513,39 +529,34 @@ def _same_content(path: Path, other: Path) -> bool:
         return False
 
 
-def _remove(path: Path) -> str:
-    """Remove a kept model; its title or name."""
-    path.unlink(missing_ok=True)
-    _title_file(path).unlink(missing_ok=True)
-    return path.stem
-
-
 @dataclass(frozen=True, eq=False)
 class Served:
     """What a command answers from.
 
     Attributes:
         model: None where there is none in use.
+        path: where the model was read from.
         said: sentences to show: that the data are the demo, why a model is not used.
     """
 
     data: MovieData
     model: TrainedModel | None
+    path: Path | None
     said: tuple[str, ...]
 
 
-def served(checkpoint: Path) -> Served:
-    """The data by the documented order, and the model in use for them.
+def served(checkpoint: Path, dataset: str | None = None) -> Served:
+    """The data of this name, or else by the documented order, and the model in use for them.
 
     Raises:
-        DataError: the data cannot be used.
+        DataError: there are no data of this name, or they cannot be used.
     """
-    folder, failure = obtain_data()
+    folder, failure = obtain_data(dataset=dataset)
     data = load_movie_data(folder, copies_folder(checkpoint))
     found = ModelStore(checkpoint).in_use(data)
     said = [f"{failure} Using the built-in demo data."] if failure else []
     if found.problem:
         said.append(str(found.problem))
     elif found.model is None:
-        said.append(f"There is no model at {checkpoint}: run {TRAINING_COMMAND}.")
-    return Served(data, found.model, tuple(said))
+        said.append(f"There is no model at {checkpoint}: run {training_command(dataset)}.")
+    return Served(data, found.model, found.path, tuple(said))

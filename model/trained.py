@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
 from data_preparation import MovieData, normalised_adjacency
-from model.attention import Attention, attended_profile, in_words
+from model.attention import Attention, in_words
 from model.config import TrainingConfig
 from model.devices import to_torch
 from model.evaluation import Scorer
@@ -38,7 +38,6 @@ from model.splits import PROTOCOLS, Split
 FOLD_IN_RIDGE = 0.1  # of the mean squared message; chosen on validation, users left out in turn
 
 Floats = NDArray[np.float32]
-_USERS_AT_ONCE = 20_000  # whose profiles are in memory together
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,9 @@ class TrainedModel:
             zero; [n_users + n_movies, dim], users first, in the paper's model.
         scale: s_i of the hybrid, float32 [n_movies] (`lightgcn.met_scale`); empty else.
         values: the eigenvalue behind each column of a fitted start, float64 [dim]; empty else.
-        user_factors: f_u of the users, float32 [n_users, dim]; in the hybrid with the profile that
-            serves by default.
+        user_factors: f_u of the users in the paper's model, float32 [n_users, dim]; none are kept
+            in the hybrid, [0, dim], where each is a sum over someone's films
+            (`model.viewers.user_vectors`).
         movie_factors: v_i, float32 [n_movies, dim]; zero for films without ratings.
         movie_messages: m_j, float32 [n_movies, dim].
         fold_in_map: of the paper's model, float32 [dim, dim]; maps the summed messages of someone's
@@ -130,7 +130,7 @@ class TrainedModel:
     @cached_property
     def own_factors(self) -> Floats:
         """What was learned about each user beyond their films: e(0)_u/(K+1) in the paper's model,
-        0 in the hybrid; float32 [n_users, dim]."""
+        nothing in the hybrid; float32, as `user_factors`."""
         if self.is_hybrid:
             return np.zeros_like(self.user_factors)
         return self.e0[: len(self.user_factors)] / np.float32(self.config.layers + 1)
@@ -151,10 +151,25 @@ class TrainedModel:
 
     @cached_property
     def key(self) -> str:
-        """What results computed from the model are cached by: data, settings, learned numbers."""
-        learned = hashlib.sha256(self.e0.tobytes()).hexdigest()
-        settings = f"{self.protocol} {self.config} {self.refitted} {self.theta}"
-        return f"{self.fingerprint} {settings} {learned}"
+        """What results computed from the model are cached by (`model_key`)."""
+        return model_key(
+            self.fingerprint, self.protocol, self.config, self.refitted, self.theta, self.e0
+        )
+
+
+def model_key(
+    fingerprint: str,
+    protocol: str,
+    config: TrainingConfig,
+    refitted: bool,
+    theta: tuple[float, ...],
+    e0: Floats,
+) -> str:
+    """SHA-256, in hexadecimal, of all that a model's scores come from: data, settings, learned
+    numbers."""
+    learned = hashlib.sha256(np.ascontiguousarray(e0).data).hexdigest()
+    whole = f"{fingerprint} {protocol} {config} {refitted} {theta} {learned}"
+    return hashlib.sha256(whole.encode()).hexdigest()
 
 
 def kept_epoch(model: TrainedModel) -> str:
@@ -192,14 +207,11 @@ def assemble(
         rest: the fields of `TrainedModel` that are not computed from data and E(0).
     """
     config: TrainingConfig = rest["config"]
-    arrays: dict[str, Any]
     attention = None
     if theta := rest.get("theta"):
         attention = Attention.of(np.array(theta), data.movie_degree, data.tag_features.T)
-    if config.model == "hybrid":
-        arrays = _hybrid_arrays(data, e0, scale, config, rest["mean_stars"], attention)
-    else:
-        arrays = _paper_arrays(data, e0, config)
+    hybrid = config.model == "hybrid"
+    arrays = _hybrid_arrays(data, e0, scale, config) if hybrid else _paper_arrays(data, e0, config)
     learned: dict[str, Any] = {"e0": e0, "scale": scale, "values": values}
     for array in (*arrays.values(), *learned.values()):
         array.flags.writeable = False
@@ -213,8 +225,6 @@ def _hybrid_arrays(
     e0: Floats,
     scale: Floats,
     config: TrainingConfig,
-    overall: float,
-    attention: Attention | None,
 ) -> dict[str, Any]:
     graph = None
     if config.layers > 1:
@@ -223,17 +233,10 @@ def _hybrid_arrays(
     sent, met = propagation.film_vectors(torch.from_numpy(e0))
     movie_factors = met.numpy() * scale[:, None]  # [n_movies, dim]
     movie_factors[data.movie_degree == 0] = 0.0  # no edge, no evidence
-    delta, messages = strength(config, DEFAULT_PROFILE), sent.numpy()
-    user_factors = np.empty((data.n_users, messages.shape[1]), np.float32)
-    for begin in range(0, data.n_users, _USERS_AT_ONCE):
-        some = slice(begin, begin + _USERS_AT_ONCE)
-        ratings = data.ratings[some]
-        weights = attended_profile(ratings, messages, delta, overall, attention)
-        user_factors[some] = weights @ messages
     return {
-        "user_factors": user_factors,
+        "user_factors": np.zeros((0, e0.shape[1]), np.float32),
         "movie_factors": movie_factors,
-        "movie_messages": messages,
+        "movie_messages": sent.numpy(),
         "fold_in_map": np.zeros((0, 0), np.float32),
     }
 

@@ -97,10 +97,13 @@ def user_viewer(
 
 
 def user_vectors(
-    data: MovieData, model: TrainedModel, users: slice, profile: Profile = DEFAULT_PROFILE
+    data: MovieData,
+    model: TrainedModel,
+    users: slice | NDArray[np.integer],
+    profile: Profile = DEFAULT_PROFILE,
 ) -> NDArray[np.float32]:
-    """f_u of consecutive (inner) users with a profile, float32 [n, dim]."""
-    if not model.is_hybrid or profile == DEFAULT_PROFILE:
+    """f_u of these (inner) users with a profile, float32 [n, dim]."""
+    if not model.is_hybrid:
         return model.user_factors[users]
     delta, messages = strength(model.config, profile), model.movie_messages
     weights = attended_profile(

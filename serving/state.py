@@ -22,7 +22,13 @@ from model.splits import DEFAULT_PROTOCOL, PROTOCOLS
 from model.store import Comparison, InUse, KeptModel, ModelStore, compare, stamp
 from model.trained import TrainedModel
 from serving.training_job import JobBoard, JobRefusedError, TrainingJob, board_of, refuse_if_off
-from settings import DEMO_DIR, checkpoint_path, copies_folder, training_allowed
+from settings import (
+    DEMO_DIR,
+    checkpoint_path,
+    copies_folder,
+    training_allowed,
+    training_command,
+)
 from sources import download
 from sources.movielens_files import DataError, data_files
 
@@ -80,9 +86,11 @@ class ServerState:
     """The data and the model in use; a server has one (`server_state`).
 
     Attributes:
+        dataset: the name of the data set to begin with; None: as the environment says.
         download_problem: why the last download failed, one sentence.
     """
 
+    dataset: str | None = None
     download_problem: str | None = None
     _tried: bool = False
     _downloading: threading.Lock = field(default_factory=threading.Lock)
@@ -96,7 +104,7 @@ class ServerState:
     # --- the data ---------------------------------------------------------------------------------
 
     def data_folder(self, fetch: Callable[[], Path]) -> Path:
-        """Where the data lie: what is there, else a download, else the built-in demo.
+        """Where the data lie to begin with: what is there, else a download, else the demo.
 
         The download is tried once by itself, and never where visitors may not train: other data
         need another model.
@@ -105,13 +113,13 @@ class ServerState:
             fetch: downloads the data and returns their folder; may raise DataError.
 
         Raises:
-            DataError: MOVIELENS_DIR is set, but holds no data.
+            DataError: as `find_local_data`.
             SettingError: LIGHTGCN_TRAINING is wrong.
         """
-        folder = download.find_local_data()
+        folder = download.find_local_data(dataset=self.dataset)
         if folder is None and training_allowed():
             with self._downloading:  # a second visitor waits for the first one's download
-                folder = download.find_local_data()
+                folder = download.find_local_data(dataset=self.dataset)
                 if folder is None and not self._tried:
                     self._tried = True
                     folder = self.download(fetch)
@@ -124,6 +132,10 @@ class ServerState:
             DataError: as `data_folder`.
         """
         return download.data_sets()
+
+    def training_command(self, data: MovieData) -> str:
+        """What trains a model of these data, for the operator; by name where there are several."""
+        return training_command(data.directory.name if len(self.data_sets()) > 1 else None)
 
     def download(self, fetch: Callable[[], Path]) -> Path | None:
         """The folder of the new data, or None; then `download_problem` says why."""

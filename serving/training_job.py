@@ -11,7 +11,8 @@ from typing import Literal
 from data_preparation import MovieData
 from model.bpr import StopTraining
 from model.config import TrainingConfig
-from model_training import RunInProgress, measured_run
+from model_training import LARGE, RunInProgress, measured_run
+from serving.tables import make_ahead
 from settings import training_allowed
 
 
@@ -81,7 +82,9 @@ class TrainingJob(RunInProgress):
             if measured_run(self, before_step=self._before_step):
                 end = "finished"
         finally:
-            self.status = end  # last: who sees it may read everything else
+            self.status = end  # after all else of the run, which who sees it may read then
+        if self.model and self.data.n_ratings > LARGE:
+            make_ahead(self.data, self.model)
 
     def _before_step(self) -> None:
         if not self._go.is_set():

@@ -1,7 +1,7 @@
 """Where the data come from: find MovieLens on disk, else download it, else the built-in demo.
 
 `python -m sources.download` does that once, with progress; `make run` calls it before the app.
-`--dataset ml-32m` fetches another release, to switch to on the page.
+`--dataset ml-32m` fetches another release, to be chosen by that name on the page and by commands.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ from pathlib import Path
 import requests
 
 from settings import (
+    DATASET_VARIABLE,
     DEMO_DIR,
+    DOWNLOAD_COMMAND,
     MOVIELENS_FOLDER,
     MOVIELENS_VARIABLE,
     PROJECT_DIR,
     chosen_data,
+    chosen_data_set,
     usual_data,
 )
 from sources.atomic import move_all
@@ -85,8 +88,12 @@ RELEASES = {
             "ml-1m", ("README", "movies.dat", "ratings.dat"), "c4d9eecfca2ab87c1945afe126590906"
         ),
         Release(
-            "ml-10m", ("README.html", "tags.dat", "movies.dat", "ratings.dat"), inside="ml-10M100K"
+            "ml-10m",
+            ("README.html", "tags.dat", "movies.dat", "ratings.dat"),
+            "ce571fd55effeba0271552578f2648bd",
+            inside="ml-10M100K",
         ),
+        Release("ml-20m", MEMBERS, "cd245b17a1ae2cc31bb14903e1204af3"),
         Release("ml-25m", MEMBERS, "6b51fb2759a8657d3bfcbfc42b592ada"),
         Release("ml-32m", MEMBERS, "d472be332d4daa821edc399621853b57", 238_950_008),
         Release("ml-latest"),
@@ -97,7 +104,7 @@ RELEASES = {
 def data_sets(
     environ: Mapping[str, str] = os.environ, project: Path = PROJECT_DIR
 ) -> dict[str, Path]:
-    """The data sets on this disk by name, the one to begin with first; none is no error.
+    """The data sets on this disk by name, in their order; none is no error.
 
     $MOVIELENS_DIR, or each folder in it that holds a release; without that variable the releases
     in the project and in ../shared, ml-latest-small before the others.
@@ -127,14 +134,53 @@ def data_sets(
 
 
 def find_local_data(
-    environ: Mapping[str, str] = os.environ, project: Path = PROJECT_DIR
+    environ: Mapping[str, str] = os.environ,
+    project: Path = PROJECT_DIR,
+    dataset: str | None = None,
 ) -> Path | None:
-    """The first of `data_sets`; raises as it does."""
-    return next(iter(data_sets(environ, project).values()), None)
+    """Of `data_sets` the one of this name, else the one that $MOVIELENS_DATASET names, else the
+    first; None where nothing is named and nothing is there.
+
+    Raises:
+        DataError: as `data_sets`, or what is named is not there.
+    """
+    found = data_sets(environ, project)
+    name = dataset or chosen_data_set(environ)
+    if name is None:
+        return next(iter(found.values()), None)
+    if name not in found:
+        raise DataError(_not_here(name, found, environ))
+    return found[name]
 
 
-def obtain_data(progress: Progress | None = None) -> tuple[Path, str | None]:
+def _not_here(name: str, found: Mapping[str, Path], environ: Mapping[str, str]) -> str:
+    chosen = chosen_data(environ)
+    if chosen and chosen in found.values():
+        return (
+            f"There is no data set “{name[:40]}”: {MOVIELENS_VARIABLE} names {chosen.name} alone; "
+            "name the folder around it, or unset it."
+        )
+    others = f", but {', '.join(found)}" if found else " nor any other"
+    known = f" {name} fetches it" if name in RELEASES else f" fetches {' or '.join(RELEASES)}"
+    return f"There is no data set “{name[:40]}” here{others}; {DOWNLOAD_COMMAND} --dataset{known}."
+
+
+def add_dataset_option(parser: argparse.ArgumentParser) -> None:
+    """`--dataset NAME`, for `find_local_data`, which says what is wrong with a name."""
+    parser.add_argument(
+        "--dataset",
+        metavar="NAME",
+        help=f"a data set that is here, as ml-25m (default: ${DATASET_VARIABLE}, else the first)",
+    )
+
+
+def obtain_data(
+    progress: Progress | None = None, dataset: str | None = None
+) -> tuple[Path, str | None]:
     """The data folder by the whole order: local, download, demo.
+
+    Args:
+        dataset: the name of one that must be here.
 
     Returns:
         The folder, and the sentence that says why the download failed (None unless it did).
@@ -142,7 +188,7 @@ def obtain_data(progress: Progress | None = None) -> tuple[Path, str | None]:
     Raises:
         DataError: as `find_local_data`.
     """
-    local = find_local_data()
+    local = find_local_data(dataset=dataset)
     if local:
         return local, None
     try:
@@ -200,7 +246,10 @@ def download_release(release: Release, target: Path, progress: Progress | None =
 
 
 def _published_checksum(release: Release) -> str:
-    """What GroupLens's own file beside the archive says: `MD5 (ml-10m.zip) = …`."""
+    """What GroupLens's own file beside the archive says.
+
+    BSD's `MD5 (ml-1m.zip) = …` beside the older archives, GNU's `…  ml-32m.zip` beside the newer.
+    """
     timeouts = (CONNECT_SECONDS, READ_SECONDS)
     address = f"{release.address}.md5"
     with (
@@ -301,6 +350,12 @@ def _network_sentence(error: Exception) -> str:
     return "GroupLens cannot be reached; check the connection and try again."
 
 
+def _home() -> Path:
+    """Where a release is put so that it is found there by its name."""
+    chosen = chosen_data()
+    return PROJECT_DIR if chosen is None or layout_of(chosen) else chosen
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Find or download the data and say where they are; 1 where what was asked for fails."""
     parser = argparse.ArgumentParser(
@@ -319,7 +374,7 @@ def main(arguments: list[str] | None = None) -> int:
         if wanted is None:
             folder, failure = obtain_data(show)
         else:
-            folder = PROJECT_DIR / wanted
+            folder = _home() / wanted
             if layout_of(folder) is None:
                 download_release(RELEASES[wanted], folder, show)
     except DataError as error:

@@ -18,7 +18,6 @@ from sources.atomic import clear_leftovers, replacing
 from sources.files import note, reason, regular_files
 
 _SUFFIX = ".tables"
-_KEPT = 4  # copies in a folder: those used last
 _DIGEST = 32  # bytes of SHA-256
 
 
@@ -36,11 +35,12 @@ def content_key(files: Iterable[Path], code: Iterable[Path]) -> str:
     return whole.hexdigest()
 
 
-def keep(folder: Path, key: str, tables: Mapping[str, pa.Table]) -> None:
+def keep(folder: Path, key: str, tables: Mapping[str, pa.Table], most: int = 4) -> None:
     """Write a copy; where that cannot be, the log says so and there is none.
 
     Args:
         tables: by names of letters alone.
+        most: copies in the folder: those used last.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -56,9 +56,9 @@ def keep(folder: Path, key: str, tables: Mapping[str, pa.Table]) -> None:
             digest = _digest(Path(file.name))
             file.seek(0)
             file.write(digest)
-        _forget_old(folder)
+        _forget_old(folder, most)
     except OSError as error:
-        note(f"No copy of the data is kept in {folder}: {reason(error)}.")
+        note(f"Nothing is kept in {folder}: {reason(error)}.")
 
 
 def kept(folder: Path, key: str) -> dict[str, pa.Table] | None:
@@ -72,10 +72,19 @@ def kept(folder: Path, key: str) -> dict[str, pa.Table] | None:
         while source.tell() < source.size():
             table = pa.ipc.open_stream(source).read_all()
             tables[table.schema.metadata[b"name"].decode()] = table
-        os.utime(path)  # it was used
     except (OSError, pa.ArrowException, TypeError, KeyError):
         return None
+    with suppress(OSError):  # where nothing can be written, it is good all the same
+        os.utime(path)  # it was used
     return tables
+
+
+def forget(folder: Path, begins: str) -> None:
+    """Remove the copies whose keys begin so."""
+    for path in regular_files(folder, _SUFFIX):
+        if path.name.startswith(begins):
+            with suppress(OSError):
+                path.unlink()
 
 
 def _digest(path: Path) -> bytes:
@@ -84,9 +93,9 @@ def _digest(path: Path) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
-def _forget_old(folder: Path) -> None:
+def _forget_old(folder: Path, most: int) -> None:
     clear_leftovers(folder)
     used_last = sorted(regular_files(folder, _SUFFIX), key=os.path.getmtime, reverse=True)
-    for path in used_last[_KEPT:]:
+    for path in used_last[most:]:
         with suppress(OSError):  # another process may have it open, or remove it as well
             path.unlink()

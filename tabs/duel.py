@@ -7,8 +7,10 @@ import streamlit as st
 from analysis.duel import METRICS, OURS, Duel, user_duel, viewer_duel
 from charts.duel import duel_lists
 from data_preparation import MovieData
+from model.evaluation import sampled_users
 from model.memory import in_words
 from model.profiles import Profile
+from model.splits import Split
 from model.trained import TrainedModel
 from model.viewers import fold_in
 from serving.duels import DuelPreparation, duel_board, estimated_bytes
@@ -125,7 +127,7 @@ def _user(
     st.caption(
         f"**Fitted on train only:** none of these models has seen the {hidden} of user "
         f"{data.user_ids[user]} (test part of {escape(model.protocol)}), marked ✓ where found. "
-        + _scores_in_words(rivals.split.test.nnz)
+        + _scores_in_words(rivals.split)
     )
     _say_left_out((*rivals.left_out, *filter(None, [preparation.ours_problem])))
     return duel
@@ -146,16 +148,20 @@ def _visitor(
         return None
     st.caption(
         f"**The models that serve**, fitted to all ratings of the data, for your "
-        f"{count(len(stars), 'rating')}. " + _scores_in_words(rivals.split.test.nnz)
+        f"{count(len(stars), 'rating')}. " + _scores_in_words(rivals.split)
     )
     _say_left_out(rivals.left_out)
     return viewer_duel(data, model, fold_in(data, model, stars, profile), rivals, k)
 
 
-def _scores_in_words(held_out: int) -> str:
+def _scores_in_words(split: Split) -> str:
+    drawn = sampled_users(split)
+    whose = f"all users' {split.test.nnz:,} test ratings"
+    if drawn is not None:
+        whose = f"the test ratings of {drawn:,} users drawn at random"
     return (
         f"One person says little of which model is better; {METRICS[0]} above each list does: it "
-        f"is measured on all users' {held_out:,} test ratings, by the models fitted on train only."
+        f"is measured on {whose}, by the models fitted on train only."
     )
 
 

@@ -7,6 +7,7 @@ import re
 import altair as alt
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from charts.spec import finished_spec
@@ -24,6 +25,7 @@ _SHORTHAND = re.compile(r"(?i)(?<=:)(?=[\w/])|(?<=www)(?=\.)|(?<=@)(?=\w)|(?<=[-
 _BIDI_CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # would turn round what comes after
 
 _LISTED = 1_000  # users: of more, nobody is sent a list
+_MOST_ROWS = 1_000  # of a person's films: the most active ones rated ten thousands
 _TYPED, _WRONG = "user_typed", "user_wrong"  # session keys: the text, and what is wrong with it
 
 _FILLS_IN = "this page fills in by itself when it is ready."
@@ -192,6 +194,18 @@ def escape(text: str) -> str:
 def draw(chart: alt.Chart | alt.LayerChart, alt_text: str) -> None:
     """A chart, sent without the checks that take longer than all else in a rerun."""
     st.vega_lite_chart(finished_spec(chart), alt=alt_text)
+
+
+def shown_first(order: NDArray[np.integer], what: str) -> NDArray[np.integer]:
+    """As many places from the front of an order as a browser is sent; says so where it has more.
+
+    Args:
+        order: of someone's films.
+        what: they are, and by what they are ordered.
+    """
+    if len(order) > _MOST_ROWS:
+        st.caption(f"The first {_MOST_ROWS:,} of {len(order):,} {what}.")
+    return order[:_MOST_ROWS]
 
 
 def count(number: int, thing: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
@@ -23,6 +24,7 @@ from data_preparation import MovieData, load_movie_data
 from model.splits import Split, random_80_10_10
 from model.trained import TrainedModel
 from model_training import train
+from serving import tables
 from sources.download import find_local_data
 from sources.files import printable
 from sources.movielens_files import DataError
@@ -37,6 +39,14 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 _JOURNEYS = "tests/journeys/"
 _WHOLE_APP = ("AppTest", "running_server", "running_app", "Visit")  # what such modules import
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_tables_are_kept() -> Generator[None]:
+    """What one test has computed, with whatever it replaced, must be read by no other."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tables, "WORTH_KEEPING", math.inf)
+        yield
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -15,6 +15,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 from scipy import sparse
 
+from analysis.network import Network
 from data_preparation import normalised_adjacency
 from model.config import TrainingConfig
 
@@ -44,6 +45,11 @@ def dense_layers(edges: NDArray, e0: NDArray, layers: int) -> list[NDArray]:
     for _ in range(layers):
         result.append(root @ result[-1])
     return result
+
+
+def e0_of(network: Network) -> NDArray:
+    """E(0) of both sides in one, users first."""
+    return np.concatenate([network.start["user"], network.start["movie"]])
 
 
 def dense_adjacency(edges: NDArray) -> NDArray:

@@ -22,7 +22,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
-PATIENCE_SECONDS = 120.0  # a run that takes longer counts as hanging
+PATIENCE_SECONDS = 120.0
 
 # Of a widget's element: the field of `WidgetState` that holds its value.
 _VALUE_FIELDS = {
@@ -37,7 +37,11 @@ _VALUE_FIELDS = {
     "button_group": "string_array_value",
     "slider": "double_array_value",
     "checkbox": "bool_value",
+    "number_input": "double_value",
+    "date_input": "string_array_value",
+    "menu_button": "string_trigger_value",
 }
+_TRIGGERS = ("trigger_value", "string_trigger_value")  # which hold for one run alone
 
 
 class PageError(RuntimeError):
@@ -55,6 +59,8 @@ class Session:
         id: the server's name for this session.
         config: what the server tells the page of its settings.
         port: where on this machine the server is, where the name of the address does not lead here.
+        patience: seconds; a run that takes longer counts as hanging.
+        received: bytes of all messages so far, files left out.
     """
 
     url: str
@@ -64,6 +70,8 @@ class Session:
     id: str = ""
     config: Any = None
     port: int | None = None
+    patience: float = PATIENCE_SECONDS
+    received: int = 0
     _socket: ClientConnection | None = None
     _page: dict[tuple[int, ...], Any] = field(default_factory=dict)
     _states: dict[str, WidgetState] = field(default_factory=dict)
@@ -199,6 +207,8 @@ class Session:
         if name.endswith("_array_value"):
             getattr(state, name).data.extend(_as_list(value))
             getattr(state, name).SetInParent()  # an empty list is a value, too
+        elif name == "string_trigger_value":
+            state.string_trigger_value.data = value
         else:
             setattr(state, name, value)
         return element, fragment
@@ -216,15 +226,21 @@ class Session:
         client.fragment_id, client.is_auto_rerun = fragment, timer
         client.widget_states.widgets.extend(self._states.values())
         await self._connected.send(message.SerializeToString())
-        self._states = {id: s for id, s in self._states.items() if not s.trigger_value}
+        self._states = {
+            id: state
+            for id, state in self._states.items()
+            if state.WhichOneof("value") not in _TRIGGERS
+        }
 
     async def finish(self) -> None:
         """Take in messages until the run, and those that it asked for, have ended."""
         fresh: dict[tuple[int, ...], Any] = {}  # what this run has drawn so far
         fragments: set[str] = set()  # which fragments it runs; none: the whole page
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(self.patience):
             while True:
-                message = ForwardMsg.FromString(await self._connected.recv())
+                content = await self._connected.recv()
+                self.received += len(content)
+                message = ForwardMsg.FromString(cast(bytes, content))
                 kind = message.WhichOneof("type")
                 if kind == "new_session":
                     fresh, fragments = {}, set(message.metadata.run.fragment_ids)

@@ -211,7 +211,7 @@ def test_without_training_no_visitor_can_replace_the_data(
     assert not [b for b in app.button if "Download" in b.label]
     asked: list[object] = []
     monkeypatch.delenv("MOVIELENS_DIR")
-    monkeypatch.setattr(download, "find_local_data", lambda: None)
+    monkeypatch.setattr(download, "find_local_data", lambda **_: None)
     monkeypatch.setattr(download, "download_movielens", lambda **_: asked.append(1))
     healthy(open_app("Start Here"))
     assert not asked

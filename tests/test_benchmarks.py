@@ -4,6 +4,7 @@ graphs."""
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from model.config import SETTINGS
 from model.evaluation import RankingReport, evaluate
 from model.splits import Split, people_folds, random_80_10_10
 from model.trained import TrainedModel
+from settings import DATASET_VARIABLE
 
 FACTS = {
     "cpu": "Abacus",
@@ -129,15 +131,17 @@ def test_every_section_has_a_table_and_every_job_a_function() -> None:
     assert not any("test" in job for job in jobs)
 
 
-def test_on_validation_nothing_that_counts_is_written(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: object
+@pytest.mark.parametrize(("part", "dataset"), [("validation", ""), ("test", "ml-1m")])
+def test_on_validation_or_other_data_nothing_that_counts_is_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, part: str, dataset: str
 ) -> None:
-    target = tmp_path / "validation.json"  # type: ignore[operator]
-    monkeypatch.setattr(run, "VALIDATION_JSON", target)
+    target = tmp_path / "aside.json"
+    monkeypatch.setattr(run, "ASIDE_JSON", target)
     monkeypatch.setattr(run, "measured", lambda *job: list(job))
+    monkeypatch.setenv(DATASET_VARIABLE, dataset)
     before = report.RESULTS_JSON.read_bytes()
-    run.measure_section("quality", "validation")
-    assert report.load_results(target)["quality"]["values"] == ["quality", "validation"]
+    run.measure_section("quality", part)
+    assert report.load_results(target)["quality"]["values"] == ["quality", part]
     assert report.RESULTS_JSON.read_bytes() == before
 
 

@@ -82,7 +82,7 @@ def test_commands_of_the_pages_exist(page: Path) -> None:
 
 
 def option_names() -> set[str]:
-    fixed = {"preset", "protocol", "output", "refit"}
+    fixed = {"dataset", "preset", "protocol", "output", "refit"}
     return fixed | {field.name.replace("_", "-") for field in fields(TrainingConfig)}
 
 

@@ -38,6 +38,7 @@ from model.search import Trial
 from model.splits import PROTOCOLS, Split, random_80_10_10, temporal_leave_one_out
 from model.store import ModelStore
 from model.trained import EpochRecord, TrainedModel
+from model.viewers import user_vectors
 from model_training import RunInProgress, main, measured_run, refit, train
 from serving.training_job import TrainingJob
 from settings import runs_folder
@@ -83,7 +84,9 @@ def test_the_best_unseen_films_are_of_the_users_own_group(
     planted_data: MovieData, split: Split, kind: str
 ) -> None:
     model = train(planted_data, split, KINDS[kind])
-    scores = factor_scorer(model.user_factors, model.movie_factors)(np.arange(30))
+    scores = factor_scorer(user_vectors(planted_data, model, slice(None)), model.movie_factors)(
+        np.arange(30)
+    )
     scores[planted_data.ratings.toarray() > 0] = -np.inf
     best = np.argsort(-scores, axis=1)[:, :3]
     # Raw ids ascend with the group pattern, so inner ids carry it too: group = id mod 3.
@@ -168,7 +171,7 @@ def test_a_refit_knows_all_ratings_and_keeps_what_was_measured(
     users, films = split.test.nonzero()
 
     def percentile(of: TrainedModel) -> float:
-        scores = of.user_factors @ of.movie_factors.T
+        scores = user_vectors(planted_data, of, slice(None)) @ of.movie_factors.T
         return float((scores[users] < scores[users, films][:, None]).mean())
 
     assert percentile(again) > percentile(model)
@@ -445,7 +448,8 @@ def test_extreme_but_allowed_settings_end_with_finite_weights(
         hybrid_config(**extreme),
     ):
         model = train(planted_data, split, settings)
-        assert np.isfinite(model.e0).all() and np.isfinite(model.user_factors).all()
+        vectors = user_vectors(planted_data, model, slice(None))
+        assert np.isfinite(model.e0).all() and np.isfinite(vectors).all()
         assert_one_sentence(model.stop_reason)
 
 
@@ -474,8 +478,10 @@ def test_the_command_trains_prints_the_metrics_and_saves(
     path = tmp_path / "model.pth"
     options = [*QUICK, "--no-warm-start", "--protocol", protocol, "--seed", "5"]
     assert main([*options, "--output", str(path)]) == 0
-    printed = capsys.readouterr().out
+    printed, progress = capsys.readouterr()
     model = load_checkpoint(planted_data, path)
+    assert "start  validation NDCG@20" in progress and "nan" not in progress
+    assert "epoch 2/2  loss 0." in progress
     assert (model.config.epochs, model.config.dim, model.config.layers) == (2, 4, 1)
     assert model.config.warm_start is False and model.protocol == protocol
     for name, value in model.test_metrics.items():

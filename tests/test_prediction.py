@@ -24,7 +24,7 @@ from model.config import PRESETS
 from model.explanation import explain
 from model.splits import random_80_10_10, temporal_leave_one_out
 from model.trained import TrainedModel
-from model.viewers import aged, fold_in, user_viewer
+from model.viewers import aged, fold_in, user_vectors, user_viewer
 from model_training import train
 from prediction import (
     FEWEST_RATINGS,
@@ -74,7 +74,10 @@ def test_the_graph_score_is_the_dot_product(toy_data: MovieData, toy_model: Trai
     for user in range(toy_data.n_users):
         scores = scores_of(toy_data, toy_model, user)
         for movie in range(toy_data.n_movies):
-            by_hand = float(toy_model.user_factors[user] @ toy_model.movie_factors[movie])
+            by_hand = float(
+                user_vectors(toy_data, toy_model, np.array([user]))[0]
+                @ toy_model.movie_factors[movie]
+            )
             assert scores.graph[movie] == pytest.approx(by_hand, rel=1e-6, abs=1e-6)
 
 

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from analysis.faithfulness import RANDOM, REASONS, REMOVED, advantage, faithfulness, summary
+from analysis.faithfulness import RANDOM, REASONS, REMOVED, TOLD, Faithfulness
 from charts.faithfulness import kept_chart, rank_chart
 from data_preparation import MovieData
 from model.trained import TrainedModel
+from serving.tables import FAITHFULNESS
 from tabs.insights.shared import Figure, make_figure, show_figure
 from tabs.shared import count
-
-_TOLD = 3  # reasons: as many as a card names
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +28,10 @@ class _Panel:
 @st.cache_resource(max_entries=2, show_spinner="Taking the reasons away …")
 def _panel(_data: MovieData, _model: TrainedModel, key: str) -> _Panel | None:
     """None where nobody has ratings enough to take some away."""
-    table = faithfulness(_data, _model)
-    if table.empty:
+    measured = FAITHFULNESS.of(_data, _model)
+    if measured is None:
         return None
-    found = summary(table)
-    return _Panel(verdict(table, found), _kept(found), _rank(found))
+    return _Panel(verdict(measured), _kept(measured.found), _rank(measured.found))
 
 
 def render(data: MovieData, model: TrainedModel) -> None:
@@ -56,16 +54,11 @@ def render(data: MovieData, model: TrainedModel) -> None:
         show_figure(panel.rank)
 
 
-def verdict(table: pd.DataFrame, found: pd.DataFrame) -> str:
-    """What the numbers say, in the model's own.
-
-    Args:
-        table: from `analysis.faithfulness.faithfulness`.
-        found: its `summary`.
-    """
-    of = found.set_index(["choice", "removed"])
-    with_reasons, at_random = of.loc[(REASONS, _TOLD)], of.loc[(RANDOM, _TOLD)]
-    more, low, high = advantage(table, _TOLD)
+def verdict(measured: Faithfulness) -> str:
+    """What the numbers say, in the model's own."""
+    of = measured.found.set_index(["choice", "removed"])
+    with_reasons, at_random = of.loc[(REASONS, TOLD)], of.loc[(RANDOM, TOLD)]
+    more, low, high = measured.advantage
     points = f"{100 * more:+.0f} points, 95 % interval {100 * low:+.0f} to {100 * high:+.0f}"
     if low > 0:
         says = f"So the reasons named matter more than films at random ({points})."
@@ -74,11 +67,11 @@ def verdict(table: pd.DataFrame, found: pd.DataFrame) -> str:
     else:
         says = f"So the reasons named are **no better than films at random** ({points})."
     return (
-        f"For {count(table['user'].nunique(), 'user')} drawn from those with ten or more ratings, "
+        f"For {count(measured.users, 'user')} drawn from those with ten or more ratings, "
         "some ratings were taken out of the profile and the first film of the list was ranked "
-        f"again, without training anything anew. Without the {_TOLD} reasons that speak loudest "
+        f"again, without training anything anew. Without the {TOLD} reasons that speak loudest "
         f"for it, **{with_reasons['kept']:.0%}** stay first (median rank after: "
-        f"{with_reasons['median']:,.1f}); without {_TOLD} rated films at random, "
+        f"{with_reasons['median']:,.1f}); without {TOLD} rated films at random, "
         f"**{at_random['kept']:.0%}** (median {at_random['median']:,.1f}). {says}"
     )
 

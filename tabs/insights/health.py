@@ -10,17 +10,11 @@ import streamlit as st
 
 from analysis.model_health import (
     Exposure,
-    UserQuality,
-    by_group,
-    exposure,
+    UserReport,
     gini,
     lorenz,
     norm_groups,
-    norms,
     rank_correlation,
-    similarities,
-    user_quality,
-    without_held_out,
 )
 from charts.insights import group_chart, lorenz_chart, norm_chart, similarity_chart
 from data_preparation import MovieData
@@ -30,6 +24,7 @@ from model.memory import too_large
 from model.profiles import DEFAULT_PROFILE
 from model.runs import OURS
 from model.trained import TrainedModel
+from serving.tables import COSINES, EXPOSURE, NORMS, USERS
 from settings import training_allowed
 from tabs.insights import faithfulness
 from tabs.insights.shared import Figure, make_figure, show_figure
@@ -64,12 +59,12 @@ class _Users:
 
 @st.cache_resource(max_entries=2, show_spinner="Recommending to everybody …")
 def _health(_data: MovieData, _model: TrainedModel, key: str) -> _Health:
-    exposed = exposure(_data, _model)
+    exposed = EXPOSURE.of(_data, _model)
     return _Health(
         _metrics(exposed, _data.n_users),
         _lorenz(exposed, _data.n_users),
-        _norms(norms(_data, _model)),
-        _cosines(_model),
+        _norms(NORMS.of(_data, _model)),
+        _cosines(COSINES.of(_data, _model)),
     )
 
 
@@ -77,20 +72,15 @@ def _health(_data: MovieData, _model: TrainedModel, key: str) -> _Health:
 def _users(_data: MovieData, _model: TrainedModel, key: str) -> _Users | str:
     """The quality per user, or the sentence that says why there is none."""
     try:
-        quality = user_quality(_data, _model)
+        report = USERS.of(_data, _model)
     except ValueError as error:
         return str(error)
-    return _Users(_summary(quality), _by_ratings(quality), _by_taste(quality))
-
-
-@st.cache_resource(max_entries=2, show_spinner="Training without the held-out ratings …")
-def _measurable(_data: MovieData, _model: TrainedModel, key: str) -> TrainedModel:
-    return without_held_out(_data, _model)
+    return _Users(_summary(report), _by_ratings(report.by_ratings), _by_taste(report.by_taste))
 
 
 @st.cache_resource
 def _retrained() -> set[str]:
-    """The models that were trained again on this server to measure their users."""
+    """The refitted models that were trained again on this server to measure their users."""
     return set()
 
 
@@ -117,9 +107,8 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
     st.markdown(_tested(model))
     faithfulness.render(data, model)
     st.subheader("Which users does it serve badly?")
-    measurable = _with_held_out_ratings(data, model)
-    if measurable is not None:
-        _show_users(_users(data, measurable, measurable.key))
+    if _may_measure(data, model):
+        _show_users(_users(data, model, model.key))
 
 
 def _tested(model: TrainedModel) -> str:
@@ -142,18 +131,17 @@ def _tested(model: TrainedModel) -> str:
     return f"As it was measured at the end of its training{before}, {'; '.join(says)}."
 
 
-def _with_held_out_ratings(data: MovieData, model: TrainedModel) -> TrainedModel | None:
-    """A model that has not seen the test ratings; None while that waits for its button."""
-    if not model.refitted:
-        return model
-    key = model.key
-    if key not in _retrained():
+def _may_measure(data: MovieData, model: TrainedModel) -> bool:
+    """Whether the model has not seen the test ratings, or was trained once more without them."""
+    if not model.refitted or model.key in _retrained():
+        return True
+    if not USERS.is_kept(data, model):
         left_out = too_large(
             "Training without the held-out ratings", fit_bytes(data, model.config), data
         )
         if left_out:
             st.info(left_out, icon=":material/memory_alt:")
-            return None
+            return False
         st.info(
             "This model was fitted to all ratings in the end, the held-out ones included, so they "
             "cannot measure its users. Training it once more without them takes no longer than "
@@ -163,11 +151,11 @@ def _with_held_out_ratings(data: MovieData, model: TrainedModel) -> TrainedModel
         if not training_allowed() or not st.button(
             "Train without them and measure", key="measure_users"
         ):
-            return None
-        _measurable(data, model, key)
-        _retrained().add(key)
+            return False
+        _users(data, model, model.key)
+        _retrained().add(model.key)
         st.rerun()  # without the button
-    return _measurable(data, model, key)
+    return True
 
 
 def _show_users(users: _Users | str) -> None:
@@ -245,8 +233,7 @@ def _norms(table: pd.DataFrame) -> Figure:
     )
 
 
-def _cosines(model: TrainedModel) -> Figure | None:
-    table = similarities(model)
+def _cosines(table: pd.DataFrame) -> Figure | None:
     if table.empty:
         return None
     means = table.groupby("kind", sort=False)["mean"].first()
@@ -260,35 +247,34 @@ def _cosines(model: TrainedModel) -> Figure | None:
     )
 
 
-def _summary(quality: UserQuality) -> str:
-    users = quality.per_user
-    means, missed = users.mean(), float((users["model"] == 0).mean())
-    profile = f", with the profile “{quality.profile}”, which serves" if quality.profile else ""
+def _summary(report: UserReport) -> str:
+    means = report.mean.iloc[0]
+    profile = f", with the profile “{report.profile}”, which serves" if report.profile else ""
     liked = (
         ""
         if math.isnan(means["liked"])
-        else f" On the {int(users['liked'].notna().sum()):,} users' test films with 4 stars or "
+        else f" On the {report.liking:,} users' test films with 4 stars or "
         f"more alone, liked NDCG@20 **{means['liked']:.4f}**, popularity "
         f"{means['popularity_liked']:.4f}."
     )
-    of = f"{len(users):,} users drawn at random" if quality.drawn else f"{len(users):,} users"
+    of = f"{report.users:,} users drawn at random" if report.drawn else f"{report.users:,} users"
     return (
-        f"Measured on the test ratings of {of} ({quality.protocol}), which neither "
+        f"Measured on the test ratings of {of} ({report.protocol}), which neither "
         f"training nor the choice of settings saw{profile}: mean NDCG@20 "
         f"**{means['model']:.4f}**, popularity {means['popularity']:.4f}.{liked} For "
-        f"**{missed:.0%}** of the users no test film is among the 20 best."
+        f"**{report.missed:.0%}** of the users no test film is among the 20 best."
     )
 
 
-def _by_ratings(quality: UserQuality) -> Figure:
-    return _group(by_group(quality, "ratings"), "training ratings", "number of training ratings")
+def _by_ratings(table: pd.DataFrame) -> Figure:
+    return _group(table, "training ratings", "number of training ratings")
 
 
-def _by_taste(quality: UserQuality) -> Figure:
-    mainstream = by_group(quality, "mainstream")
+def _by_taste(table: pd.DataFrame) -> Figure:
+    table = table.copy()
     for bound in ("low", "high"):  # from the mean logarithm back to a number of ratings
-        mainstream[bound] = 10 ** mainstream[bound]
-    return _group(mainstream, "typical ratings of their films", "popularity of their films")
+        table[bound] = 10 ** table[bound]
+    return _group(table, "typical ratings of their films", "popularity of their films")
 
 
 def _group(table: pd.DataFrame, title: str, what: str) -> Figure:

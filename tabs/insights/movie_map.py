@@ -19,8 +19,6 @@ from analysis.movie_map import (
     MovieMap,
     neighbour_table,
     pictured_columns,
-    tsne_bytes,
-    tsne_map,
 )
 from charts.movie_map import (
     CHOSEN,
@@ -46,11 +44,11 @@ from charts.movie_map import (
 )
 from charts.spec import Spec, arrow, finished_spec
 from data_preparation import MovieData
-from model.memory import too_large
 from model.trained import TrainedModel
 from model.viewers import Viewer, fold_in, user_viewer
 from prediction import recommend, score_all
 from serving.csv_export import to_csv
+from serving.tables import LAID_OUT
 from tabs.insights.shared import (
     FILM,
     ZOOM,
@@ -117,10 +115,8 @@ def _drawing(_picture: _Picture, key: str, centre: int | None, zoom: int) -> Spe
 
 
 @st.cache_resource(max_entries=2, show_spinner="Laying out the films: some seconds …")
-def _tsne(
-    _data: MovieData, _model: TrainedModel, _movies: NDArray[np.int64], key: str
-) -> NDArray[np.float64]:
-    return tsne_map(_data, _model, _movies)
+def _tsne(_data: MovieData, _model: TrainedModel, key: str) -> NDArray[np.float64]:
+    return LAID_OUT.of(_data, _model)
 
 
 @st.fragment  # moving the map tells the server, which need not run the other tabs for it
@@ -257,16 +253,15 @@ def _picture(
             "side by side here may be far apart: nearest are those that the lines lead to, in all "
             f"{model.dim:,} dimensions.",
         )
-    movies = movies_map.points["movie"].to_numpy()
-    left_out = too_large("t-SNE", tsne_bytes(len(movies)), data)
+    left_out = LAID_OUT.left_out(data, model)
     if left_out:
         st.info(left_out, icon=":material/memory:")
         return None
-    place = _tsne(data, model, movies, model.key)
+    place = _tsne(data, model, model.key)
     beside = (
         f" The best-known {MOST_LAID_OUT:,} are laid out, the others put where their five nearest "
         "of these are."
-        if len(movies) > MOST_LAID_OUT
+        if len(place) > MOST_LAID_OUT
         else ""
     )
     return _Picture(

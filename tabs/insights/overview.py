@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pandas as pd
 import streamlit as st
 
-from analysis.data_overview import (
-    density_grid,
-    long_tail,
-    ratings_by_stars,
-    ratings_per_year,
-    top_share,
-)
+from analysis.data_overview import top_share
 from charts.insights import bar_chart, density_chart, tail_chart
 from data_preparation import MovieData
+from serving.tables import OVERVIEW
 from tabs.insights.shared import Figure, make_figure, show_figure
 from tabs.shared import count
 
@@ -32,8 +28,13 @@ class _Overview:
 
 @st.cache_resource(max_entries=2, show_spinner="Counting the ratings …")
 def _overview(_data: MovieData, fingerprint: str) -> _Overview:
+    tables = OVERVIEW.of(_data)
     return _Overview(
-        _by_year(_data), _by_stars(_data), _by_user(_data), _by_film(_data), _matrix(_data)
+        _by_year(tables.years),
+        _by_stars(tables.stars),
+        _by_user(_data, tables.users),
+        _by_film(_data, tables.films),
+        _matrix(_data, tables.matrix),
     )
 
 
@@ -64,8 +65,7 @@ def _empty(data: MovieData) -> float:
     return 1 - data.n_ratings / (data.n_users * _n_rated(data))
 
 
-def _by_year(data: MovieData) -> Figure:
-    table = ratings_per_year(data)
+def _by_year(table: pd.DataFrame) -> Figure:
     busiest = table.loc[table["ratings"].idxmax()]
     return make_figure(
         bar_chart(table, "year", "ratings", ("year of the rating", "ratings")),
@@ -75,8 +75,7 @@ def _by_year(data: MovieData) -> Figure:
     )
 
 
-def _by_stars(data: MovieData) -> Figure:
-    table = ratings_by_stars(data)
+def _by_stars(table: pd.DataFrame) -> Figure:
     usual = table.loc[table["ratings"].idxmax(), "stars"]
     return make_figure(
         bar_chart(table, "stars", "ratings", ("stars", "ratings")),
@@ -87,8 +86,7 @@ def _by_stars(data: MovieData) -> Figure:
     )
 
 
-def _by_user(data: MovieData) -> Figure:
-    table = long_tail(data.user_degree)
+def _by_user(data: MovieData, table: pd.DataFrame) -> Figure:
     return make_figure(
         tail_chart(table, "user"),
         "Ratings of each user by rank",
@@ -98,8 +96,7 @@ def _by_user(data: MovieData) -> Figure:
     )
 
 
-def _by_film(data: MovieData) -> Figure:
-    table = long_tail(data.movie_degree)
+def _by_film(data: MovieData, table: pd.DataFrame) -> Figure:
     once = int((data.movie_degree == 1).sum())
     return make_figure(
         tail_chart(table, "film"),
@@ -110,8 +107,7 @@ def _by_film(data: MovieData) -> Figure:
     )
 
 
-def _matrix(data: MovieData) -> Figure:
-    grid = density_grid(data)
+def _matrix(data: MovieData, grid: pd.DataFrame) -> Figure:
     return make_figure(
         density_chart(grid),
         "How full the matrix of users and films is",

@@ -8,12 +8,14 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from analysis.movie_map import MovieMap, movie_map
-from analysis.tag_evaluation import MEASURED_DIM, saw_tags, without_tag_nodes, witnesses
+from analysis.movie_map import MovieMap
+from analysis.tag_evaluation import MEASURED_DIM, saw_tags, witnesses
 from charts.spec import Spec, finished_spec
 from data_preparation import MovieData
 from model.trained import TrainedModel
 from serving.csv_export import to_csv
+from serving.once import once
+from serving.tables import MAP
 from tabs.film_search import search_film
 
 # Session keys.
@@ -26,24 +28,14 @@ ZOOMS = {"Whole map": 1, "×4": 4, "×16": 16}
 
 @st.cache_resource(max_entries=2, show_spinner="Drawing the map …")
 def cached_map(_data: MovieData, _model: TrainedModel, key: str) -> MovieMap:
-    return movie_map(_data, _model)
-
-
-def measured_without_tags(data: MovieData, model: TrainedModel) -> TrainedModel:
-    """What tags are told from where it is measured how well: a model that saw none."""
-    return _without_tag_nodes(data, model, model.key) if saw_tags(model) else model
-
-
-@st.cache_resource(max_entries=1, show_spinner="Fitting the films without any tag …")
-def _without_tag_nodes(_data: MovieData, _model: TrainedModel, key: str) -> TrainedModel:
-    return without_tag_nodes(_data, _model)
+    return MAP.of(_data, _model)
 
 
 def without_tags_in_words(data: MovieData, model: TrainedModel) -> str:
     """A sentence to put before such a measurement; empty where the model saw no tag."""
     if not saw_tags(model):
         return ""
-    seen = witnesses(data).n_users
+    seen = once(data, "witnesses", lambda: witnesses(data).n_users)
     people = f" to the ratings of {seen:,} users drawn at random" * (seen < data.n_users)
     return (
         "Tags are nodes of this model's graph, so it is no witness: what is measured here is the "

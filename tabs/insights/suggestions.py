@@ -7,27 +7,24 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from analysis.tag_evaluation import SuggestionReport, measure_suggestions, suggestions_bytes
+from analysis.tag_evaluation import N_NEIGHBOURS, SuggestionReport
 from data_preparation import MovieData
-from model.memory import too_large
 from model.trained import TrainedModel
 from prediction import TagSuggestion, suggest_tags, tagged_neighbours
+from serving.tables import SUGGESTED_TAGS
 from tabs.insights.shared import (
     csv_button,
-    measured_without_tags,
     pick_movie,
     without_tags_in_words,
 )
 from tabs.shared import escape, no_model_yet
 
-_N_NEIGHBOURS = 30  # that carry a tag
 _NAMED = 5  # neighbours named as evidence; the count says how many more there are
 
 
 @st.cache_data(max_entries=4, show_spinner="Hiding tags and asking for them …")
 def _report(_data: MovieData, _model: TrainedModel, key: str) -> SuggestionReport | None:
-    model = measured_without_tags(_data, _model)
-    return measure_suggestions(_data, model, n_neighbours=_N_NEIGHBOURS)
+    return SUGGESTED_TAGS.of(_data, _model)
 
 
 @st.fragment  # typing a title need not run the other tabs
@@ -45,7 +42,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
     movie = pick_movie(data)
     _suggestions(data, model, movie)
     st.subheader("How often are they right?")
-    left_out = too_large("This measurement", suggestions_bytes(data), data)
+    left_out = SUGGESTED_TAGS.left_out(data, model)
     if left_out:
         st.info(left_out, icon=":material/memory_alt:")
         return
@@ -68,8 +65,8 @@ def _suggestions(data: MovieData, model: TrainedModel, movie: int) -> None:
             icon=":material/location_off:",
         )
         return
-    nearest, cosine = tagged_neighbours(data, model, movie, _N_NEIGHBOURS)
-    suggestions = suggest_tags(data, model, movie, n_neighbours=_N_NEIGHBOURS)
+    nearest, cosine = tagged_neighbours(data, model, movie, N_NEIGHBOURS)
+    suggestions = suggest_tags(data, model, movie, n_neighbours=N_NEIGHBOURS)
     if not suggestions:
         reason = (
             "Its nearest tagged films carry no tag that it does not have already"

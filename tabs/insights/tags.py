@@ -9,22 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from analysis.movie_map import MovieMap
-from analysis.tag_evaluation import (
-    MEASURED_DIM,
-    MEASURED_FILMS,
-    MEASURED_TAGS,
-    predictability_bytes,
-    tag_predictability,
-)
-from analysis.tags import (
-    PAIRED_TAGS,
-    co_occurrence,
-    component_ends,
-    raw_frequencies,
-    removed_tags,
-    tag_frequencies,
-    tag_pairs,
-)
+from analysis.tag_evaluation import MEASURED_FILMS, MEASURED_TAGS
+from analysis.tags import LEAST_FILMS, PAIRED_TAGS, TagTables
 from charts.insights import (
     clean_tag_chart,
     co_occurrence_chart,
@@ -33,14 +19,13 @@ from charts.insights import (
     raw_tag_chart,
 )
 from data_preparation import MovieData
-from model.memory import too_large
 from model.trained import TrainedModel
+from serving.tables import ENDS, TAGS, TOLD_TAGS
 from tabs.insights.shared import (
     Figure,
     cached_map,
     csv_button,
     make_figure,
-    measured_without_tags,
     show_figure,
     without_tags_in_words,
 )
@@ -48,7 +33,6 @@ from tabs.shared import count, escape, no_model_yet
 
 _SHOWN = 20
 _BEST, _WORST = 14, 6
-_MIN_FILMS = 8  # fewer films with a tag are too few to measure it on
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,22 +66,22 @@ class _Prediction:
 
 @st.cache_resource(max_entries=2, show_spinner="Counting the tags …")
 def _tags(_data: MovieData, fingerprint: str) -> _Tags:
-    raw, cleaned = raw_frequencies(_data), tag_frequencies(_data)
+    tables = TAGS.of(_data)
     kept = int((_data.tags["status"] == "kept").sum())
     summary = (
-        f"People wrote **{len(_data.tags):,}** tags in **{len(raw):,}** spellings. Cleaning folds "
-        f"case, punctuation and spacing, and keeps {kept:,} of them as "
+        f"People wrote **{len(_data.tags):,}** tags in **{len(tables.raw):,}** spellings. Cleaning "
+        f"folds case, punctuation and spacing, and keeps {kept:,} of them as "
         f"**{len(_data.tag_names):,}** distinct tags."
     )
-    removed = removed_tags(_data).drop(columns="status")
+    removed = tables.removed.drop(columns="status")
     removed = removed.rename(columns={"assignments": "times used"})
-    return _Tags(summary, _typed(raw), _cleaned(cleaned), removed, _together(_data))
+    together = _together(_data, tables)
+    return _Tags(summary, _typed(tables.raw), _cleaned(tables.cleaned), removed, together)
 
 
 @st.cache_data(max_entries=2, show_spinner="Looking for tags along the components …")
-def _ends(_data: MovieData, _map: MovieMap, key: str) -> pd.DataFrame:
-    movies = _map.points["movie"].to_numpy()
-    return component_ends(_data, movies, _map.components, min_films=_MIN_FILMS)
+def _ends(_data: MovieData, _model: TrainedModel, key: str) -> pd.DataFrame:
+    return ENDS.of(_data, _model)
 
 
 @st.cache_resource(max_entries=20, show_spinner=False)
@@ -110,7 +94,7 @@ def _direction(
 @st.cache_resource(max_entries=2, show_spinner="Predicting held-out tags …")
 def _prediction(_data: MovieData, _model: TrainedModel, key: str) -> _Prediction | None:
     """None where no tag is on enough films."""
-    table = tag_predictability(_data, measured_without_tags(_data, _model), _MIN_FILMS)
+    table = TOLD_TAGS.of(_data, _model)
     if table.empty:
         return None
     means = table.drop(columns="tag").mean()
@@ -138,8 +122,7 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
         return
     _show_directions(data, model)
     if not data.tags.empty:
-        needed = predictability_bytes(data, min(model.dim, MEASURED_DIM))
-        left_out = too_large("The prediction of tags", needed, data)
+        left_out = TOLD_TAGS.left_out(data, model)
         if left_out:
             st.info(left_out, icon=":material/memory_alt:")
         else:
@@ -177,9 +160,11 @@ def _show_together(together: Figure | None) -> None:
 def _show_directions(data: MovieData, model: TrainedModel) -> None:
     st.subheader("Which directions carry which tags and genres")
     movies_map = cached_map(data, model, model.key)
-    ends = _ends(data, movies_map, model.key)
+    ends = _ends(data, model, model.key)
     if ends.empty:
-        st.info(f"No tag or genre is on {_MIN_FILMS} rated films or more, so none has a direction.")
+        st.info(
+            f"No tag or genre is on {LEAST_FILMS} rated films or more, so none has a direction."
+        )
         return
     shares = movies_map.explained
     component = st.selectbox(
@@ -198,7 +183,7 @@ def _show_prediction(prediction: _Prediction | None) -> None:
     st.subheader("Do the film vectors alone tell the tags?")
     if prediction is None:
         st.info(
-            f"No tag is on {_MIN_FILMS} rated films or more, which is too few to measure it.",
+            f"No tag is on {LEAST_FILMS} rated films or more, which is too few to measure it.",
             icon=":material/label_off:",
         )
         return
@@ -238,11 +223,11 @@ def _cleaned(cleaned: pd.DataFrame) -> Figure | None:
     )
 
 
-def _together(data: MovieData) -> Figure | None:
-    table = co_occurrence(data, _SHOWN)
+def _together(data: MovieData, tables: TagTables) -> Figure | None:
+    table = tables.together
     if table.empty:
         return None
-    best = tag_pairs(data, min_films=1).iloc[0]
+    best = tables.best_pair.iloc[0]
     among = (
         f" Only the {PAIRED_TAGS:,} tags on most films are paired."
         if len(data.tag_names) > PAIRED_TAGS
@@ -264,7 +249,7 @@ def _component(ends: pd.DataFrame, component: int) -> Figure:
         component_chart(ends[ends["component"] == component]),
         f"Tags and genres at both ends of component {component}",
         "Films with these tags lie furthest out along the component, on average; 0 is the middle "
-        f"of all films. Only tags and genres on {_MIN_FILMS} rated films or more are compared.",
+        f"of all films. Only tags and genres on {LEAST_FILMS} rated films or more are compared.",
         ends,
     )
 
@@ -290,7 +275,7 @@ def _in_words(data: MovieData, table: pd.DataFrame, means: pd.Series) -> str:
     most = ", the most frequent there" * (len(table) == MEASURED_TAGS)
     return (
         f"The AUC is the chance that a film with the tag ranks above one without it; here the mean "
-        f"over {count(len(table), 'tag')} on {_MIN_FILMS} films or more{some}{most}. A ridge "
+        f"over {count(len(table), 'tag')} on {LEAST_FILMS} films or more{some}{most}. A ridge "
         "regression on the embeddings ranks each fifth of the tagged films after learning from the "
         f"other four. Mean average precision: {means['average_precision']:.3f}; popularity "
         f"{means['popularity_precision']:.3f}, a guess {means['prevalence']:.3f}."

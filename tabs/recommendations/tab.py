@@ -48,7 +48,7 @@ from tabs.recommendations.together import watch_together
 from tabs.recommendations.why import why_dialog
 from tabs.recommendations.words import percent
 from tabs.recommendations.would_i_like import would_i_like
-from tabs.shared import count, my_stars, no_model_yet, pick_profile, pick_user
+from tabs.shared import count, my_stars, no_model_yet, pick_profile, pick_user, shown_first
 from tabs.visitor import came_from_browser, not_interested, rated_when
 
 _ABOUT: dict[Profile, str] = {
@@ -439,12 +439,14 @@ def _rated(data: MovieData, viewer: Viewer) -> None:
         return
     order = np.argsort(-viewer.stars, kind="stable")
     with st.expander(f"{count(len(order), 'rated film')} behind this list"):
+        places = shown_first(order, "films, most stars first")
+        movies = viewer.movies[places]
         st.dataframe(
             pd.DataFrame(
                 {
-                    "film": [data.labels[movie] for movie in viewer.movies[order]],
-                    "stars": viewer.stars[order],
-                    "ratings": data.movie_degree[viewer.movies[order]],
+                    "film": [data.labels[movie] for movie in movies],
+                    "stars": viewer.stars[places],
+                    "ratings": data.movie_degree[movies],
                 }
             ),
             hide_index=True,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
 from analysis.counterfactual import ranks_without, refitted_ranks
 from analysis.reasons import by_kind, named_places, score_lines
@@ -22,7 +23,7 @@ from settings import training_allowed
 from tabs.recommendations.listing import Listing, ordinal, stars_text, sum_of_parts
 from tabs.recommendations.share import share
 from tabs.recommendations.words import about_terms, because, film_with_stars, line_name
-from tabs.shared import count, escape
+from tabs.shared import count, escape, shown_first
 
 _TAGS_SHOWN = 12
 _DECIMALS = 4  # of graph scores and tag similarities
@@ -84,27 +85,33 @@ def _terms(listing: Listing, reasons: Explanation) -> None:
             "The same score once more, by what lies between the films: whether the same people "
             "rated both, liked both alike, or the films have something in common."
         )
-    table = _term_table(listing, reasons, paths)
-    with st.expander(f"All {count(len(table), 'term')}"):
+    largest = np.argsort(-np.abs(reasons.contributions), kind="stable")
+    with st.expander(f"All {count(len(largest), 'term')}"):
+        places = shown_first(largest, "terms, the largest first")
+        table = _term_table(listing, reasons, paths, places)
         st.dataframe(table, hide_index=True, alt="Every term of the graph score")
 
 
 def _term_table(
-    listing: Listing, reasons: Explanation, paths: dict[str, np.ndarray]
+    listing: Listing,
+    reasons: Explanation,
+    paths: dict[str, np.ndarray],
+    places: NDArray[np.integer],
 ) -> pd.DataFrame:
+    """The terms of the rated films in these places."""
     viewer = listing.viewer
-    columns = {
-        "film": [listing.data.labels[movie] for movie in viewer.movies],
-        "stars": viewer.stars,
-        "weight": reasons.weights,
-        "contribution": reasons.contributions,
+    columns: dict[str, Sequence[str] | np.ndarray] = {
+        "film": [listing.data.labels[movie] for movie in viewer.movies[places]],
+        "stars": viewer.stars[places],
+        "weight": reasons.weights[places],
+        "contribution": reasons.contributions[places],
     }
     if viewer.attention is not None:
-        columns["attention"] = reasons.attention
+        columns["attention"] = reasons.attention[places]
     if viewer.when is not None:
-        columns["lost by age"] = reasons.age_cost
-    kinds = {kind.replace("_", " by "): values[:, 0] for kind, values in paths.items()}
-    return pd.DataFrame(columns | kinds).sort_values("contribution", ascending=False, key=abs)
+        columns["lost by age"] = reasons.age_cost[places]
+    kinds = {kind.replace("_", " by "): values[places, 0] for kind, values in paths.items()}
+    return pd.DataFrame(columns | kinds)
 
 
 # --- without them ---------------------------------------------------------------------------------

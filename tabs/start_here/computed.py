@@ -5,42 +5,43 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
-from scipy import sparse
 
-from analysis.layers import Reach, all_layers, lesson_network
+from analysis.bpr_step import Couplings, couplings
+from analysis.layers import Reach
 from analysis.layers import reach as reach_of
+from analysis.neighbourhood import Node
+from analysis.network import Network, lesson_network
 from analysis.replay import Crowd
 from analysis.replay import everybody as everybody_in
 from analysis.what_if import WhatIf
 from analysis.what_if import what_if as what_if_rated
-from data_preparation import MovieData, normalised_adjacency
 from model.explanation import through
 from model.splits import PROTOCOLS, Split
-from model.trained import TrainedModel
 from model.viewers import Viewer, fold_in, user_viewer
 from prediction import Recommendation, Scores, recommend, score_all
 from serving.prepared import walks
 from tabs.start_here.story import Story
 
 
-def adjacency(story: Story) -> sparse.csr_array:
-    """Ê over all ratings."""
-    return _adjacency(story.data, story.data.fingerprint)
+def network(story: Story) -> Network:
+    """The network that is taken apart layer by layer (`lesson_network`); there must be a model.
+
+    The visitor has a place in it; its scale is the one for everybody.
+    """
+    shared = _network(story, f"{story.trained.key} {story.served.fingerprint}")
+    if not story.followed.visitor:
+        return shared
+    return _with_visitor(shared, story, story.key())
 
 
-def network(story: Story) -> TrainedModel:
-    """The network that is taken apart layer by layer (`lesson_network`); there must be a model."""
-    return _network(story, story.key())
+def scores(story: Story) -> NDArray[np.float32]:
+    """The scores of that network for the worked user, float32 [n_movies]."""
+    return _scores(story, story.key(), story.user)
 
 
-def layers(story: Story) -> NDArray[np.float32]:
-    """E(0) … E(K) of that network, float32 [K + 1, n_nodes, dim]; there must be a model."""
-    return _layers(story, story.key())
-
-
-def scored(story: Story) -> Scores:
-    """The scores of that network for the worked user; there must be a model."""
-    return _scored(story, story.key(), story.user)
+def pushes(story: Story, films: tuple[int, ...]) -> Couplings:
+    """What a step on the worked user and two of these films needs: the user first, then they."""
+    return _pushes(story, story.key(), story.user, films)
 
 
 def parts_through(story: Story, movie: int) -> dict[str, NDArray[np.float64]]:
@@ -80,14 +81,24 @@ def _viewer(story: Story) -> Viewer:
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _network(_story: Story, key: str) -> TrainedModel:
-    return lesson_network(_story.data, _story.trained)
+def _network(_story: Story, key: str) -> Network:
+    return lesson_network(_story.served, _story.trained)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _with_visitor(_shared: Network, _story: Story, key: str) -> Network:
+    return _shared.over(_story.data.ratings)
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _scores(_story: Story, key: str, user: int) -> NDArray[np.float32]:
+    return network(_story).scores(user)
 
 
 @st.cache_resource(max_entries=20, show_spinner=False)
-def _scored(_story: Story, key: str, user: int) -> Scores:
-    found = network(_story)
-    return score_all(_story.data, found, user_viewer(_story.data, found, user))
+def _pushes(_story: Story, key: str, user: int, films: tuple[int, ...]) -> Couplings:
+    nodes: list[Node] = [("user", user), *(("movie", film) for film in films)]
+    return couplings(network(_story), nodes, films_alone=_story.trained.is_hybrid)
 
 
 @st.cache_data(max_entries=100, show_spinner="Following the paths …")
@@ -104,16 +115,6 @@ def _parts_through(
 def _what_if(_story: Story, key: str, user: int, movie: int, stars: float | None) -> WhatIf:
     viewer = served(_story)[0]
     return what_if_rated(_story.served, _story.trained, viewer, movie, stars)
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _adjacency(_data: MovieData, fingerprint: str) -> sparse.csr_array:
-    return normalised_adjacency(_data.ratings)
-
-
-@st.cache_resource(max_entries=1, show_spinner=False)
-def _layers(_story: Story, key: str) -> NDArray[np.float32]:
-    return all_layers(adjacency(_story), network(_story))
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

@@ -10,9 +10,9 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from analysis.layers import message_sizes
 from analysis.model_health import rank_correlation
 from analysis.neighbourhood import Node, neighbourhood, subgraph
+from analysis.network import message_sizes
 from charts.html import Bar, bars
 from charts.linked_views import linked_views
 from charts.neighbourhood import PICK, neighbourhood_chart, neighbourhood_figure, node_name
@@ -301,9 +301,9 @@ def _is_heavy_loud(story: Story) -> None:
         return
     network, data = computed.network(story), story.data
     movies, weights = data.rated_by(story.user), data.edge_weights(story.user)
-    if not network.config.layers or len(np.unique(weights)) < 2:
+    if not network.layers or len(np.unique(weights)) < 2:
         return
-    sizes = message_sizes(data, network, story.user)
+    sizes = message_sizes(network, story.user)
     heavy, light = int(np.argmax(weights)), int(np.argmin(weights))
     how = rank_correlation(pd.Series(weights), pd.Series(sizes))
     if np.isnan(how):

@@ -10,13 +10,14 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from analysis.layers import DEPTH, LAST, MEAN, Reach, node_of, people_measured, row_of, senders
-from analysis.neighbourhood import Node
+from analysis.layers import DEPTH, LAST, MEAN, Reach, people_measured
+from analysis.neighbourhood import OTHER, Kind, Node
 from analysis.replay import Crowd, deepening
 from charts.basics import BLUE, ORANGE, VERMILLION
 from charts.html import Bar, Strip, bars, strips
 from charts.neighbourhood import node_name
 from charts.replay import Curve, Played, player_data
+from data_preparation import MovieData
 from model.splits import Split
 from serving.replays import Replay
 from tabs.shared import count, escape
@@ -40,6 +41,7 @@ _CURVES = tuple(
     }.items()
 )
 _LOUDEST = 5  # messages with a strip of their own
+_LISTED = 5_000  # rows of the table
 
 
 def messages(story: Story) -> None:
@@ -59,7 +61,7 @@ def messages(story: Story) -> None:
     if needs_model(story):
         return
     say_which_network(story)
-    if not computed.network(story).config.layers:
+    if not computed.network(story).layers:
         st.info("This model has no layer: no message is passed, everyone keeps what was learned.")
         return
     _stepper(story)
@@ -75,7 +77,7 @@ def _stepper(story: Story) -> None:
 
 def _choose_step(story: Story) -> tuple[Node, int]:
     """Who receives, and which layer sends."""
-    data, depth = story.data, computed.network(story).config.layers
+    data, depth = story.data, computed.network(story).layers
     movies, weights = data.rated_by(story.user), data.edge_weights(story.user)
     heaviest = movies[np.argsort(-weights, kind="stable")[:15]]
     nodes: list[Node] = [("user", story.user), *(("movie", int(m)) for m in heaviest)]
@@ -132,15 +134,16 @@ class Messages:
     """What arrives at a node in one step, the largest message first.
 
     Attributes:
-        rows: of the senders in Ê and E.
+        senders: the neighbours, an inner id each.
+        kind: theirs.
         weights: 1/√(d_u·d_i), [n].
         sending: the senders' embeddings, [n, dim]; times the weights, they add up to `result`.
         before, result: the receiver's embedding before and after, [dim].
     """
 
-    rows: NDArray[np.int32]
-    names: list[str]
-    arithmetic: list[str]
+    data: MovieData
+    kind: Kind
+    senders: NDArray[np.int64]
     weights: NDArray[np.float32]
     sending: NDArray[np.float32]
     before: NDArray[np.float32]
@@ -150,26 +153,29 @@ class Messages:
     def sent(self) -> NDArray[np.float32]:
         return self.weights[:, None] * self.sending  # [n, dim]
 
+    def name(self, place: int) -> str:
+        return f"{place + 1}. {node_name(self.data, (self.kind, int(self.senders[place])))}"
+
+    def arithmetic(self, place: int) -> str:
+        degree = self.data.user_degree if self.kind == "user" else self.data.movie_degree
+        return f"1/√({len(self.senders)} · {degree[self.senders[place]]})"
+
 
 def arriving(story: Story, node: Node, k: int) -> Messages:
     """What the neighbours send to the node, layer k to k + 1; there must be a model."""
-    data, adjacency = story.data, computed.adjacency(story)
-    # Of a first look the layers further up are not wanted: of large data they take seconds.
-    layer = computed.layers(story)[k] if k else computed.network(story).e0  # [n_nodes, dim]
-    row = row_of(data, node)
-    rows, weights = senders(adjacency, row)
-    sizes = weights * np.linalg.norm(layer[rows], axis=1)
-    loudest = np.argsort(-sizes, kind="stable")
-    rows, weights = rows[loudest], weights[loudest]
-    degrees = np.concatenate([data.user_degree, data.movie_degree])[rows]
+    network, kind = computed.network(story), OTHER[node[0]]
+    senders, weights = network.neighbours(node)
+    sending = network.side(kind, k)[senders]  # [n, dim]
+    loudest = np.argsort(-weights * np.linalg.norm(sending, axis=1), kind="stable")
+    senders, weights, sending = senders[loudest], weights[loudest], sending[loudest]
     return Messages(
-        rows=rows,
-        names=[f"{n}. {node_name(data, node_of(data, r))}" for n, r in enumerate(rows, 1)],
-        arithmetic=[f"1/√({len(rows)} · {d})" for d in degrees],
+        data=story.data,
+        kind=kind,
+        senders=senders,
         weights=weights,
-        sending=layer[rows],
-        before=layer[row],
-        result=(adjacency[[row]] @ layer)[0],
+        sending=sending,
+        before=network.at(node, k),
+        result=weights @ sending,
     )
 
 
@@ -179,7 +185,7 @@ def _step(story: Story, node: Node, k: int) -> None:
     name = node_name(story.data, node)
     silent = not found.sending.any()
     st.markdown(
-        f"**{count(len(found.rows), 'neighbour')} of {escape(name)} send their layer-{k} "
+        f"**{count(len(found.senders), 'neighbour')} of {escape(name)} send their layer-{k} "
         "embedding**, each times the weight of its line, loudest first:"
         + (
             " but all of them are zeros in this step, because people start at zero: **films hold "
@@ -208,15 +214,15 @@ def _step(story: Story, node: Node, k: int) -> None:
 
 def message_strips(found: Messages, k: int, loudest: int) -> list[Strip]:
     """Before, the loudest messages, the rest in one, and the sum."""
-    sent, degree = found.sent, len(found.rows)
+    sent, degree = found.sent, len(found.senders)
     rows = [
         Strip(f"before: layer {k}", found.before, apart=True),
         *(
             Strip(
-                found.names[n],
+                found.name(n),
                 sent[n],
                 f"× {found.weights[n]:.4f}",
-                f" = {found.arithmetic[n]}",
+                f" = {found.arithmetic(n)}",
             )
             for n in range(min(loudest, degree))
         ),
@@ -251,34 +257,38 @@ def _sum_in_numbers(story: Story, node: Node, k: int, found: Messages) -> None:
 
 
 def _senders_table(story: Story, found: Messages) -> None:
-    """Every sender, once the reader asks for them: there may be thousands."""
+    """The senders, once the reader asks for them: there may be thousands."""
+    n_senders = len(found.senders)
+    listed = range(min(n_senders, _LISTED))
+    which = "All" if len(listed) == n_senders else f"The {len(listed):,} loudest of"
     opened = st.expander(
-        f"All {len(found.rows):,} messages as a table", key="senders", on_change="rerun"
+        f"{which} {n_senders:,} messages as a table", key="senders", on_change="rerun"
     )
     if not opened.open:
         return
+    sending = found.sending[: len(listed)]
+    sent = found.sent[: len(listed)]
     table = {
-        "from": found.names,
-        "arithmetic": found.arithmetic,
-        "weight": found.weights,
+        "from": [found.name(n) for n in listed],
+        "arithmetic": [found.arithmetic(n) for n in listed],
+        "weight": found.weights[: len(listed)],
     }
     for n in range(min(_SHOWN, len(found.result))):
-        table[f"its [{n}]"] = found.sending[:, n]
+        table[f"its [{n}]"] = sending[:, n]
     for n in range(min(_SHOWN, len(found.result))):
-        table[f"sends [{n}]"] = found.sent[:, n]
+        table[f"sends [{n}]"] = sent[:, n]
     opened.dataframe(
         pd.DataFrame(table),
         hide_index=True,
         height=280,
         column_config=dict.fromkeys(list(table)[2:], st.column_config.NumberColumn(format="%.4f")),
-        alt="Every sender with weight, embedding and message in the first dimensions",
+        alt="Senders with weight, embedding and message in the first dimensions",
     )
 
 
 def _mean_of_layers(story: Story, node: Node) -> None:
     """All layers of the node and their mean, the final embedding."""
-    model, row = computed.network(story), row_of(story.data, node)
-    own = computed.layers(story)[:, row]  # [K + 1, dim]
+    own = computed.network(story).layers_of(node)  # [K + 1, dim]
     st.subheader("The final embedding is the mean of all layers")
     if story.formulas:
         formula = r"F = \tfrac{1}{K+1}\textstyle\sum_{k=0}^{K} E^{(k)}, \qquad K = "
@@ -288,11 +298,10 @@ def _mean_of_layers(story: Story, node: Node) -> None:
         r"Weights $\alpha_k = 1/(K+1)$ as in the paper: the mean keeps $E^{(0)}$, which stands in "
         "for self-loops and holds over-smoothing back (eq. 4 and section 3.2).",
     )
-    final = (model.user_factors if node[0] == "user" else model.movie_factors)[node[1]]
     rows = [Strip(f"layer {k}", values) for k, values in enumerate(own)]
-    rows.append(Strip("mean = final", final, total=True))
+    rows.append(Strip("mean = final", own.mean(axis=0), total=True))
     st.html(strips(rows, f"All layers of {node_name(story.data, node)} and their mean"))
-    shown = min(_MEAN_SHOWN, model.dim)
+    shown = min(_MEAN_SHOWN, own.shape[1])
     st.table(
         pd.DataFrame(
             [[f"{value:.4f}" for value in row.values[:shown]] for row in rows],
@@ -430,7 +439,7 @@ def _played(story: Story, people: Crowd, split: Split, found: Replay) -> Played:
 
 def _lab_in_words(story: Story, split: Split, replay: Replay) -> None:
     hybrid = story.trained.is_hybrid
-    kept, deepest = computed.network(story).config.layers, replay.frames[-1].number
+    kept, deepest = computed.network(story).layers, replay.frames[-1].number
     end = replay.frames[-1].measures
     what = "the network of these chapters" if hybrid else "the model in use"
     st.markdown(

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 import torch
+from numpy.typing import NDArray
 from scipy.special import expit
 
 from analysis.bpr_step import BprStep, bpr_step
@@ -44,21 +45,14 @@ def step_of_bpr(story: Story) -> None:
         return
     _say_how_it_learned(story)
     say_which_network(story)
-    candidates = np.flatnonzero(~computed.scored(story).rated)
-    if not len(candidates):
+    if not len(_unrated(story)):
         st.info(f"{story.name} rated every film, so there is no negative to learn from.")
         return
     positive, chosen, size = _choose(story)
     negatives = negatives_of(story, st.session_state.get("draw", 0))
+    known = computed.pushes(story, (positive, *negatives.values()))
     steps = {
-        name: bpr_step(
-            computed.adjacency(story),
-            computed.network(story),
-            (story.user, story.data.n_users + positive, story.data.n_users + film),
-            size,
-            story.data.n_users if story.trained.is_hybrid else 0,
-        )
-        for name, film in negatives.items()
+        name: bpr_step(known, (0, 1, place), size) for place, name in enumerate(negatives, start=2)
     }
     _one_step(story, positive, negatives[chosen], steps[chosen], size)
     _guess_then_compare(story, positive, negatives, steps)
@@ -116,28 +110,33 @@ def _named(story: Story, negatives: dict[str, int], kind: str) -> str:
 
 def negatives_of(story: Story, draw: int) -> dict[str, int]:
     """The four negatives on offer, inner film ids; `draw` numbers the random ones."""
-    data, scores = story.data, computed.scored(story)
+    data, scores = story.data, computed.scores(story)
     row = data.ratings[[story.user]]  # what others rated plays no part
     sampler = NegativeSampler(row, torch.Generator().manual_seed(draw))
-    free = np.flatnonzero(~scores.rated)
+    free = _unrated(story)
     rated = free[data.movie_degree[free] > 0]
     known = rated if len(rated) else free
     return {
         SAMPLED: int(sampler.sample(torch.tensor([0]), 1)[0, 0]),
         POPULAR: int(free[np.argmax(data.movie_degree[free])]),
         OBSCURE: int(known[np.argmin(data.movie_degree[known])]),
-        HARDEST: int(free[np.argmax(scores.graph[free])]),
+        HARDEST: int(free[np.argmax(scores[free])]),
     }
+
+
+def _unrated(story: Story) -> NDArray[np.int64]:
+    """The films that the worked user did not rate, inner ids."""
+    return np.setdiff1d(np.arange(story.data.n_movies), story.data.rated_by(story.user))
 
 
 def _choose(story: Story) -> tuple[int, str, float]:
     """The positive film, the kind of negative, and the step size."""
-    scores, rated = computed.scored(story), story.data.rated_by(story.user)
-    order = rated[np.argsort(scores.graph[rated], kind="stable")]
+    scores, rated = computed.scores(story), story.data.rated_by(story.user)
+    order = rated[np.argsort(scores[rated], kind="stable")]
     positive = st.selectbox(
         "Positive: a film this user rated (lowest score first)",
         order.tolist(),
-        format_func=lambda m: f"{story.data.labels[m]} · score {scores.graph[m]:.2f}",
+        format_func=lambda m: f"{story.data.labels[m]} · score {scores[m]:.2f}",
         key=f"positive_{story.user}",
     )
     kind, again, size = st.columns([4, 1.4, 3], vertical_alignment="bottom")
@@ -249,8 +248,8 @@ def _compare(
         index=pd.Index(negatives, name="negative"),
     )
     st.table(table, alt="Four negatives with score, pull and loss before and after one step")
-    scores = computed.scored(story)
-    margins = scores.graph[positive] - scores.graph[~scores.rated].astype(float)
+    scores = computed.scores(story)
+    margins = scores[positive] - scores[_unrated(story)].astype(float)
     pulls, drawn = expit(-margins), story.trained.config.negatives
     st.caption(
         f"Of all {count(len(pulls), 'film')} that could be drawn at random, half have a pull below "

@@ -12,7 +12,7 @@ from charts.basics import label
 from charts.html import Strip, strips
 from model.viewers import Viewer
 from prediction import Recommendation, Scores, recommend
-from tabs.shared import count
+from tabs.shared import count, shown_first
 from tabs.start_here import computed
 from tabs.start_here.story import Story, needs_model, quiz_once
 
@@ -76,7 +76,8 @@ def _choose_change(story: Story) -> tuple[int, float | None] | None:
         key="change",
         persist_state="session",
     )
-    films = _addable(story) if chosen == ADD else _removable(story)
+    movies = _addable(story) if chosen == ADD else _removable(story)
+    films = shown_first(movies, "rated films, the strongest reasons first").tolist()
     if not films:
         st.info("There is no film to choose from.")
         return None
@@ -99,18 +100,18 @@ def _about(story: Story, movie: int) -> str:
     return f"{given:g} ★" if given else count(int(story.data.movie_degree[movie]), "rating")
 
 
-def _removable(story: Story) -> list[int]:
+def _removable(story: Story) -> NDArray[np.integer]:
     """The rated films, the ones that speak most for the ten best first."""
     viewer, _, best = computed.served(story)
     wanted = story.trained.movie_factors[[item.movie for item in best]].sum(axis=0)
     strength = viewer.weights * (viewer.messages @ wanted)
-    return viewer.movies[np.argsort(-strength, kind="stable")].tolist()
+    return viewer.movies[np.argsort(-strength, kind="stable")]
 
 
-def _addable(story: Story) -> list[int]:
+def _addable(story: Story) -> NDArray[np.integer]:
     """Unrated films, most rated first."""
     free = np.flatnonzero(~computed.served(story)[1].rated)
-    return free[np.argsort(-story.data.movie_degree[free], kind="stable")][:_OPTIONS].tolist()
+    return free[np.argsort(-story.data.movie_degree[free], kind="stable")][:_OPTIONS]
 
 
 def _weights_moved(story: Story, movie: int, result: WhatIf) -> None:
@@ -163,23 +164,33 @@ def _degrees_in_words(story: Story, movie: int, n_now: int) -> str:
 
 def _weights_table(story: Story, result: WhatIf) -> None:
     before, after = computed.served(story)[0], result.viewer
-    union = np.union1d(before.movies, after.movies)
-    old = dict(zip(before.movies, before.weights, strict=True))
-    new = dict(zip(after.movies, after.weights, strict=True))
+    films = np.union1d(before.movies, after.movies)
+    old, new = (_spread(viewer.weights, viewer.movies, films) for viewer in (before, after))
+    change = new - old
+    places = shown_first(np.argsort(-np.abs(change), kind="stable"), "films, the most moved first")
     table = pd.DataFrame(
         {
-            "film": [story.data.labels[film] for film in union],
-            "weight before": [old.get(film, 0.0) for film in union],
-            "weight after": [new.get(film, 0.0) for film in union],
+            "film": [story.data.labels[film] for film in films[places]],
+            "weight before": old[places],
+            "weight after": new[places],
+            "change": change[places],
         }
     )
-    table["change"] = table["weight after"] - table["weight before"]
     st.dataframe(
-        table.sort_values("change", key=abs, ascending=False),
+        table,
         hide_index=True,
         column_config=dict.fromkeys(list(table)[1:], st.column_config.NumberColumn(format="%.4f")),
         alt="The weights of the user's films before and after the change",
     )
+
+
+def _spread(
+    weights: NDArray[np.float64], movies: NDArray[np.integer], films: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """The weights of these movies among more films, 0 for the others; [n_films]."""
+    spread = np.zeros(len(films))
+    spread[np.searchsorted(films, movies)] = weights
+    return spread
 
 
 def _embedding_moved(story: Story, result: WhatIf) -> None:

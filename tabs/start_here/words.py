@@ -157,7 +157,7 @@ def _third_stop(story: Story) -> _Stop:
     if story.model is None:
         return f"{text} {_WAITS}", ""
     network = computed.network(story)
-    k = network.config.layers
+    k = network.layers
     rows = []
     if k:
         found = arriving(story, ("user", story.user), 0)
@@ -165,7 +165,7 @@ def _third_stop(story: Story) -> _Stop:
         text += f" Here it is done {count(k, 'time')}, and the mean is taken."
     if story.trained.is_hybrid:
         text += " (LightGCN as its paper has it; the model that serves does all steps at once.)"
-    final = network.user_factors[story.user]
+    final = network.layers_of(("user", story.user)).mean(axis=0)
     rows.append(Strip("final embedding", final, apart=True))
     return text, strips(rows, f"The messages to {story.whom} and their sum", stagger=True)
 

@@ -16,7 +16,7 @@ from model.store import Stamp, stamp
 from model.trained import TrainedModel, attention_in_words, kept_epoch
 from serving.state import ServerState
 from serving.training_job import JobRefusedError, TrainingJob
-from settings import TRAINING_COMMAND, checkpoint_path, runs_folder, training_allowed
+from settings import checkpoint_path, runs_folder, training_allowed
 from sources.files import regular_files
 from tabs.links import FOR_SERVING, PLAYGROUND, TRAINING
 from tabs.shared import draw, escape, session_id
@@ -93,7 +93,7 @@ def _only_look(
     """The tab on a server that does not train: the model in use and the runs, nothing to press."""
     st.info(
         "Training is switched off on this server: you can look at the model in use and at the "
-        f"runs, and its operator trains with `{TRAINING_COMMAND}`.",
+        f"runs, and its operator trains with `{server.training_command(data)}`.",
         icon=":material/lock:",
     )
     if model:

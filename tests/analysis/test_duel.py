@@ -22,7 +22,7 @@ from analysis.duel import (
     viewer_duel,
 )
 from data_preparation import MovieData
-from model import memory
+from model import evaluation, memory
 from model.baselines import ease, item_knn, popularity, tuned_ease
 from model.evaluation import evaluate
 from model.profiles import PROFILES, Profile
@@ -145,6 +145,16 @@ def test_what_needs_too_much_memory_is_left_out_with_a_sentence(
     assert len(few.left_out) == 2
     for sentence in few.left_out:
         assert_one_sentence(sentence)
+
+
+def test_of_large_data_the_people_are_measured_whom_a_training_measures(
+    planted_data: MovieData, split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "_SCORES_MEASURED", 7 * planted_data.n_movies)
+    popular = fit_rivals(planted_data, split).fitted[-1]
+    report = evaluate(popularity(split.train), split, "test", sample_users=7)
+    assert len(report.per_user) == 7
+    assert popular.test["NDCG@20"] == pytest.approx(report.mean()["NDCG@20"])
 
 
 def test_without_a_measured_model_the_others_still_compare(

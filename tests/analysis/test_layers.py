@@ -13,22 +13,17 @@ from analysis.layers import (
     LAST,
     MEAN,
     Smoothing,
-    all_layers,
-    lesson_network,
     mean_cosine,
-    message_sizes,
-    node_of,
     reach,
-    row_of,
-    senders,
     smoothing,
 )
-from data_preparation import MovieData, normalised_adjacency
-from model.splits import PROTOCOLS
+from analysis.network import Network, lesson_network, message_sizes, propagated
+from data_preparation import MovieData
+from model.splits import PROTOCOLS, Split
 from model.trained import TrainedModel
 from model_training import train
 from tests.analysis.graphs import dense_adjacency, rated_cells
-from tests.dense import dense_layers
+from tests.dense import dense_layers, e0_of
 
 
 @pytest.fixture
@@ -37,7 +32,7 @@ def model(model_of_any_depth: TrainedModel) -> TrainedModel:
 
 
 @pytest.fixture
-def lesson(planted_data: MovieData, hybrid: TrainedModel) -> TrainedModel:
+def lesson(planted_data: MovieData, hybrid: TrainedModel) -> Network:
     """What the lessons take apart of a hybrid."""
     return lesson_network(planted_data, hybrid)
 
@@ -45,20 +40,21 @@ def lesson(planted_data: MovieData, hybrid: TrainedModel) -> TrainedModel:
 def test_the_network_of_the_papers_model_is_the_model_itself(
     planted_data: MovieData, model: TrainedModel
 ) -> None:
-    assert lesson_network(planted_data, model) is model
+    network = lesson_network(planted_data, model)
+    assert network.layers == model.config.layers
+    np.testing.assert_array_equal(e0_of(network), model.e0)
 
 
 def test_the_network_of_a_hybrid_has_its_films_and_people_at_zero(
-    planted_data: MovieData, hybrid: TrainedModel, lesson: TrainedModel
+    planted_data: MovieData, hybrid: TrainedModel, lesson: Network
 ) -> None:
-    people, films = np.split(lesson.e0, [planted_data.n_users])
-    assert not lesson.is_hybrid and lesson.config.layers == 2
-    assert lesson.key != hybrid.key and lesson.protocol == hybrid.protocol
-    assert not people.any() and films.shape[1] == min(64, hybrid.dim)
+    films = lesson.start["movie"]
+    assert lesson.layers == 2
+    assert not lesson.start["user"].any() and films.shape[1] == min(64, hybrid.dim)
     # The same films up to one factor, so alike in the same way.
     factor = np.linalg.norm(films) / np.linalg.norm(hybrid.e0)
     np.testing.assert_allclose(films, factor * hybrid.e0, rtol=1e-4, atol=1e-6)
-    scores = lesson.user_factors @ lesson.movie_factors.T
+    scores = lesson.final("user") @ lesson.final("movie").T
     margin = scores[rated_cells(planted_data)].mean() - scores.mean()  # every film is rated
     assert margin == pytest.approx(3.0, rel=1e-3)
 
@@ -72,22 +68,19 @@ def test_only_the_strongest_columns_of_a_wide_hybrid_are_taken(
     e0 *= strength / np.linalg.norm(e0, axis=0)
     wide = lesson_network(planted_data, dataclasses.replace(hybrid, e0=e0))
     chosen = np.argsort(-strength)[:64]
-    films = wide.e0[planted_data.n_users :]
+    films = wide.start["movie"]
     np.testing.assert_allclose(
         films / np.linalg.norm(films), e0[:, chosen] / np.linalg.norm(e0[:, chosen]), atol=1e-5
     )
 
 
 def test_in_the_network_of_a_hybrid_people_and_films_take_turns(
-    planted_data: MovieData, lesson: TrainedModel
+    planted_data: MovieData, lesson: Network
 ) -> None:
-    layers = all_layers(normalised_adjacency(planted_data.ratings), lesson)
-    for k, layer in enumerate(layers):
-        people, films = np.split(layer, [planted_data.n_users])
-        assert people.any() == (k % 2 == 1) and films.any() == (k % 2 == 0)
-    np.testing.assert_allclose(
-        layers, dense_layers(rated_cells(planted_data), lesson.e0, 2), rtol=1e-3, atol=1e-5
-    )
+    for k in range(4):
+        assert lesson.side("user", k).any() == (k % 2 == 1)
+        assert lesson.side("movie", k).any() == (k % 2 == 0)
+    check_layers(planted_data, lesson)
 
 
 def measured(
@@ -97,12 +90,11 @@ def measured(
 
 
 def test_the_lab_of_a_hybrid_keeps_the_last_layer_that_holds_something(
-    planted_data: MovieData, lesson: TrainedModel
+    planted_data: MovieData, lesson: Network, split: Split
 ) -> None:
-    split = PROTOCOLS[lesson.protocol](planted_data)
     results = measured(smoothing(split, lesson, 3))
     train_part = split.train.toarray() > 0
-    layers, films = dense_layers(train_part, lesson.e0, 3), train_part.any(axis=0)
+    layers, films = dense_layers(train_part, e0_of(lesson), 3), train_part.any(axis=0)
     assert np.isnan(results[LAST, 0].users) and np.isnan(results[MEAN, 0].ndcg)
     for k, (of_people, of_films) in {1: (1, 0), 2: (1, 2), 3: (3, 2)}.items():
         found = results[LAST, k]
@@ -114,33 +106,56 @@ def test_the_lab_of_a_hybrid_keeps_the_last_layer_that_holds_something(
 def test_layers_and_their_mean_are_those_of_dense_propagation(
     planted_data: MovieData, model: TrainedModel
 ) -> None:
-    layers = all_layers(normalised_adjacency(planted_data.ratings), model)
-    expected = dense_layers(rated_cells(planted_data), model.e0, model.config.layers)
-    np.testing.assert_allclose(layers, expected, rtol=1e-3, atol=1e-5)
-    mean = layers.mean(axis=0)
-    np.testing.assert_allclose(mean[: planted_data.n_users], model.user_factors, atol=1e-5)
-    np.testing.assert_allclose(mean[planted_data.n_users :], model.movie_factors, atol=1e-5)
+    network = lesson_network(planted_data, model)
+    check_layers(planted_data, network)
+    np.testing.assert_allclose(network.final("user"), model.user_factors, atol=1e-5)
+    np.testing.assert_allclose(network.final("movie"), model.movie_factors, atol=1e-5)
+    for user in range(planted_data.n_users):
+        expected = model.movie_factors @ model.user_factors[user]
+        np.testing.assert_allclose(network.scores(user), expected, atol=1e-4)
 
 
-def test_senders_are_the_neighbours_with_their_weights(toy_data: MovieData) -> None:
-    adjacency = normalised_adjacency(toy_data.ratings)
+def check_layers(data: MovieData, network: Network) -> None:
+    """Whole sides, layer after layer, and every node alone."""
+    dense = np.array(dense_layers(rated_cells(data), e0_of(network), network.layers))
+    near: dict[str, Any] = {"rtol": 1e-3, "atol": 1e-5}
+    for k, layer in enumerate(propagated(network, network.start, network.layers)):
+        np.testing.assert_allclose(
+            np.concatenate([layer["user"], layer["movie"]]), dense[k], **near
+        )
+        np.testing.assert_allclose(network.side("movie", k), layer["movie"], **near)
+    for row in range(data.n_users + data.n_movies):
+        is_user = row < data.n_users
+        alone = network.layers_of(("user", row) if is_user else ("movie", row - data.n_users))
+        np.testing.assert_allclose(alone, dense[:, row], **near)
+
+
+def test_neighbours_are_those_of_the_matrix_with_their_weights(toy_data: MovieData) -> None:
+    empty = (
+        np.zeros((toy_data.n_users, 1), np.float32),
+        np.zeros((toy_data.n_movies, 1), np.float32),
+    )
+    network = Network(toy_data.ratings, {"user": empty[0], "movie": empty[1]}, 1)
     dense = dense_adjacency(rated_cells(toy_data))
+    n_users = toy_data.n_users
     for row in range(len(dense)):
-        rows, weights = senders(adjacency, row)
+        near, weights = network.neighbours(
+            ("user", row) if row < n_users else ("movie", row - n_users)
+        )
+        rows = near + n_users * (row < n_users)
         assert rows.tolist() == np.flatnonzero(dense[row]).tolist()
         np.testing.assert_allclose(weights, dense[row, rows], rtol=1e-6)
-        assert row_of(toy_data, node_of(toy_data, row)) == row
 
 
 def test_the_sizes_of_messages_are_those_of_weight_times_embedding_for_all_users(
-    planted_data: MovieData, model: TrainedModel, lesson: TrainedModel
+    planted_data: MovieData, model: TrainedModel, lesson: Network
 ) -> None:
     dense = dense_adjacency(rated_cells(planted_data))
-    for network in (model, lesson):
+    for network in (lesson_network(planted_data, model), lesson):
         for user in range(planted_data.n_users):
-            movies = planted_data.n_users + planted_data.rated_by(user)
-            sent = dense[user, movies, None] * network.e0[movies]
-            sizes = message_sizes(planted_data, network, user)
+            movies = planted_data.rated_by(user)
+            sent = dense[user, planted_data.n_users + movies, None] * network.start["movie"][movies]
+            sizes = message_sizes(network, user)
             np.testing.assert_allclose(sizes, np.linalg.norm(sent, axis=1), rtol=1e-5)
 
 
@@ -170,7 +185,7 @@ def test_smoothing_gives_the_models_own_validation_metric_and_dense_cosines(
     planted_data: MovieData, model: TrainedModel
 ) -> None:
     split = PROTOCOLS[model.protocol](planted_data)
-    results = measured(smoothing(split, model, 4))
+    results = measured(smoothing(split, lesson_network(planted_data, model), 4))
     kept = results[MEAN, model.config.layers]
     recorded = model.history[model.best_epoch].metrics["NDCG@20"]
     assert kept.ndcg == pytest.approx(recorded, abs=1e-9)

@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from analysis.layers import all_layers, lesson_network
+from analysis.network import lesson_network
 from analysis.people import YOU, personas, with_names, with_visitor
-from data_preparation import MovieData, load_movie_data, normalised_adjacency
+from data_preparation import MovieData, load_movie_data
 from model.trained import TrainedModel
 from model.viewers import fold_in
 from settings import DEMO_DIR
-from tests.dense import dense_layers
+from tests.dense import dense_layers, e0_of
 
 
 @pytest.fixture(scope="module")
@@ -117,13 +117,13 @@ def test_the_visitors_layers_come_from_their_films(
     planted_data: MovieData, either_kind: TrainedModel
 ) -> None:
     data = with_visitor(planted_data, {3: 4.0, 8: 2.5})
-    network = lesson_network(data, either_kind)
-    you = planted_data.n_users
-    assert not network.e0[you].any()
-    found = all_layers(normalised_adjacency(data.ratings), network)
-    dense = dense_layers(data.ratings.toarray() > 0, network.e0, network.config.layers)
-    np.testing.assert_allclose(found, dense, atol=1e-4)
-    assert found[1][you].any()
+    network = lesson_network(planted_data, either_kind).over(data.ratings)
+    you, e0 = planted_data.n_users, e0_of(network)
+    assert not e0[you].any()
+    dense = dense_layers(data.ratings.toarray() > 0, e0, network.layers)
+    found = network.layers_of(("user", you))
+    np.testing.assert_allclose(found, np.array(dense)[:, you], atol=1e-4)
+    assert found[1].any()
     if not either_kind.is_hybrid:  # all others hold what was learned
-        np.testing.assert_array_equal(np.delete(network.e0, you, axis=0), either_kind.e0)
+        np.testing.assert_array_equal(np.delete(e0, you, axis=0), either_kind.e0)
     assert fold_in(planted_data, either_kind, {3: 4.0, 8: 2.5}).factor.any()

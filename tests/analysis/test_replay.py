@@ -8,7 +8,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from analysis.layers import DEPTH, LAST, lesson_network, propagated
+from analysis.layers import DEPTH, LAST
+from analysis.network import lesson_network, propagated
 from analysis.replay import (
     LOSS,
     MAX_EPOCHS,
@@ -25,7 +26,7 @@ from analysis.replay import (
     playground_config,
     replay,
 )
-from data_preparation import MovieData, load_movie_data, normalised_adjacency
+from data_preparation import MovieData, load_movie_data
 from model.bpr import Learner, StopTraining
 from model.config import TrainingConfig
 from model.splits import PROTOCOLS
@@ -202,7 +203,7 @@ def test_layer_by_layer_films_grow_alike_and_the_list_is_that_of_the_layer(data:
     assert alike[8] > alike[4] > alike[2]
     # People start at zero: no list yet, and no place on the map.
     assert (frames[0].top == -1).all() and np.isnan(frames[0].people).all()
-    layers = list(propagated(normalised_adjacency(split.train), network.e0, 4))
-    scores = layers[3][5] @ layers[4][data.n_users :].T  # the last that people and films hold
+    layers = list(propagated(network.over(split.train), network.start, 4))
+    scores = layers[3]["user"][5] @ layers[4]["movie"].T  # the last that people and films hold
     scores[split.train[[5]].indices] = -np.inf
     assert frames[4].top[0].tolist() == np.argsort(-scores)[:TOP].tolist()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.layers import lesson_network
+from analysis.network import lesson_network
 from analysis.what_if import own_level, what_if, with_rating
 from data_preparation import MovieData
 from model.config import TrainingConfig
@@ -164,7 +164,7 @@ def test_on_the_real_data_no_film_comes_back_because_it_was_left_out(real_data: 
     split = PROTOCOLS["random_80_10_10"](real_data)
     fitted = train(real_data, split, TrainingConfig(dim=64))
     network = lesson_network(real_data, fitted)
-    assert np.isfinite(network.e0).all() and not network.e0[: real_data.n_users].any()
+    assert np.isfinite(network.start["movie"]).all() and not network.start["user"].any()
     for user in range(0, real_data.n_users, 20):
         before = user_viewer(real_data, fitted, user)
         scores = score_all(real_data, fitted, before)

@@ -15,7 +15,7 @@ from model.explanation import REST, Walks, explain, through
 from model.profiles import PROFILES
 from model.splits import Split, random_80_10_10, temporal_leave_one_out
 from model.trained import TrainedModel, fitted_graph
-from model.viewers import fold_in, user_viewer
+from model.viewers import fold_in, user_vectors, user_viewer
 from model_training import refit, train
 from prediction import score_all
 from tests.conftest import planted_ratings, write_dataset
@@ -43,7 +43,9 @@ def test_contributions_and_self_term_sum_to_the_score(
 ) -> None:
     model = models[which]
     reasons = explain(planted_data, model, user_viewer(planted_data, model, user), movie)
-    score = float(model.user_factors[user] @ model.movie_factors[movie])
+    score = float(
+        user_vectors(planted_data, model, np.array([user]))[0] @ model.movie_factors[movie]
+    )
     size = np.abs(reasons.contributions).sum() + abs(reasons.self_term)
     assert reasons.graph_score == pytest.approx(score, abs=1e-5 * max(size, 1))
     assert len(reasons.contributions) == planted_data.user_degree[user]

@@ -26,6 +26,7 @@ from model.interactions import (
     recommender,
 )
 from model.splits import PROTOCOLS, Split
+from model.viewers import user_vectors
 from model_training import train
 from tests.conftest import assert_one_sentence
 
@@ -349,7 +350,11 @@ def test_movielens_folders_at_the_edge_train_or_say_why_not(
             assert "again" not in str(caught.value)  # it would end the same way
             continue
         model = train(data, PROTOCOLS[protocol](data), config)
-        learned = [model.movie_factors, model.movie_messages, model.user_factors]
+        learned = [
+            model.movie_factors,
+            model.movie_messages,
+            user_vectors(data, model, slice(None)),
+        ]
         assert all(np.isfinite(array).all() for array in learned)
         assert np.isfinite(list(model.test_metrics.values())).all()
 

@@ -80,7 +80,7 @@ def test_a_model_says_of_which_kind_it_is(model: TrainedModel, hybrid: TrainedMo
     assert (hybrid.e0.shape, hybrid.scale.shape) == ((48, hybrid.dim), (48,))
     assert len(hybrid.values) == hybrid.dim and hybrid.fold_in_map.size == 0
     assert (model.e0.shape, model.scale.size, model.values.size) == ((78, 8), 0, 0)
-    assert not hybrid.own_factors.any() and hybrid.own_factors.shape == (30, hybrid.dim)
+    assert hybrid.user_factors.shape == hybrid.own_factors.shape == (0, hybrid.dim)
     np.testing.assert_allclose(model.own_factors, model.e0[:30] / 3)
 
 

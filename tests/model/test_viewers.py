@@ -11,7 +11,7 @@ from scipy import sparse
 from data_preparation import MovieData
 from model.profiles import DEFAULT_PROFILE, PROFILES, Profile
 from model.trained import TrainedModel
-from model.viewers import fold_in, tag_profiles, user_viewer
+from model.viewers import fold_in, tag_profiles, user_vectors, user_viewer
 
 
 def stars_of(data: MovieData, user: int) -> dict[int, float]:
@@ -51,12 +51,13 @@ def test_in_the_hybrid_everybody_is_the_sum_of_their_films(
 def test_the_factors_of_the_users_are_those_of_the_profile_that_serves(
     planted_data: MovieData, hybrid: TrainedModel
 ) -> None:
+    vectors = user_vectors(planted_data, hybrid, slice(None))
     for user in range(planted_data.n_users):
         viewer = user_viewer(planted_data, hybrid, user)
         assert not viewer.only_averse
-        np.testing.assert_allclose(hybrid.user_factors[user], viewer.factor, atol=1e-5)
+        np.testing.assert_allclose(vectors[user], viewer.factor, atol=1e-5)
     watch = user_viewer(planted_data, hybrid, 0, "watch")
-    assert DEFAULT_PROFILE == "like" and not np.allclose(watch.factor, hybrid.user_factors[0])
+    assert DEFAULT_PROFILE == "like" and not np.allclose(watch.factor, vectors[0])
 
 
 @given(st.dictionaries(st.integers(0, 47), st.sampled_from(np.arange(1, 11) / 2), max_size=10))

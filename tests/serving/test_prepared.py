@@ -13,7 +13,7 @@ import pytest
 from data_preparation import MovieData
 from model.stars import fit_stars
 from model.trained import TrainedModel
-from serving import prepared
+from serving import tables
 from serving.prepared import star_model, title_search, walks
 
 
@@ -26,7 +26,7 @@ def test_each_is_made_once_however_many_ask(
         calls.append(1)
         return fit_stars(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(prepared, "fit_stars", counted)
+    monkeypatch.setattr(tables, "fit_stars", counted)
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda _: star_model(planted_data, mine), range(8)))
     assert len(calls) == 1 and all(one is made[0] for one in made)

@@ -115,7 +115,7 @@ def test_a_link_that_leads_nowhere_beside_the_data_does_no_harm(
 def test_the_download_is_tried_once_and_then_only_when_asked(
     server: ServerState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "find_local_data", lambda: None)
+    monkeypatch.setattr(download, "find_local_data", lambda **_: None)
     tries: list[int] = []
 
     def fails() -> Path:
@@ -132,7 +132,7 @@ def test_the_download_is_tried_once_and_then_only_when_asked(
 def test_where_visitors_may_not_train_nothing_is_downloaded(
     server: ServerState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "find_local_data", lambda: None)
+    monkeypatch.setattr(download, "find_local_data", lambda **_: None)
     monkeypatch.setenv("LIGHTGCN_TRAINING", "off")
     assert server.data_folder(lambda: pytest.fail("asked")) == DEMO_DIR
 

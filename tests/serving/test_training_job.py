@@ -27,6 +27,7 @@ from model.config import TrainingConfig
 from model.runs import EASE, IN_USE, OURS, POPULARITY, load_runs
 from model.splits import random_80_10_10
 from model.trained import TrainedModel
+from model.viewers import user_vectors
 from model_training import KS, refit, train
 from serving.training_job import JobBoard, JobBusyError, TrainingJob, TrainingOffError, board_of
 from settings import SettingError, runs_folder
@@ -268,7 +269,7 @@ def test_a_refit_learns_from_all_ratings_and_keeps_what_was_measured(
     users, films = random_80_10_10(planted_data).test.nonzero()
 
     def percentile(of: TrainedModel) -> float:
-        scores = of.user_factors @ of.movie_factors.T
+        scores = user_vectors(planted_data, of, slice(None)) @ of.movie_factors.T
         return float((scores[users] < scores[users, films][:, None]).mean())
 
     assert percentile(model) > percentile(measured)

@@ -510,6 +510,19 @@ def test_a_large_release_is_checked_by_the_checksum_beside_it_and_goes_on_where_
     assert list(target.parent.iterdir()) == [target]
 
 
+@pytest.mark.parametrize("beside", ["MD5 (ml-1m.zip) = {}\n", "{}  ml-32m.zip\n"])
+def test_both_ways_to_write_a_checksum_are_read(
+    server: Server, archive: bytes, target: Path, beside: str
+) -> None:
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        is_checksum = handler.path.endswith(".md5")
+        answer(beside.format(md5(archive)).encode() if is_checksum else archive)(handler)
+
+    server.reply = reply
+    download_release(Release("ml-latest-small", url=server.url), target)
+    assert load_movie_data(target).n_ratings == 15
+
+
 def test_what_arrived_whole_is_not_fetched_again(
     server: Server, archive: bytes, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -598,6 +611,10 @@ def test_the_command_fetches_a_release_by_name_once(
         assert main(["--dataset", "ml-25m"]) == 0
         assert f"Data: {tmp_path / 'ml-25m'}" in capsys.readouterr().out
     assert len(requests) == 2  # the checksum and the archive
+    place = tmp_path / "place"  # a release goes where it is found by its name
+    monkeypatch.setenv("MOVIELENS_DIR", str(place))
+    assert main(["--dataset", "ml-25m"]) == 0
+    assert find_local_data(dataset="ml-25m") == place / "ml-25m"
 
 
 def test_the_command_says_why_a_release_does_not_come(
@@ -636,6 +653,43 @@ def test_a_folder_of_folders_can_be_chosen(project: Path, tmp_path: Path) -> Non
     assert find_local_data(environ, project) == place / "a"
 
 
+def test_a_data_set_is_found_by_its_name_and_by_that_in_the_environment(project: Path) -> None:
+    small = write_dataset(project / "ml-latest-small")
+    large = write_dataset(project.parent / "shared" / "ml-25m")
+    assert find_local_data({}, project, "ml-25m") == large
+    environ = {"MOVIELENS_DATASET": "ml-25m"}
+    assert find_local_data(environ, project) == large
+    assert find_local_data(environ, project, "ml-latest-small") == small
+    assert find_local_data({"MOVIELENS_DATASET": ""}, project) == small
+
+
+@pytest.mark.parametrize(
+    ("here", "name", "says"),
+    [
+        ((), "ml-1m", "here nor any other; python -m sources.download --dataset ml-1m fetches"),
+        (("ml-1m",), "ml-9m", "here, but ml-1m; python -m sources.download --dataset fetches ml-l"),
+        (("ml-1m", "ml-10m"), "../ml-1m", "“../ml-1m” here, but ml-1m, ml-10m; python"),
+    ],
+)
+def test_a_name_that_is_not_here_is_told_with_what_is(
+    project: Path, here: tuple[str, ...], name: str, says: str
+) -> None:
+    for each in here:
+        write_dataset(project / each)
+    with pytest.raises(DataError) as refusal:
+        find_local_data({}, project, name)
+    assert says in str(refusal.value)
+    assert_one_sentence(str(refusal.value))
+
+
+def test_where_one_folder_was_chosen_another_name_is_told_what_to_do(tmp_path: Path) -> None:
+    environ = {"MOVIELENS_DIR": str(write_dataset(tmp_path / "ml-1m"))}
+    assert find_local_data(environ, tmp_path, "ml-1m") == tmp_path / "ml-1m"
+    with pytest.raises(DataError, match="MOVIELENS_DIR names ml-1m alone") as refusal:
+        find_local_data(environ, tmp_path, "ml-25m")
+    assert_one_sentence(str(refusal.value))
+
+
 # --- the whole order, and the command -------------------------------------------------------------
 
 
@@ -643,7 +697,7 @@ def test_a_folder_of_folders_can_be_chosen(project: Path, tmp_path: Path) -> Non
 def nothing_local(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """No data on disk; the folder that a download would go to."""
     place = tmp_path / "downloaded"
-    monkeypatch.setattr(download, "find_local_data", lambda: None)
+    monkeypatch.setattr(download, "find_local_data", lambda **_: None)
     monkeypatch.setattr(download, "download_movielens", partial(download_movielens, target=place))
     return place
 

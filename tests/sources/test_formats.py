@@ -98,3 +98,61 @@ def test_a_number_in_hexadecimal_is_none_beside_texts_that_look_like_one(tmp_pat
     assert tables.tags["tag"].iloc[-1] == "0x10"
     with pytest.raises(DataError, match=r"tags\.csv, line 10: '0x10' in the column userId"):
         read_tables(write_dataset(tmp_path / "odd", tags=[*TOY_TAGS, ("0x10", 10, "x", 9)]))
+
+
+# --- what the real archives hold that their READMEs do not say ------------------------------------
+
+
+def test_100k_with_its_blank_line_its_film_without_a_date_and_no_last_newline(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "u.data").write_text("196\t267\t3\t881250949\n22\t1682\t1\t878887116")
+    nameless = "|".join(["267", "unknown", "", "", "", "1", *["0"] * 18])
+    video = item(1412, "Land Before Time III (1995) (V)", "Children")
+    films = [nameless, video, "", item(1682, "Schrei (Scream of Stone, é) (1991)", "Drama")]
+    (tmp_path / "u.item").write_bytes("\n".join(films).encode("latin-1"))
+    data = load_movie_data(tmp_path)
+    assert data.movie_ids.tolist() == [267, 1412, 1682] and data.user_ids.tolist() == [22, 196]
+    assert data.labels == ("unknown", "Land Before Time III (1995)", "Schrei (1991)")
+    assert data.movies["genres"].tolist() == [(), ("Children",), ("Drama",)]
+
+
+def test_10m_has_quotes_that_open_and_do_not_close_and_empty_tags(tmp_path: Path) -> None:
+    write_dat(tmp_path, "utf-8")
+    films = '51372::"Great Performances" Cats (1998)::Musical\n2::Half "quoted (1996)::Drama\n'
+    (tmp_path / "movies.dat").write_text(f"1::A (1990)::(no genres listed)\n{films}")
+    tags = ['33384::2::"underaged" = so::1181826527', "5::1::::9", "5::1::None::9", '5::2::"::9']
+    (tmp_path / "tags.dat").write_text("\n".join(tags))
+    data = load_movie_data(tmp_path)
+    assert data.labels == ("A (1990)", 'Half "quoted (1996)', '"Great Performances" Cats (1998)')
+    assert data.movies["genres"].tolist() == [(), ("Drama",), ("Musical",)]
+    assert data.tags["raw"].tolist() == ['"underaged" = so', "", "None", '"']
+    assert data.tags["status"].tolist() == ["rare", "empty", "rare", "empty"]
+
+
+def test_the_csv_releases_have_ranges_of_years_missing_ids_and_tags_over_lines(
+    tmp_path: Path,
+) -> None:
+    films = {
+        10: ('"Big Bang Theory, The (2007-)"', "(no genres listed)", 2007),
+        20: ("Diplomatic Immunity (2009– )", "Comedy", 2009),
+        30: ('"Fawlty Towers (1975-1979)"', "Comedy", 1975),
+        40: ("Doubly Closed (1983))", "Drama|IMAX", 1983),
+        50: ("Babylon 5", "Sci-Fi", None),
+    }
+    files = {
+        "movies.csv": ["movieId,title,genres", *(f"{i},{t},{g}" for i, (t, g, _) in films.items())],
+        "links.csv": ["movieId,imdbId,tmdbId", "10,0898266,", "20,0114709,862", "40,,"],
+        "ratings.csv": ["userId,movieId,rating,timestamp", "1,10,4.0,9", "1,50,0.5,8"],
+        "tags.csv": ["userId,movieId,tag,timestamp", '1,10,"two\nlines ""x""",5', "1,20,NA,6"],
+    }
+    for name, lines in files.items():
+        (tmp_path / name).write_bytes("".join(f"{line}\r\n" for line in lines).encode())
+    data = load_movie_data(tmp_path)
+    years = [None if year != year else year for year in data.years.tolist()]
+    assert years == [year for _, _, year in films.values()]
+    assert data.movies["name"].iloc[0] == "The Big Bang Theory"
+    assert data.movies["genres"].iloc[0] == () and "IMAX" in data.genre_names
+    assert data.movies["tmdb_id"].tolist() == ["", "862", "", "", ""]
+    assert data.movies["imdb_id"].tolist() == ["0898266", "0114709", "", "", ""]
+    assert data.tags["raw"].tolist() == ['two\nlines "x"', "NA"]

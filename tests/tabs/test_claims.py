@@ -11,8 +11,10 @@ import itertools
 import numpy as np
 import pytest
 
-from analysis.bpr_step import bpr_step
-from analysis.layers import DEPTH, lesson_network, mean_cosine, message_sizes, propagated
+from analysis.bpr_step import bpr_step, couplings
+from analysis.layers import DEPTH, mean_cosine
+from analysis.neighbourhood import Node
+from analysis.network import lesson_network, message_sizes, propagated
 from data_preparation import MovieData, load_movie_data, normalised_adjacency
 from model.config import TrainingConfig
 from model.splits import random_80_10_10
@@ -21,6 +23,7 @@ from model.viewers import Viewer, user_viewer
 from model_training import train
 from prediction import DEFAULT_TAG_WEIGHT, blend, score_all, unseen
 from settings import DEMO_DIR
+from tests.dense import e0_of
 
 KINDS = {
     "paper": TrainingConfig(model="paper", dim=8, layers=2, epochs=1),
@@ -76,9 +79,9 @@ def test_people_of_a_hybrid_get_everything_from_their_films(
     data, model = served
     network = lesson_network(data, model)
     if not model.is_hybrid:
-        assert network is model
+        np.testing.assert_array_equal(e0_of(network), model.e0)
         return
-    assert not network.e0[: data.n_users].any()
+    assert not network.start["user"].any()
     for viewer in viewers(data, model):
         assert not viewer.own.any()
         total = viewer.weights @ viewer.messages
@@ -103,11 +106,9 @@ def test_the_more_messages_are_passed_the_more_alike_everybody_grows(
 ) -> None:
     data, model = served
     network, rated = lesson_network(data, model), data.movie_degree > 0
-    adjacency, sides = normalised_adjacency(data.ratings), ([], [])
-    for layer in propagated(adjacency, network.e0, DEPTH):
-        for side, rows in zip(
-            sides, (layer[: data.n_users], layer[data.n_users :][rated]), strict=True
-        ):
+    sides: tuple[list[float], list[float]] = ([], [])
+    for layer in propagated(network, network.start, DEPTH):
+        for side, rows in zip(sides, (layer["user"], layer["movie"][rated]), strict=True):
             if rows.any():  # where people start at zero a side holds something every other layer
                 side.append(mean_cosine(rows))
     for side in sides:
@@ -119,17 +120,16 @@ def test_a_step_of_bpr_moves_the_positive_ahead_of_the_negative(
     served: tuple[MovieData, TrainedModel],
 ) -> None:
     data, model = served
-    network, adjacency = lesson_network(data, model), normalised_adjacency(data.ratings)
-    first = data.n_users if model.is_hybrid else 0
+    network = lesson_network(data, model)
     popular = np.argsort(-data.movie_degree, kind="stable")
     for user in range(0, data.n_users, max(1, data.n_users // 12)):
         rated = data.rated_by(user)
-        scores = network.movie_factors @ network.user_factors[user]
+        scores = network.scores(user)
         positive = int(rated[np.argmin(scores[rated])])
         free = popular[~np.isin(popular, rated)]
         for negative, size in ((int(free[0]), 0.01), (int(free[-1]), 0.1)):
-            rows = (user, data.n_users + positive, data.n_users + negative)
-            step = bpr_step(adjacency, network, rows, size, first)
+            nodes: list[Node] = [("user", user), ("movie", positive), ("movie", negative)]
+            step = bpr_step(couplings(network, nodes, model.is_hybrid), (0, 1, 2), size)
             gap = [good - bad for good, bad in zip(step.positive, step.negative, strict=True)]
             assert gap[1] >= gap[0] and step.loss[1] <= step.loss[0]
             assert step.pull == pytest.approx(1 / (1 + np.exp(gap[0])), rel=1e-4)
@@ -161,10 +161,10 @@ def test_a_message_is_the_weight_times_what_the_film_holds(
     data, model = served
     network = lesson_network(data, model)
     for user in range(data.n_users):
-        films = network.e0[data.n_users + data.rated_by(user)].astype(float)
+        films = network.start["movie"][data.rated_by(user)].astype(float)
         sent = data.edge_weights(user)[:, None] * films
         np.testing.assert_allclose(
-            message_sizes(data, network, user), np.linalg.norm(sent, axis=1), rtol=1e-4, atol=1e-9
+            message_sizes(network, user), np.linalg.norm(sent, axis=1), rtol=1e-4, atol=1e-9
         )
 
 

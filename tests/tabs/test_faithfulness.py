@@ -9,7 +9,14 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from analysis.faithfulness import LOWEST, POPULAR, RANDOM, REASONS, faithfulness, summary
+from analysis.faithfulness import (
+    LOWEST,
+    POPULAR,
+    RANDOM,
+    REASONS,
+    Faithfulness,
+    faithfulness,
+)
 from data_preparation import MovieData
 from model.trained import TrainedModel
 from tabs.insights.faithfulness import verdict
@@ -76,5 +83,5 @@ def test_the_verdict_follows_the_numbers(reasons: float, says: str) -> None:
         )
     ]
     table = pd.DataFrame(rows, columns=["user", "choice", "removed", "kept", "rank"])
-    text = verdict(table, summary(table))
+    text = verdict(Faithfulness.of(table))
     assert says in text and f"**{reasons:.0%}** stay first" in text

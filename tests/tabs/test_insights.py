@@ -16,7 +16,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from analysis.model_health import gini
-from analysis.movie_map import movie_map
+from analysis.movie_map import MovieMap, movie_map
 from charts.basics import GREY
 from charts.movie_map import MAP_COLOURS, MARKS, colouring, map_figure
 from data_preparation import MovieData, load_movie_data
@@ -26,6 +26,7 @@ from model.trained import TrainedModel
 from model.viewers import fold_in, user_viewer
 from model_training import train
 from prediction import recommend, score_all, similar_movies
+from serving.tables import Table
 from settings import DEMO_DIR
 from tabs.insights import movie_map as map_section
 from tabs.insights.shared import FILM
@@ -154,8 +155,7 @@ def test_only_the_open_section_is_computed(
     def forbidden(*_: object) -> None:
         raise AssertionError("the map was computed for another section")
 
-    monkeypatch.setattr("analysis.movie_map.movie_map", forbidden)
-    monkeypatch.setattr("tabs.insights.shared.movie_map", forbidden)
+    monkeypatch.setattr("tabs.insights.shared.MAP", Table("map", MovieMap, forbidden))
     for section in (SUGGESTIONS, HEALTH, DATA):
         open_section(section, data, model)
 
@@ -327,7 +327,7 @@ def test_a_click_keeps_the_readers_view_and_a_search_does_not(
 def test_other_colours_keep_the_readers_view_and_the_other_picture_does_not(
     data: MovieData, model: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(map_section, "tsne_map", lambda *_: np.ones((len(_[2]), 2)))
+    monkeypatch.setattr("serving.tables.tsne_map", lambda *_: np.ones((len(_[2]), 2)))
     app = open_section(MAP, data, model)
     before = chart_of(app)
     app.selectbox(key="map_colour").set_value("Decade").run()
@@ -430,7 +430,7 @@ def test_tsne_is_computed_once_and_left_out_where_it_does_not_fit(
         calls.append(len(movies))
         return np.column_stack([np.arange(len(movies)), np.arange(len(movies))]).astype(float)
 
-    monkeypatch.setattr(map_section, "tsne_map", quick)
+    monkeypatch.setattr("serving.tables.tsne_map", quick)
     app = open_section(MAP, data, model)
     assert not calls
     app.button_group(key="map_picture").set_value("t-SNE").run()

@@ -32,6 +32,7 @@ from model_training import train
 from prediction import Recommendation, often_and_well_rated, recommend, score_all
 from serving import refits, state
 from settings import DEMO_DIR
+from tabs import shared
 from tabs.links import AIMS, RECENT
 from tabs.recommendations.cards import pages_text
 from tabs.recommendations.listing import Listing, ordinal, sum_of_parts
@@ -303,6 +304,27 @@ def test_why_shows_the_whole_score_and_the_share_of_the_named_films(
         assert bar_values(terms)[0] == pytest.approx(
             Decimal(reasons.self_term), abs=Decimal("1e-4")
         )
+
+
+def test_of_very_many_ratings_the_first_are_shown_and_the_page_says_so(
+    visit: Open, data: MovieData, model: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "_MOST_ROWS", 3)
+    app = visit(user="7")
+    viewer = user_viewer(data, model, data.inner_user(7))
+    movie = data.labels.index(films(app)[0])
+    press_why(app, movie)
+    healthy(app)
+    tables = [frame.value for frame in app.dataframe]
+    (rated,) = [table for table in tables if list(table) == ["film", "stars", "ratings"]]
+    assert rated["stars"].tolist() == sorted(viewer.stars.tolist(), reverse=True)[:3]
+    (terms,) = [table for table in tables if "contribution" in table]
+    reasons = explain(data, model, viewer, movie)
+    largest = np.argsort(-np.abs(reasons.contributions), kind="stable")[:3]
+    assert terms["film"].tolist() == [data.labels[film] for film in viewer.movies[largest]]
+    np.testing.assert_allclose(terms["contribution"], reasons.contributions[largest])
+    for order in ("films, most stars first", "terms, the largest first"):
+        assert f"The first 3 of {len(viewer.movies)} {order}." in texts(app)
 
 
 def test_why_names_the_ranks_without_each_reason(

@@ -15,7 +15,8 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
-from analysis.layers import LAST, MEAN, lesson_network
+from analysis.layers import LAST, MEAN
+from analysis.network import Network, lesson_network
 from analysis.people import YOU, personas, with_visitor
 from data_preparation import MovieData, load_movie_data
 from model.checkpoints import save_checkpoint
@@ -30,6 +31,7 @@ from settings import DEMO_DIR
 from tabs.links import CHAPTERS, LEVELS, RECENT
 from tabs.shared import escape
 from tests.conftest import REPOSITORY
+from tests.dense import dense_layers, e0_of
 
 APP = str(REPOSITORY / "app.py")
 Open = Callable[..., AppTest]
@@ -52,21 +54,23 @@ def model(request: pytest.FixtureRequest, data: MovieData) -> TrainedModel:
 
 
 @pytest.fixture(scope="module")
-def network(data: MovieData, model: TrainedModel) -> TrainedModel:
+def network(data: MovieData, model: TrainedModel) -> Network:
     """What the chapters on layers take apart."""
     return lesson_network(data, model)
 
 
 @pytest.fixture(scope="module")
-def layers(data: MovieData, network: TrainedModel) -> list[NDArray[np.float64]]:
+def layers(data: MovieData, network: Network) -> list[NDArray[np.float64]]:
     """E(0), E(1), E(2) of it by dense products."""
-    return dense_layers(data.ratings.toarray() > 0, network)
+    return dense_layers(data.ratings.toarray() > 0, e0_of(network), network.layers)
 
 
 def served_scores(data: MovieData, model: TrainedModel, user: int) -> NDArray[np.float64]:
     """The graph scores of the model that serves, from its definition."""
     if not model.is_hybrid:
-        final = np.mean(dense_layers(data.ratings.toarray() > 0, model), axis=0)
+        final = np.mean(
+            dense_layers(data.ratings.toarray() > 0, model.e0, model.config.layers), axis=0
+        )
         return final[data.n_users :] @ final[user]
     weights = profile(model, data.stars_of(user))
     return model.movie_factors.astype(float) @ (weights @ model.movie_messages[data.rated_by(user)])
@@ -76,18 +80,6 @@ def profile(model: TrainedModel, stars: NDArray[np.floating]) -> NDArray[np.floa
     """The weights of films with these stars in a hybrid."""
     above = stars - (stars.sum() + 20 * model.mean_stars) / (len(stars) + 20)
     return np.where(above <= -1.5, 0, np.maximum(1 + model.config.like * above, 0))
-
-
-def dense_layers(rated: NDArray[np.bool_], model: TrainedModel) -> list[NDArray[np.float64]]:
-    weights = rated / np.sqrt(
-        np.maximum(np.outer(rated.sum(axis=1), rated.sum(axis=0)), 1)
-    )  # [n_users, n_movies]
-    n_users = len(rated)
-    found = [model.e0.astype(float)]
-    for _ in range(model.config.layers):
-        users, films = found[-1][:n_users], found[-1][n_users:]
-        found.append(np.concatenate([weights @ films, weights.T @ users]))
-    return found
 
 
 @pytest.fixture
@@ -629,7 +621,7 @@ def test_what_if_shows_the_scores_after_the_change(
         scores = model.movie_factors @ factor
     else:
         assert f"√({degree}/{rated[user].sum()})" in texts(app)
-        final = np.mean(dense_layers(rated, model), axis=0)
+        final = np.mean(dense_layers(rated, model.e0, model.config.layers), axis=0)
         factor, scores = final[user], final[data.n_users :] @ final[user]
         expected = 1 / np.sqrt(rated[user].sum() * rated[:, rated[user]].sum(axis=0))
     by_name = {data.labels[i]: i for i in range(data.n_movies)}
@@ -791,8 +783,8 @@ def test_the_messages_to_the_visitor_are_those_of_their_films(
     open_chapter: Open, data: MovieData, model: TrainedModel
 ) -> None:
     with_you = with_visitor(data, MINE)
-    network = lesson_network(with_you, model)
-    found = dense_layers(with_you.ratings.toarray() > 0, network)
+    network = lesson_network(data, model).over(with_you.ratings)
+    found = dense_layers(with_you.ratings.toarray() > 0, e0_of(network), network.layers)
     app = as_you(open_chapter("Messages"), data)
     shown = strips_of(app, "The messages that reach You")
     np.testing.assert_allclose(shown["sum: layer 1"], found[1][data.n_users], atol=1e-4)
