@@ -5,7 +5,8 @@ rivals k, the films rated most and a sample of the others, each of which stands 
 Rivals picked by today's scores, or by popularity alone, would teach θ to undo either.
 
 The folds are fitted in closed form, whatever the model that uses θ learns by. Where ratings are
-many, some people are drawn at random to learn from, and more of them to fit the folds to.
+many, the folds are of some people, drawn at random, and of the films that these rated: so time and
+room are bounded.
 """
 
 from __future__ import annotations
@@ -31,7 +32,6 @@ from model.splits import cut_validation, drawn_people
 
 FOLDS = (0, 1)  # seeds of what is held out of the train part
 MOST_RATINGS = 100_000  # to learn from; of more, those of some people, drawn at random
-MOST_FITTED = 1_500_000  # that the folds are fitted to; the same
 SHARE = 0.2
 FIT_DIM = 512  # of the fits to learn from
 _RIVALS, _MOST_LIKED = 300, 10
@@ -124,7 +124,7 @@ def _lessons_of_folds(
     wait: Callable[[], None],
 ) -> tuple[list[Lesson], NDArray[np.float64]]:
     """What the folds teach, each feature with a spread of 1, and the spreads [n_features]."""
-    learners, others, films = _people(train, config.seed)
+    some, films = _some_people(train, config.seed)
     if len(films) < train.shape[1]:
         attention, content = attention.only(films), _of_films(content, films)
     fit = replace(
@@ -139,10 +139,9 @@ def _lessons_of_folds(
     for number, seed in enumerate(FOLDS):
         done = _LEARNING_BEGINS * number / (len(FOLDS) + 1)
         tell(Reached(done, f"fitting fold {number + 1} of {len(FOLDS)}"))
-        known, held_out = cut_validation(learners, seed, SHARE)
-        everything = sparse.vstack([known, others], format="csr")
-        vectors = film_vectors(everything, content, fit, wait)
-        z = attention.features(known, vectors[0], overall_mean(everything))
+        known, held_out = cut_validation(some, seed, SHARE)
+        vectors = film_vectors(known, content, fit, wait)
+        z = attention.features(known, vectors[0], overall_mean(known))
         folds.append((known, held_out, vectors, z))
     tell(Reached(_LEARNING_BEGINS * len(FOLDS) / (len(FOLDS) + 1), "comparing films"))
     scale = np.concatenate([fold[3] for fold in folds]).std(axis=0)
@@ -292,22 +291,16 @@ def rivalries(
         yield Rivalry(user, part, columns, stands, len(liked))
 
 
-def _people(
+def _some_people(
     train: sparse.csr_array, seed: int
-) -> tuple[sparse.csr_array, sparse.csr_array, NDArray[np.integer]]:
-    """Rows of those who teach, drawn at random, of those whom folds are fitted to beside them, and
-    the films that one of them rated, which are the columns; all, where they are not too many."""
-    counts = np.diff(train.indptr)
-    fitted = drawn_people(counts, MOST_FITTED, seed)
-    place = drawn_people(counts[fitted], MOST_RATINGS, seed + 1)
-    teach = np.zeros(len(fitted), bool)
-    teach[place] = True
-    films = np.arange(train.shape[1])
-    if len(fitted) < len(counts):
-        train = train[fitted]
-        films = np.unique(train.indices)
-        train = train[:, films]
-    return train[teach], train[~teach], films
+) -> tuple[sparse.csr_array, NDArray[np.integer]]:
+    """The rows of so many people, drawn at random, that they have `MOST_RATINGS` or just more, and
+    the films that one of them rated, which are the columns; as it is, where there are no more."""
+    if train.nnz <= MOST_RATINGS:
+        return train, np.arange(train.shape[1])
+    some = train[drawn_people(np.diff(train.indptr), MOST_RATINGS, seed)]
+    films = np.unique(some.indices)
+    return some[:, films], films
 
 
 def _of_films(content: Content, films: NDArray[np.integer]) -> Content:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from analysis.attended import measured_attention as measured_in_units
+from analysis.attended import with_attention
 from analysis.bpr_step import Couplings, couplings
 from analysis.layers import Reach
 from analysis.layers import reach as reach_of
@@ -15,8 +19,10 @@ from analysis.replay import Crowd
 from analysis.replay import everybody as everybody_in
 from analysis.what_if import WhatIf
 from analysis.what_if import what_if as what_if_rated
+from model.attention import Attention
 from model.explanation import through
 from model.splits import PROTOCOLS, Split
+from model.trained import TrainedModel
 from model.viewers import Viewer, fold_in, user_viewer
 from prediction import Recommendation, Scores, recommend, score_all
 from serving.prepared import walks
@@ -66,6 +72,28 @@ def served(story: Story) -> tuple[Viewer, Scores, list[Recommendation]]:
     return _served(story, story.key(), story.user)
 
 
+@dataclass(frozen=True, eq=False)
+class Served:
+    """The worked user as a hybrid with some attention, or with none, sees them."""
+
+    model: TrainedModel
+    viewer: Viewer
+    best: list[Recommendation]
+
+
+def served_with(story: Story, attention: Attention | None) -> Served:
+    """The worked user and the ten best films with this attention; there must be a hybrid."""
+    told = replace(story, model=with_attention(story.trained, attention))
+    viewer = _viewer(told)
+    scores = score_all(told.served, told.trained, viewer)
+    return Served(told.trained, viewer, recommend(told.trained, scores, 10))
+
+
+def measured_attention(story: Story) -> Attention:
+    """`analysis.attended.measured_attention` for the model in use."""
+    return _measured_attention(story, f"{story.trained.key} {story.served.fingerprint}")
+
+
 def what_if(story: Story, movie: int, stars: float | None) -> WhatIf:
     """The worked user after one rating was added (`stars`) or removed (None)."""
     return _what_if(story, story.key(), story.user, movie, stars)
@@ -78,6 +106,11 @@ def _viewer(story: Story) -> Viewer:
         stars = {int(movie): float(given) for movie, given in rated}
         return fold_in(story.served, story.trained, stars)
     return user_viewer(story.served, story.trained, story.user)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _measured_attention(_story: Story, key: str) -> Attention:
+    return measured_in_units(_story.served, _story.trained)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
