@@ -746,8 +746,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--device",
         choices=DEVICES,
         default="auto",
-        help="where fit and measurement multiply; auto takes a graphics card where there is one "
-        "(default: auto)",
+        help="where fit, BPR and measurement compute; auto takes a graphics card where there is "
+        "one (default: auto)",
     )
     parser.add_argument(
         "--resume",

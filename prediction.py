@@ -41,7 +41,7 @@ from scipy import sparse
 
 from data_preparation import MovieData, UnknownIdError
 from model.ageing import ALWAYS
-from model.as_of import data_before, end_of, model_of
+from model.as_of import data_before, end_within, model_of
 from model.evaluation import top_k
 from model.explanation import Explanation, explain
 from model.processes import (
@@ -652,7 +652,7 @@ def main(arguments: list[str] | None = None) -> int:
         known = None  # all films
         user = data.inner_user(options.user)
         if options.as_of is not None:
-            data = data_before(data, end_of(options.as_of))
+            data = data_before(data, end_within(data, options.as_of))
             model = model_of(data, model)
             known = data.movie_degree > 0
         viewer = user_viewer(data, model, user, options.profile)

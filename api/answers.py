@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import date
 from http import HTTPStatus
 from typing import Any
 
@@ -102,8 +103,10 @@ def user(now: Snapshot, inner: int, wish: shapes.Scoring) -> Viewer:
     return aged(viewer, now.data.times_of(inner), half_life)
 
 
-def visitor(now: Snapshot, ratings: shapes.Ratings, wish: shapes.Scoring) -> Viewer:
-    """Someone with these ratings."""
+def visitor(
+    now: Snapshot, ratings: shapes.Ratings, wish: shapes.Scoring, last: date | None = None
+) -> Viewer:
+    """Someone with these ratings, of those with a `last` day the ones until then."""
     movies = inner_movies(now.data, [rating.movie for rating in ratings.ratings], "body /ratings")
     stars: dict[int, float] = {}
     days: dict[int, int] = {}
@@ -117,11 +120,20 @@ def visitor(now: Snapshot, ratings: shapes.Ratings, wish: shapes.Scoring) -> Vie
         stars[movie] = rating.stars
         if rating.rated_on is not None:
             days[movie] = rating.rated_on.toordinal()
-        elif wish.half_life is not None:
+        elif wish.half_life is not None or last is not None:
+            what = "A half-life" if last is None else "A list as of a day"
             raise ProblemError(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
-                f"A half-life needs the day of every rating; the film {rating.movie} has none.",
+                f"{what} needs the day of every rating; the film {rating.movie} has none.",
                 [f"body /ratings/{place}/rated_on"],
+            )
+    if last is not None:
+        stars = {movie: given for movie, given in stars.items() if days[movie] <= last.toordinal()}
+        if not stars:
+            raise ProblemError(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                f"None of these ratings was given by {last}.",
+                ["body /as_of"],
             )
     viewer = fold_in(now.data, now.model, stars, wish.setting)
     if wish.half_life is None:
@@ -196,13 +208,19 @@ def tag_suggestions(now: Snapshot, movie: int, k: int) -> shapes.TagSuggestions:
 def for_user(
     now: Snapshot, raw_user: int, wish: shapes.Listing, where: str = "query", field: str = ""
 ) -> shapes.Items:
-    """The list of a user of the data.
+    """The list of a user of the data; where `wish` is of the past, `now` is as of then.
 
     Args:
         where: "query" or "body": what the fields of `wish` stand in.
         field: the one that names the user, if it is no part of the path.
     """
     inner = _known(now.data.inner_user, raw_user, [field] if field else [])
+    if wish.as_of is not None and now.data.user_degree[inner] == 0:
+        raise ProblemError(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"User {raw_user} had rated no film by {wish.as_of}.",
+            [field or f"{where} /as_of"],
+        )
     allowed = _allowed(now, wish, where)
     if wish.half_life is None and not wish.reasons:
         known = now.audience.find(now.data, now.model, inner, wish.setting)
@@ -213,8 +231,8 @@ def for_user(
 
 
 def for_visitor(now: Snapshot, wish: shapes.VisitorListing) -> shapes.Items:
-    """The list of someone with the ratings of the body."""
-    viewer = visitor(now, wish, wish)
+    """The list of someone with the ratings of the body; `now` as in `for_user`."""
+    viewer = visitor(now, wish, wish, wish.as_of)
     allowed = _allowed(now, wish, "body")
     if wish.candidates is not None:
         only = np.zeros(now.data.n_movies, bool)
@@ -225,7 +243,7 @@ def for_visitor(now: Snapshot, wish: shapes.VisitorListing) -> shapes.Items:
 
 
 def for_users(now: Snapshot, wish: shapes.Batch) -> shapes.ItemsOfUsers:
-    """The lists of several users of the data."""
+    """The lists of several users of the data; `now` as in `for_user`."""
     places = [f"body /users/{place}" for place in range(len(wish.users))]
     return shapes.ItemsOfUsers(
         lists=[
@@ -241,6 +259,9 @@ def _allowed(now: Snapshot, wish: shapes.Listing, where: str) -> NDArray[np.bool
     if wish.exclude:
         allowed = np.ones(now.data.n_movies, bool) if allowed is None else allowed
         allowed[inner_movies(now.data, wish.exclude, f"{where} /exclude")] = False
+    if wish.as_of is not None:
+        rated = now.data.movie_degree > 0
+        allowed = rated if allowed is None else rated & allowed
     return allowed
 
 

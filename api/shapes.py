@@ -5,11 +5,19 @@ Ids are those of the data files (`movieId`, `userId`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 from analysis.reasons import Relation
 from model.config import PRESETS
@@ -24,6 +32,7 @@ MAX_RATINGS = 5_000  # of one person in a body
 MAX_FILMS = 5_000  # to leave out, or to rank
 MAX_USERS = 100  # in a batch
 MAX_TEXT = 100  # characters to search for
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _LARGEST = 2**63 - 1
 
 Id = Annotated[int, Field(ge=0, le=_LARGEST)]
@@ -42,6 +51,14 @@ def _one_of(names: Collection[str]) -> tuple[Any, Any]:
     return AfterValidator(check), Field(json_schema_extra={"enum": list(names)})
 
 
+def _written_as_day(value: object) -> object:
+    """Only text: a number would be taken for seconds since 1970."""
+    if not isinstance(value, str) or not _DAY.fullmatch(value):
+        raise ValueError("A day is written like 2005-06-30.")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_written_as_day)]
 Preset = Annotated[str, *_one_of(PRESETS)]
 Protocol = Annotated[str, *_one_of(PROTOCOLS)]
 
@@ -183,13 +200,21 @@ class Listing(Scoring, FilmFilter):
     min_ratings: int = Field(0, ge=0, le=_LARGEST, description="Rated by so many at least.")
     exclude: list[Id] = Field([], max_length=MAX_FILMS, description="Films to leave out.")
     reasons: bool = Field(False, description="Say of each film why it is listed.")
+    as_of: Day | None = Field(
+        None,
+        description="The list as of the end of this day, UTC: from the ratings and tags until "
+        "then, with the model fitted to those, and of films that someone had rated by then. The "
+        "first answer of a day takes a fit: until it is done, 503 with Retry-After. Of a visitor "
+        "it needs `rated_on` of every rating, and later ones do not count.",
+        examples=["2010-06-30"],
+    )
 
 
 class Rating(In):
     movie: Id = Field(description="Id of the film.", examples=[318])
     stars: float = Field(ge=MIN_STARS, le=MAX_STARS, examples=[4.5])
-    rated_on: date | None = Field(
-        None, description="Day of the rating, for `half_life`.", examples=["2024-05-31"]
+    rated_on: Day | None = Field(
+        None, description="Day of the rating, for `half_life` and `as_of`.", examples=["2024-05-31"]
     )
 
 
@@ -280,7 +305,9 @@ class Items(Out):
     """Recommended films, best first; fewer than asked for where fewer qualify."""
 
     user: int | None = Field(description="Null for a visitor.", examples=[7])
-    model: str = Field(description="Of data and model: the same as in /v1/model.")
+    model: str = Field(
+        description="Of data and model: the same as in /v1/model; with `as_of`, of those of then."
+    )
     items: list[Item]
 
 

@@ -79,7 +79,11 @@ def bpr_loss(positive: Tensor, negative: Tensor, of: int | None = None) -> tuple
 
 
 class NegativeSampler:
-    """Uniform films that the user did not rate in train; never a training positive."""
+    """Uniform films that the user did not rate in train; never a training positive.
+
+    They are drawn on the processor, so that a seed gives the same on every device, and looked up on
+    the device of the processes.
+    """
 
     def __init__(
         self,
@@ -92,41 +96,40 @@ class NegativeSampler:
         users, movies = interactions.nonzero()
         keys = users.astype(np.int64) * self.n_movies + movies
         # A bit per pair where they fit (half a gigabyte), else a search among the sorted keys.
-        self.bits: NDArray[np.uint8] | None = None
+        self.bits: Tensor | None = None
         size = max(interactions.shape[0], 1) * self.n_movies
         if size <= 2**32:
             bits = np.zeros(size // 8 + 1, np.uint8)
             np.bitwise_or.at(bits, keys >> 3, (1 << (keys & 7)).astype(np.uint8))
-            self.bits = bits
-        self.positive_keys = keys  # ascending, as the rows are
+            self.bits = torch.from_numpy(bits).to(processes.device)
+        self.positive_keys = torch.from_numpy(keys).to(processes.device)  # ascending, as the rows
 
     def sample(self, users: Tensor, count: int) -> Tensor:
-        """Inner movie ids int64 [batch, count] for inner user ids [batch].
+        """Inner movie ids int64 [batch, count] for inner user ids int64 [batch] on the device.
 
         Every user must have a film left that they did not rate. Several processes draw the same
         for the whole batch, in which −1 stands for a user of another one.
         """
-        negatives = torch.randint(
-            self.n_movies, (len(users), count), generator=self.generator
-        )  # [batch, count]
+        negatives = self._drawn(len(users), count)  # [batch, count]
         row_key = users[:, None] * self.n_movies
         while (taken := self._taken(row_key, negatives)).any():
-            fresh = torch.randint(self.n_movies, (int(taken.sum()),), generator=self.generator)
-            negatives[taken] = fresh
+            negatives[taken] = self._drawn(int(taken.sum()))
         return negatives
+
+    def _drawn(self, *shape: int) -> Tensor:
+        films = torch.randint(self.n_movies, shape, generator=self.generator)
+        return films.to(self.processes.device)
 
     def _taken(self, row_key: Tensor, movies: Tensor) -> Tensor:
         """Which of them their user rated, as whoever holds the user knows."""
         found = self._is_positive(row_key.clamp(min=0) + movies) & (row_key >= 0)
-        return torch.from_numpy(self.processes.any(found.numpy()))
+        return self.processes.any(found)
 
     def _is_positive(self, keys: Tensor) -> Tensor:
-        asked = keys.numpy()
         if self.bits is not None:
-            return torch.from_numpy((self.bits[asked >> 3] >> (asked & 7).astype(np.uint8)) & 1 > 0)
-        place = np.searchsorted(self.positive_keys, asked)
-        found = self.positive_keys[np.minimum(place, len(self.positive_keys) - 1)] == asked
-        return torch.from_numpy(found)
+            return (self.bits[keys >> 3] >> (keys & 7).to(torch.uint8)) & 1 > 0
+        place = torch.searchsorted(self.positive_keys, keys)
+        return self.positive_keys[place.clamp(max=len(self.positive_keys) - 1)] == keys
 
 
 class Learner:
@@ -136,7 +139,8 @@ class Learner:
         ratings: csr [n_users, n_movies], the training ratings.
         content: what else the hybrid graph holds.
         before_step: called before every gradient step; may block or raise `StopTraining`.
-        processes: those that share the people; `ratings` are of this one's.
+        processes: those that share the people; `ratings` are of this one's. All tensors lie on
+            their device; what leaves (`weights`, `state`, `scorer`) is on the processor.
         fitted: the eigenpairs of the graph, where they are known already.
 
     Attributes:
@@ -159,6 +163,7 @@ class Learner:
         fitted: Spectrum | None = None,
     ) -> None:
         self.config, self.ratings, self.processes = config, ratings, processes
+        self.device = processes.device
         self.before_step, self.start, self.waited = before_step, time.monotonic(), 0.0
         self.generator = torch.Generator().manual_seed(config.seed)
         self.values = np.zeros(0)
@@ -169,7 +174,7 @@ class Learner:
             if processes.size > 1:
                 raise ValueError(ONE_PROCESS)
             self.e0 = self._random(sum(ratings.shape))
-            self.propagation = PaperPropagation.of(ratings, config.layers)
+            self.propagation = PaperPropagation.of(ratings, config.layers, self.device)
         else:
             self._prepare_hybrid(content)
         self.optimizer: torch.optim.Optimizer | None = None
@@ -184,28 +189,32 @@ class Learner:
             if self.fitted is None:
                 assert graph is not None
                 self.fitted = spectrum(graph, config.dim, config.seed)
-            self.e0 = torch.from_numpy(self.fitted.filtered(config.ridge))
+            self.e0 = self._there(self.fitted.filtered(config.ridge))
             self.values = self.fitted.values
         else:
             self.e0 = self._random(self.ratings.shape[1])
         learns = config.epochs > 0
         unscaled = HybridPropagation.of(self.ratings, graph, config, processes, people=learns)
-        self.e0[torch.from_numpy(unscaled.degree == 0)] = 0.0  # no edge, no evidence
+        self.e0[self._there(unscaled.degree == 0)] = 0.0  # no edge, no evidence
         self.scale = met_scale(unscaled, self.e0, config)
-        self.propagation = replace(unscaled, met=torch.from_numpy(self.scale)[:, None])
+        self.propagation = replace(unscaled, met=self._there(self.scale)[:, None])
+
+    def _there(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
 
     def _random(self, rows: int) -> Tensor:
-        return RANDOM_STD * torch.randn(rows, self.config.dim, generator=self.generator)
+        drawn = torch.randn(rows, self.config.dim, generator=self.generator)
+        return RANDOM_STD * drawn.to(self.device)
 
     def _prepare_learning(self) -> None:
         ratings, config = self.ratings, self.config
         self.sampler = NegativeSampler(ratings, self.generator, self.processes)
         users, movies = ratings.nonzero()
-        self.users = torch.from_numpy(users.astype(np.int64))  # [n_ratings]
-        self.movies = torch.from_numpy(movies.astype(np.int64))  # [n_ratings]
+        self.users = self._there(users.astype(np.int64))  # [n_ratings]
+        self.movies = self._there(movies.astype(np.int64))  # [n_ratings]
         # Someone who rated every film has no negative, so teaches BPR nothing.
         has_negative = np.diff(ratings.indptr)[users] < ratings.shape[1]
-        self.usable = torch.from_numpy(np.flatnonzero(has_negative))
+        self.usable = self._there(np.flatnonzero(has_negative))
         if not self.processes.total_of(len(self.usable)):
             raise ValueError("Nobody has an unrated film left, so there is nothing to learn.")
         # The loss of a fitted start is read on a scale of its own, and Adam's steps are in units of
@@ -223,9 +232,9 @@ class Learner:
         n_ratings, begin = sum(everybodys), sum(everybodys[: self.processes.rank])
         drawn = rng.choice(n_ratings, min(n_ratings, 20_000), False) - begin
         users, films = self.propagation.forward(self.e0)
-        other = torch.from_numpy(rng.integers(len(films), size=len(drawn)))
-        own = torch.from_numpy((drawn >= 0) & (drawn < len(self.users)))
-        chosen, other = torch.from_numpy(drawn)[own], other[own]
+        random_films = rng.integers(len(films), size=len(drawn))
+        own = (drawn >= 0) & (drawn < len(self.users))
+        chosen, other = self._there(drawn[own]), self._there(random_films[own])
         margin = (users[self.users[chosen]] * (films[self.movies[chosen]] - films[other])).sum(1)
         mean = self.processes.total_of(float(margin.sum())) / len(drawn)
         return MARGIN / max(mean, 1e-6)
@@ -240,7 +249,7 @@ class Learner:
         shuffled = torch.randperm(n_usable, generator=self.generator)
         for batch in shuffled.split(batch_size(self.config, n_usable)):
             self._wait()
-            place = batch - begin
+            place = batch.to(self.device) - begin
             own = (place >= 0) & (place < len(self.usable))
             chosen = torch.where(own, self.usable[place.clamp(0, len(self.usable) - 1)], -1)
             loss, self.e0.grad = self.loss_and_gradient(chosen)
@@ -263,10 +272,12 @@ class Learner:
         asked = torch.full_like(batch, -1)
         asked[own] = users
         negatives = self.sampler.sample(asked, self.config.negatives)[own]
+        films = torch.cat([movies[:, None], negatives], dim=1)  # [own, 1 + n_negatives]
+        users, order = users.sort(stable=True)  # as `_through_scores` needs them
+        films = films[order]
         hide = self.config.hide_batch
         propagation = self.propagation.without(chosen) if hide else self.propagation
         of_users, of_films = propagation.forward(self.e0)
-        films = torch.cat([movies[:, None], negatives], dim=1)  # [own, 1 + n_negatives]
         scores = self.sharpness * torch.einsum(
             "bd,bnd->bn", of_users[users], of_films[films.flatten()].view(*films.shape, -1)
         )  # [own, 1 + n_negatives]
@@ -274,8 +285,7 @@ class Learner:
         slopes = torch.cat([-by_negative.sum(1, keepdim=True), by_negative], dim=1)
         by_users, by_films = self._through_scores(users, films, slopes, of_users, of_films)
         gradient = propagation.backward(by_users, by_films)
-        uses = self.processes.total(self._uses(users, films).numpy())
-        times = torch.from_numpy(uses) / len(batch)  # [rows of E(0)]
+        times = self.processes.total(self._uses(users, films)) / len(batch)  # [rows of E(0)]
         penalty = 0.5 * float((self.e0.square().sum(1) * times).sum())
         gradient += self.config.l2 * times[:, None] * self.e0
         return self.processes.total_of(float(loss)) + self.config.l2 * penalty, gradient
@@ -283,14 +293,17 @@ class Learner:
     def _through_scores(
         self, users: Tensor, films: Tensor, slopes: Tensor, of_users: Tensor, of_films: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """dL/df and dL/dv: with the slopes as a matrix W [n_users, n_movies], W v and Wᵀ f."""
-        row = users[:, None].expand_as(films).flatten().numpy()
-        slope = (self.sharpness * slopes).flatten().numpy()
-        matrix = sparse.csr_array(
-            (slope, (row, films.flatten().numpy())), shape=(len(of_users), len(of_films))
-        )
-        by_users = torch.from_numpy(matrix @ of_films.numpy())
-        return by_users, torch.from_numpy(matrix.T.tocsr() @ of_users.numpy())
+        """dL/df and dL/dv: with the slopes as a matrix W [n_users, n_movies], W v and Wᵀ f.
+
+        Args:
+            users: ascending, so that the slopes are W by rows already.
+        """
+        slope = (self.sharpness * slopes).flatten()  # [own · (1 + n_negatives)]
+        row, column = users.repeat_interleave(films.shape[1]), films.flatten()
+        by_users = _by_rows(row, column, slope, len(of_users), len(of_films)) @ of_films
+        column, order = column.sort(stable=True)
+        back = _by_rows(column, row[order], slope[order], len(of_films), len(of_users))
+        return by_users, back @ of_users
 
     def _uses(self, users: Tensor, films: Tensor) -> Tensor:
         """How often the batch uses each row of E(0)."""
@@ -312,13 +325,17 @@ class Learner:
 
     def weights(self) -> Tensor:
         """A copy of E(0)."""
-        return self.e0.detach().clone()
+        return self.e0.detach().to("cpu", copy=True)
 
     def state(self) -> dict[str, Any]:
         """All that the steps so far have changed, as tensors; the same for all processes."""
         kept: dict[str, Any] = {"e0": self.weights(), "generator": self.generator.get_state()}
         if self.optimizer is not None:
-            kept["adam"] = self.optimizer.state_dict()["state"]
+            moments = self.optimizer.state_dict()["state"]
+            kept["adam"] = {
+                number: {name: value.to("cpu", copy=True) for name, value in each.items()}
+                for number, each in moments.items()
+            }
         return kept
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -337,12 +354,22 @@ class Learner:
         self, profile: Profile, e0: Tensor | None = None, attention: Attention | None = None
     ) -> Scorer:
         """Scores over this graph, of the present E(0) or of the one given."""
-        e0 = self.e0.detach() if e0 is None else e0
+        e0 = self.e0.detach() if e0 is None else e0.to(self.device)
         if isinstance(self.propagation, HybridPropagation):
             sent, met = self.propagation.film_vectors(e0)
             delta = strength(self.config, profile)
             return profile_scorer(
-                self.ratings, sent.numpy(), met.numpy(), delta, self.processes, attention
+                *(self.ratings, sent.cpu().numpy(), met.cpu().numpy()),
+                *(delta, self.processes, attention),
             )
         users, films = self.propagation.forward(e0)
-        return factor_scorer(users.numpy(), films.numpy())
+        return factor_scorer(users.cpu().numpy(), films.cpu().numpy(), self.device)
+
+
+def _by_rows(row: Tensor, column: Tensor, values: Tensor, n_rows: int, n_columns: int) -> Tensor:
+    """The sparse CSR matrix [n_rows, n_columns] of these entries, whose rows ascend. An entry may
+    come twice: a product adds them."""
+    begins = torch.searchsorted(row, torch.arange(n_rows + 1, device=row.device))
+    return torch.sparse_csr_tensor(
+        begins.int(), column.int(), values, size=(n_rows, n_columns), check_invariants=False
+    )

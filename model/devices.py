@@ -1,12 +1,12 @@
-"""Where the large products of a fit and its measurement are computed: processor or graphics card.
+"""Where fit, BPR and measurement compute: processor or graphics card.
 
-The card multiplies sparse and dense matrices and gives the results back; all else, BPR's steps too,
-stays on the processor, and so does everything that is kept: a checkpoint does not know where its
-model was made.
+What is kept comes back to the processor, and random numbers are drawn there: neither a checkpoint
+nor the progress of a training knows where it was made, and a seed means the same everywhere.
 """
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
 
@@ -21,29 +21,38 @@ _NO_MPS = "Apple's graphics (MPS) has no sparse products in torch, so the proces
 
 
 def chosen_device(wanted: str) -> tuple[str, str | None]:
-    """The device, "cpu" or "cuda", and a sentence where it is another one than could be expected.
+    """The device of this process, "cpu" or "cuda:0" …, and a sentence where it is another one than
+    could be expected. Under torchrun every process of a machine takes a card of its own.
 
     Args:
-        wanted: one of `DEVICES`; "auto" takes a card where there is one.
+        wanted: one of `DEVICES`; "auto" takes a card where there is one for each process.
 
     Raises:
-        ValueError: a card is wanted that torch cannot use; one sentence.
+        ValueError: cards are wanted that torch cannot use, or that are too few; one sentence.
     """
     if wanted == "cpu":
         return "cpu", None
-    if torch.cuda.is_available():
-        return "cuda", None
+    if not torch.cuda.is_available():
+        if wanted == "cuda":
+            raise ValueError(
+                "torch finds no graphics card that it can use; install a build of torch for CUDA, "
+                "or take --device cpu."
+            )
+        return "cpu", _NO_MPS if torch.backends.mps.is_available() else None
+    here, cards = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
+    if here <= cards:
+        return f"cuda:{os.environ.get('LOCAL_RANK', '0')}", None
     if wanted == "cuda":
         raise ValueError(
-            "torch finds no graphics card that it can use; install a build of torch for CUDA, or "
-            "take --device cpu."
+            f"{here} processes of this machine would share {cards} graphics cards, and each takes "
+            "one of its own; start fewer, or take --device cpu."
         )
-    return "cpu", _NO_MPS if torch.backends.mps.is_available() else None
+    return "cpu", f"{here} processes have {cards} graphics cards, so the processor does all of it."
 
 
 def gram_on(edges: sparse.csr_array, device: str) -> Callable[[Floats], Floats]:
     """x → YᵀY x on a device, for x float32 [n_movies, any]; Y and Yᵀ stay there."""
-    there, back = (to_torch(matrix).to(device) for matrix in (edges, edges.T.tocsr()))
+    there, back = (to_torch(matrix, device) for matrix in (edges, edges.T.tocsr()))
 
     def apply(block: Floats) -> Floats:
         moved = torch.from_numpy(np.ascontiguousarray(block)).to(device)
@@ -66,7 +75,7 @@ def scores_on(met: Floats, device: str) -> Callable[[Floats], Floats]:
     return product
 
 
-def to_torch(matrix: sparse.csr_array) -> torch.Tensor:
+def to_torch(matrix: sparse.csr_array, device: str = "cpu") -> torch.Tensor:
     """SciPy CSR → torch sparse CSR float32 with int32 indices (4 times as fast as COO)."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support", UserWarning)
@@ -76,4 +85,4 @@ def to_torch(matrix: sparse.csr_array) -> torch.Tensor:
             torch.tensor(matrix.data, dtype=torch.float32),
             size=matrix.shape,
             check_invariants=True,
-        )
+        ).to(device)

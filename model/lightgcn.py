@@ -109,12 +109,15 @@ class PaperPropagation:
     n_users: int
 
     @classmethod
-    def of(cls, interactions: sparse.csr_array, layers: int) -> PaperPropagation:
+    def of(
+        cls, interactions: sparse.csr_array, layers: int, device: str = "cpu"
+    ) -> PaperPropagation:
         users, movies = interactions.nonzero()
         # First the users' rows, then the films' rows.
         entries = np.concatenate([np.arange(len(users)), np.lexsort((users, movies))])
-        adjacency = to_torch(normalised_adjacency(interactions))
-        return cls(adjacency, torch.from_numpy(entries), layers, interactions.shape[0])
+        adjacency = to_torch(normalised_adjacency(interactions), device)
+        rating = torch.from_numpy(entries).to(device)
+        return cls(adjacency, rating, layers, interactions.shape[0])
 
     def forward(self, e0: Tensor) -> tuple[Tensor, Tensor]:
         final = layer_mean(self.adjacency, e0, self.layers)
@@ -124,7 +127,7 @@ class PaperPropagation:
         return layer_mean(self.adjacency, torch.cat([by_users, by_films]), self.layers)
 
     def without(self, ratings: Tensor) -> PaperPropagation:
-        kept = torch.ones(len(self.rating_of_entry) // 2)
+        kept = torch.ones(len(self.rating_of_entry) // 2, device=ratings.device)
         kept[ratings] = 0.0
         values = self.adjacency.values() * kept[self.rating_of_entry]
         return replace(self, adjacency=with_values(self.adjacency, values))
@@ -144,12 +147,14 @@ class People:
     by_film: Tensor
 
     @classmethod
-    def of(cls, ratings: sparse.csr_array, strength: float, overall: float) -> People:
+    def of(
+        cls, ratings: sparse.csr_array, strength: float, overall: float, device: str = "cpu"
+    ) -> People:
         profiles = profile_weights(ratings, strength, overall)
         return cls(
-            to_torch(profiles),
-            to_torch(profiles.T.tocsr()),
-            torch.from_numpy(_by_film(ratings)),
+            to_torch(profiles, device),
+            to_torch(profiles.T.tocsr(), device),
+            torch.from_numpy(_by_film(ratings)).to(device),
         )
 
     def weighed(self, kept: Tensor) -> People:
@@ -163,7 +168,7 @@ class People:
 
 @dataclass(frozen=True, eq=False)
 class HybridPropagation:
-    """Over the hybrid graph, E(0) [n_movies, dim].
+    """Over the hybrid graph, E(0) [n_movies, dim], with tensors on the device of the processes.
 
     Attributes:
         sent, met: d_j^-b and s_i, float [n_movies, 1].
@@ -204,17 +209,17 @@ class HybridPropagation:
             processes: those that share the people; `ratings` are of this one's.
             people: what they receive is wanted too, for learning.
         """
-        degree = film_degree(ratings, processes)
+        degree, device = film_degree(ratings, processes), processes.device
         plain = cls(
-            sent=torch.from_numpy(_power(degree, -config.film_exponent))[:, None],
-            met=torch.ones(ratings.shape[1], 1),
+            sent=torch.from_numpy(_power(degree, -config.film_exponent)).to(device)[:, None],
+            met=torch.ones(ratings.shape[1], 1, device=device),
             degree=degree,
             layers=config.layers,
             processes=processes,
         )
         if people:
             overall = overall_mean(ratings, processes)
-            plain = replace(plain, people=People.of(ratings, config.watch, overall))
+            plain = replace(plain, people=People.of(ratings, config.watch, overall, device))
         if config.layers == 1:
             return plain
         assert graph is not None
@@ -228,10 +233,10 @@ class HybridPropagation:
                 rating[begin:end] = np.arange(end - begin)
         return replace(
             plain,
-            edges=to_torch(edges),
-            back=to_torch(edges.T.tocsr()),
-            rating_of_edge=torch.from_numpy(rating),
-            rating_of_back=torch.from_numpy(rating[_by_film(edges)]),
+            edges=to_torch(edges, device),
+            back=to_torch(edges.T.tocsr(), device),
+            rating_of_edge=torch.from_numpy(rating).to(device),
+            rating_of_back=torch.from_numpy(rating[_by_film(edges)]).to(device),
         )
 
     def film_vectors(self, e0: Tensor) -> tuple[Tensor, Tensor]:
@@ -246,15 +251,16 @@ class HybridPropagation:
 
     def backward(self, by_users: Tensor, by_films: Tensor) -> Tensor:
         assert self.people is not None
-        by_sent = self.sent * self._total(self.people.received @ by_users)
-        by_met = self.met * self._total(by_films)
+        by_sent = self.sent * self.processes.total(self.people.received @ by_users)
+        by_met = self.met * self.processes.total(by_films)
         return self._smoothed(by_sent, (self.layers - 1) // 2) + self._smoothed(
             by_met, self.layers // 2
         )
 
     def without(self, ratings: Tensor) -> HybridPropagation:
         assert self.people is not None
-        kept = torch.ones(len(self.people.by_film) + 1)  # the last one stands for "no rating", −1
+        # The last one stands for "no rating", −1.
+        kept = torch.ones(len(self.people.by_film) + 1, device=ratings.device)
         kept[ratings] = 0.0
         changed = replace(self, people=self.people.weighed(kept[:-1]))
         if self.edges is None or self.back is None:
@@ -272,11 +278,8 @@ class HybridPropagation:
         total = films
         for _ in range(hops):
             assert self.edges is not None and self.back is not None
-            total = films + self._total(self.back @ (self.edges @ total))
+            total = films + self.processes.total(self.back @ (self.edges @ total))
         return total / (hops + 1)
-
-    def _total(self, part: Tensor) -> Tensor:
-        return torch.from_numpy(self.processes.total(part.numpy()))
 
 
 def met_scale(
@@ -292,7 +295,7 @@ def met_scale(
         return power
     sent, met = propagation.film_vectors(e0)
     self_vote = (sent / propagation.sent * met).sum(1).clamp(max=_MAX_SELF_VOTE)
-    return power / (1 - self_vote).numpy()
+    return power / (1 - self_vote).cpu().numpy()
 
 
 def fitted_vectors(
@@ -308,12 +311,12 @@ def fitted_vectors(
         found: its eigenpairs.
         processes: those that share the people; `ratings` are of this one's.
     """
-    e0 = torch.from_numpy(found.filtered(config.ridge))
+    e0 = torch.from_numpy(found.filtered(config.ridge)).to(processes.device)
     propagation = HybridPropagation.of(
         ratings, None, replace(config, layers=1), processes, people=False
     )
     scale = met_scale(propagation, e0, config)
-    return (propagation.sent * e0).numpy(), scale[:, None] * e0.numpy()
+    return (propagation.sent * e0).cpu().numpy(), scale[:, None] * e0.cpu().numpy()
 
 
 def _power(degree: NDArray[np.int64], exponent: float) -> NDArray[np.float32]:
@@ -352,6 +355,9 @@ def profile_scorer(
     return scorer
 
 
-def factor_scorer(user_factors: NDArray[np.float32], movie_factors: NDArray[np.float32]) -> Scorer:
+def factor_scorer(
+    user_factors: NDArray[np.float32], movie_factors: NDArray[np.float32], device: str = "cpu"
+) -> Scorer:
     """Inner users [batch] → f_u·v_i for all movies, float32 [batch, n_movies]."""
-    return lambda users: user_factors[users] @ movie_factors.T
+    scores = scores_on(movie_factors, device)
+    return lambda users: scores(user_factors[users])

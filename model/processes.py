@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import sparse
-from torch import distributed
+from torch import Tensor, distributed
 
 from data_preparation import MovieData
 
@@ -56,17 +56,28 @@ class Processes:
     def first(self) -> bool:
         return self.rank == 0
 
-    def total(self, part: NDArray[_Number]) -> NDArray[_Number]:
-        """The sum of everybody's arrays, which have the same shape and type."""
-        return part if self.size == 1 else self._reduced(part)
+    @overload
+    def total(self, part: Tensor) -> Tensor: ...
+    @overload
+    def total(self, part: NDArray[_Number]) -> NDArray[_Number]: ...
+    def total(self, part: Any) -> Any:
+        """The sum of everybody's arrays, or tensors on `device`, of the same shape and type."""
+        return part if self.size == 1 else self._reduced(part, distributed.ReduceOp.SUM)
 
-    def any(self, part: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Where anybody's is true, bool, of the same shape for all."""
-        return part if self.size == 1 else self._reduced(part.astype(np.uint8)) > 0
+    @overload
+    def any(self, part: Tensor) -> Tensor: ...
+    @overload
+    def any(self, part: NDArray[np.bool_]) -> NDArray[np.bool_]: ...
+    def any(self, part: Any) -> Any:
+        """Where anybody's is true, bool, of the same shape for all; arrays or tensors as above."""
+        if self.size == 1:
+            return part
+        sent = part.to(torch.uint8) if isinstance(part, Tensor) else part.astype(np.uint8)
+        return self._reduced(sent, distributed.ReduceOp.MAX) > 0
 
     def total_of(self, number: float) -> float:
         """The sum of everybody's number."""
-        return number if self.size == 1 else float(self._reduced(np.array([number], np.float64))[0])
+        return float(self.total(np.array([number], np.float64))[0])
 
     def joined(self, rows: NDArray[_Number]) -> NDArray[_Number]:
         """Everybody's rows below each other, in the order of the ranks."""
@@ -90,12 +101,16 @@ class Processes:
             distributed.broadcast_object_list(box, src=0)
         return box[0]
 
-    def _reduced(self, part: NDArray[Any]) -> NDArray[Any]:
-        message = torch.from_numpy(np.array(part, order="C")).to(self.device)  # our own copy
+    def _reduced(self, part: Any, operation: Any) -> Any:
+        """As arrays come, so they go; messages lie on the device, which is all that NCCL sends."""
+        if not isinstance(part, Tensor):
+            there = torch.from_numpy(np.ascontiguousarray(part)).to(self.device)
+            return self._reduced(there, operation).cpu().numpy()
+        message = part.clone(memory_format=torch.contiguous_format)
         self.bytes_given += message.numel() * message.element_size()
         with _as_lost():
-            distributed.all_reduce(message)
-        return message.cpu().numpy()
+            distributed.all_reduce(message, operation)
+        return message
 
 
 ALONE = Processes()
@@ -106,16 +121,17 @@ def joined_processes(device: str = "cpu") -> Iterator[Processes]:
     """Those that torchrun started together with this one; alone without torchrun.
 
     Args:
-        device: "cpu", or "cuda" for a graphics card of its own for each.
+        device: of this process, as `model.devices.chosen_device` finds it.
     """
     if not distributed.is_available() or not distributed.is_torchelastic_launched():
         yield ALONE if device == "cpu" else Processes(device=device)
         return
-    distributed.init_process_group("nccl" if device == "cuda" else "gloo", timeout=_PATIENCE)
+    backend, card = "gloo", None
+    if device != "cpu":
+        backend, card = "nccl", torch.device(device)
+        torch.cuda.set_device(card)  # where torch puts the messages that are objects
+    distributed.init_process_group(backend, timeout=_PATIENCE, device_id=card)
     try:
-        if device == "cuda":
-            device = f"cuda:{distributed.get_node_local_rank()}"
-            torch.cuda.set_device(device)
         yield Processes(distributed.get_rank(), distributed.get_world_size(), device)
     finally:
         distributed.destroy_process_group()

@@ -552,8 +552,9 @@ def test_the_command_lists_films_as_of_a_day(
     chosen = recommend(fitted, score_all(planted_data, fitted, viewer), 3)
     for line, item in zip(lines[::2], chosen, strict=True):
         assert f". {planted_data.labels[item.movie]}: " in line
-    assert run(*user, "--as-of", "1969-12-31") == 1
-    assert_one_sentence(capsys.readouterr().err.strip())
+    for impossible in ("1969-12-31", "9999-12-31"):
+        assert run(*user, "--as-of", impossible) == 1
+        assert_one_sentence(capsys.readouterr().err.strip())
 
 
 @pytest.mark.parametrize(

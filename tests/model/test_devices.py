@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import distributed
 
 import model_training
 from data_preparation import MovieData
@@ -14,7 +16,7 @@ from model import fitted_start
 from model.bpr import Learner
 from model.devices import chosen_device, gram_on, scores_on
 from model.hybrid_graph import build_graph, content_edges
-from model.processes import ALONE, Processes
+from model.processes import ALONE, Processes, joined_processes
 from model.splits import Split
 from tests.conftest import assert_one_sentence
 from tests.small_training import hybrid_config
@@ -27,21 +29,51 @@ CARD = "cpu:0"
     ("wanted", "cuda", "mps", "device", "said"),
     [
         ("auto", False, False, "cpu", False),
-        ("auto", True, False, "cuda", False),
+        ("auto", True, False, "cuda:0", False),
         ("auto", False, True, "cpu", True),
         ("cpu", True, True, "cpu", False),
-        ("cuda", True, False, "cuda", False),
+        ("cuda", True, False, "cuda:0", False),
     ],
 )
 def test_a_card_is_taken_where_torch_has_one_and_mps_falls_back_with_a_sentence(
     monkeypatch: pytest.MonkeyPatch, wanted: str, cuda: bool, mps: bool, device: str, said: bool
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     found, sentence = chosen_device(wanted)
     assert found == device and (sentence is not None) == said
     if sentence:
         assert_one_sentence(sentence)
+
+
+def test_each_process_of_a_machine_takes_a_card_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert chosen_device("auto") == ("cuda:1", None)
+    done: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(distributed, "is_torchelastic_launched", lambda: True)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda card: done.append(("set", card)))
+    for name in ("init_process_group", "destroy_process_group"):
+        monkeypatch.setattr(distributed, name, lambda *given, **named: done.append((given, named)))
+    monkeypatch.setattr(distributed, "get_rank", lambda: 1)
+    monkeypatch.setattr(distributed, "get_world_size", lambda: 2)
+    with joined_processes("cuda:1") as processes:
+        assert (processes.rank, processes.size, processes.device) == (1, 2, "cuda:1")
+    card = torch.device("cuda:1")
+    assert done[0] == ("set", card)  # before they meet: NCCL would take the first card else
+    assert done[1][0] == ("nccl",) and done[1][1]["device_id"] == card
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    found, sentence = chosen_device("auto")
+    assert found == "cpu" and sentence
+    assert_one_sentence(sentence)
+    with pytest.raises(ValueError, match="2 processes") as error:
+        chosen_device("cuda")
+    assert_one_sentence(str(error.value))
 
 
 def test_a_card_that_is_not_there_is_told_in_a_sentence(

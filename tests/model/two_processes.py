@@ -1,7 +1,8 @@
 """What two processes do in `test_processes`: `torchrun --nproc-per-node 2 two_processes.py FOLDER`.
 
-Both compute the parts of a training and the first one writes them down; then they train by the
-command, and the second one ends in the second epoch, as if it had been killed.
+Both compute the parts of a training, on the processor and on pretended cards, and the first one
+writes them down; then they train by the command, and the second one ends in the second epoch, as if
+it had been killed.
 """
 
 from __future__ import annotations
@@ -20,15 +21,20 @@ import model_training
 from data_preparation import load_movie_data
 from model.bpr import Learner
 from model.processes import Processes, joined_processes
+from tests.card import CARD, pretended_card
 from tests.model.test_processes import COMMAND, parts_of
 
 
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     with joined_processes() as both:
-        found = parts_of(load_movie_data(Path(os.environ["MOVIELENS_DIR"])), both)
-        if both.first:
-            np.savez(folder / "two.npz", **found)
+        data = load_movie_data(Path(os.environ["MOVIELENS_DIR"]))
+        found = {"two": parts_of(data, both)}
+        with pretended_card():
+            found["cards"] = parts_of(data, Processes(both.rank, both.size, CARD))
+        for name, parts in found.items():
+            if both.first:
+                np.savez(folder / f"{name}.npz", **parts)
         sys.exit(train_until_one_dies(folder, both))
 
 
