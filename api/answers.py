@@ -22,11 +22,13 @@ from model.stars import Taste, predict, taste_of
 from model.viewers import Viewer, aged, fold_in, user_viewer
 from prediction import (
     Recommendation,
+    evidence,
     film_filter,
     recommend,
-    score_all,
     similar_movies,
     suggest_tags,
+    trend_of_film_in_words,
+    trend_part,
     weigh,
     why_in_words,
 )
@@ -265,6 +267,14 @@ def _allowed(now: Snapshot, wish: shapes.Listing, where: str) -> NDArray[np.bool
     return allowed
 
 
+def _trend_part(now: Snapshot, wish: shapes.Scoring) -> NDArray[np.float32] | None:
+    """What is popular now, as `prediction.trend_part`."""
+    try:
+        return trend_part(now.model, wish.setting, wish.popular_now)
+    except ValueError as error:
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from None
+
+
 def _listed(
     now: Snapshot,
     known: Known,
@@ -278,10 +288,13 @@ def _listed(
         why: whose reasons are told; None where none are.
         user: raw id of a user of the data.
     """
-    scores = weigh(now.data, known.evidence, wish.tag_weight, wish.novelty, wish.fewest_ratings)
+    trend = _trend_part(now, wish)
+    scores = weigh(
+        now.data, known.evidence, wish.tag_weight, wish.novelty, wish.fewest_ratings, trend
+    )
     best = recommend(now.model, scores, wish.k, allowed, wish.diversity)
     items = [
-        fields | {"reasons": _reasons(now, why, item.movie) if why else None}
+        fields | {"reasons": _reasons(now, why, item) if why else None}
         for item, fields in zip(best, _items(now, known.taste, best), strict=True)
     ]
     return shapes.Items.model_validate({"user": user, "model": now.tag, "items": items})
@@ -303,6 +316,7 @@ def _items(now: Snapshot, taste: Taste, best: Sequence[Recommendation]) -> list[
             "graph_part": item.graph_part,
             "tag_part": item.tag_part,
             "popularity_part": item.popularity_part,
+            "trend_part": item.trend_part,
             "graph_score": item.graph_score,
             "tag_similarity": item.tag_similarity,
             "stars": expected,
@@ -317,8 +331,8 @@ def _items(now: Snapshot, taste: Taste, best: Sequence[Recommendation]) -> list[
 # --- reasons --------------------------------------------------------------------------------------
 
 
-def _reasons(now: Snapshot, viewer: Viewer, movie: int) -> shapes.Reasons:
-    reasons = explain(now.data, now.model, viewer, movie)
+def _reasons(now: Snapshot, viewer: Viewer, item: Recommendation) -> shapes.Reasons:
+    reasons = explain(now.data, now.model, viewer, item.movie)
     places = named_places(reasons)
     return shapes.Reasons(
         text=why_in_words(now.data, viewer, reasons),
@@ -334,6 +348,7 @@ def _reasons(now: Snapshot, viewer: Viewer, movie: int) -> shapes.Reasons:
         ],
         share=share_of_score(reasons, places),
         tags=[name for name, _ in reasons.tags[:5]],
+        for_everyone=trend_of_film_in_words(now.model, item) or None,
     )
 
 
@@ -342,19 +357,21 @@ def explanation(
 ) -> shapes.ExplanationOut:
     """The whole score of an (inner) film, listed or not."""
     data, model = now.data, now.model
-    scores = score_all(data, model, viewer, wish.tag_weight, wish.novelty, wish.fewest_ratings)
+    trend, known = _trend_part(now, wish), evidence(data, model, viewer)
+    scores = weigh(data, known, wish.tag_weight, wish.novelty, wish.fewest_ratings, trend)
     reasons = explain(data, model, viewer, movie)
     final, listed = scores.final, scores.candidates
     rank = 1 + int(np.count_nonzero(final[listed] > final[movie]))
     taste = taste_of(now.stars, viewer.movies, viewer.stars)
-    (item,) = _items(now, taste, [scores.item(movie)])
+    itself = scores.item(movie)
+    (item,) = _items(now, taste, [itself])
     paths = {}
     if model.is_hybrid:
         paths = by_kind(through(walks(data, model), model, viewer, np.array([movie])))
     return shapes.ExplanationOut(
         user=user,
         model=now.tag,
-        item=shapes.Item(**item | {"rank": rank, "reasons": _reasons(now, viewer, movie)}),
+        item=shapes.Item(**item | {"rank": rank, "reasons": _reasons(now, viewer, itself)}),
         rated=bool(scores.rated[movie]),
         of=int(np.count_nonzero(listed)),
         terms=_terms(now, viewer, reasons),
@@ -396,6 +413,7 @@ def _without(
         wish.tag_weight,
         wish.novelty,
         fewest=wish.fewest_ratings,
+        popular_now=wish.popular_now,
     )
     return [
         shapes.WithoutRating(movies=[now.films[movie].movie for movie in case], rank=rank)

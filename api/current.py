@@ -99,7 +99,8 @@ class Snapshot:
 
 
 def _tag(data: MovieData, model: TrainedModel) -> str:
-    return hashlib.sha256(f"{data.fingerprint} {model.key}".encode()).hexdigest()[:16]
+    whole = f"{data.fingerprint} {model.key} {model.trend_choice}"
+    return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
 def _saved_at(path: Path | None) -> str | None:

@@ -190,6 +190,14 @@ class Scoring(In):
         description="A rated film counts half after so many later ones: what they watch these "
         "days. Null: films do not age. Of a visitor it needs `rated_on` of every rating.",
     )
+    popular_now: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="How much it counts that a film was rated lately more than its share of all "
+        "ratings; 1 is what was best on later ratings. Above 0 it needs a model for which a gain "
+        "of it is proved (`popular_now` in /v1/model).",
+    )
 
 
 class Listing(Scoring, FilmFilter):
@@ -278,10 +286,14 @@ class Reasons(Out):
         description="What these films make up of the graph score; null where it is not above 0."
     )
     tags: list[str] = Field(description="Shared tags and genres, most telling first.")
+    for_everyone: str | None = Field(
+        None,
+        description="What its popularity now adds, whoever asks, one sentence; null where nothing.",
+    )
 
 
 class Item(Film):
-    """A recommended film; `score` is the sum of the three parts."""
+    """A recommended film; `score` is the sum of the four parts."""
 
     rank: int = Field(examples=[1])
     score: float = Field(examples=[0.98])
@@ -292,6 +304,9 @@ class Item(Film):
         description="w · tag_similarity / its largest among the candidates.", examples=[0.08]
     )
     popularity_part: float = Field(description="-novelty · popularity.", examples=[0.0])
+    trend_part: float = Field(
+        description="What its popularity now adds, the same for everybody.", examples=[0.0]
+    )
     graph_score: float = Field(description="Product of person and film vector.", examples=[1.3])
     tag_similarity: float = Field(
         description="Cosine of the person's and the film's tags and genres.", examples=[0.4]
@@ -396,6 +411,11 @@ class ModelOut(Out):
     end: str = Field(description="Why the training ended.")
     metrics: dict[str, Metric] = Field(description="On the held-out test ratings.")
     watch_metrics: dict[str, float] = Field(description="The same of the setting `watch`.")
+    popular_now: dict[str, float] = Field(
+        description="By setting: what a film gains at most where it was rated lately e times as "
+        "often as its share of all ratings lets one expect; 0 where no gain is proved, none where "
+        "it was not looked at."
+    )
 
 
 class Health(Out):

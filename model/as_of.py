@@ -17,7 +17,7 @@ from data_preparation import MovieData
 from model.bpr import Learner
 from model.hybrid_graph import content_edges, overall_mean
 from model.splits import chosen
-from model.trained import TrainedModel, assemble
+from model.trained import TrainedModel, assemble, with_trend
 from sources.tag_cleaning import clean_tags, count_tags
 
 _DAY = 24 * 60 * 60  # seconds
@@ -94,7 +94,7 @@ def model_of(data: MovieData, model: TrainedModel) -> TrainedModel:
         raise ValueError("Nobody had rated a film by then, so there is nothing to fit to.")
     config = replace(model.config, epochs=0)
     learner = Learner(data.ratings, content_edges(data), config)
-    return assemble(
+    fitted = assemble(
         data,
         learner.weights().numpy(),
         learner.scale,
@@ -109,3 +109,4 @@ def model_of(data: MovieData, model: TrainedModel) -> TrainedModel:
         refitted=True,
         theta=model.theta,
     )
+    return with_trend(data, fitted, model.trend_choice)

@@ -1,4 +1,4 @@
-"""Start Here: what changes in the sum when films age."""
+"""Start Here: what changes in the sum when films age, and when what is popular now counts."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from model.explanation import explain
+from model.rounding import rounded_parts
+from model.trained import no_trend_in_words, trend_strength
 from model.viewers import Viewer, aged
-from prediction import recommend, score_all
+from prediction import Recommendation, recommend, score_all
 from tabs.links import ALWAYS_COUNTS, RECENT
+from tabs.shared import count
 from tabs.start_here import computed
 from tabs.start_here.lists import news, side_by_side
 from tabs.start_here.story import Story, needs_model
@@ -50,6 +53,7 @@ def time(story: Story) -> None:
     after = recommend(story.trained, scores, _LISTED)
     _lists(story, half_life, [item.movie for item in before], [item.movie for item in after])
     _terms(story, viewer, after[0].movie)
+    _popular_now(story, always, before)
 
 
 def _when(story: Story, viewer: Viewer) -> NDArray[np.float64]:
@@ -93,3 +97,45 @@ def _terms(story: Story, viewer: Viewer, movie: int) -> None:
         "Recommendations the control is under *Filters*; what it is good for was measured: tab "
         "Insights, *Later times*."
     )
+
+
+def _popular_now(story: Story, viewer: Viewer, before: list[Recommendation]) -> None:
+    """The other thing that time tells: a number of the film's own, beside the sum."""
+    model, profile = story.trained, viewer.profile
+    st.markdown("**What everybody watches these days**")
+    missing = no_trend_in_words(model, profile)
+    if missing or model.trend is None or model.trend_choice is None:
+        st.caption(missing)
+        return
+    story.say(
+        f"Films come and go, too. A film with more of the latest {model.trend_choice.share:.0%} of "
+        "all ratings than its share of all of them gains, one with fewer loses. This is the same "
+        "number for everybody: no film of yours or anybody's explains it.",
+        r"$\text{trend}_i = \ln\frac{\text{lately}_i + 1}{\text{expected}_i + 1}$, the same for "
+        rf"every $u$, and $\gamma$ = {trend_strength(model, profile):g} times as much is added at "
+        "most; it was chosen on later ratings of these data.",
+    )
+    scores = score_all(story.served, model, viewer, popular_now=1.0)
+    found = recommend(model, scores, _LISTED)
+    there = {item.movie for item in before}
+    new = sum(item.movie not in there for item in found)
+    st.markdown(
+        f"With all of it, **{count(new, 'film')}** of the first {len(found)} "
+        f"{'is' if new == 1 else 'are'} not among those without. The first ones:"
+    )
+    parts = rounded_parts(
+        [[item.graph_part, item.tag_part, item.trend_part] for item in found[:_TERMS]], 3
+    )  # [film, part]
+    movies = [item.movie for item in found[:_TERMS]]
+    table = pd.DataFrame(
+        {
+            "film": [story.data.labels[movie] for movie in movies],
+            "rated lately": model.trend.lately[movies],
+            "its share": [f"{model.trend.expected[movie]:.1f}" for movie in movies],
+            "graph": [f"{part:.3f}" for part in parts[:, 0]],
+            "+ tags": [f"{part:.3f}" for part in parts[:, 1]],
+            "+ popular now": [f"{part:.3f}" for part in parts[:, 2]],
+            "= score": [f"{whole:.3f}" for whole in parts.sum(axis=1)],
+        }
+    )
+    st.table(table, hide_index=True, alt="The first films with what their popularity now adds")
