@@ -14,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize
 
+from analysis.what_if import what_if
 from benchmarks.report import RESULTS_JSON, load_results
 from data_preparation import MovieData
 from model import attention_learning, checkpoints
+from model.as_of import data_before, model_of
 from model.attention import FEATURES, Attention, attend
 from model.attention_learning import Lesson, Reached, learn, learned_attention, loss
 from model.bpr import StopTraining
@@ -28,7 +30,7 @@ from model.hybrid_graph import content_edges
 from model.profiles import PROFILES, Profile
 from model.splits import Split
 from model.trained import TrainedModel, attention_in_words, measured_scorer
-from model.viewers import fold_in, user_vectors, user_viewer, weights_without
+from model.viewers import aged, fold_in, user_vectors, user_viewer, weights_without
 from model_training import RunInProgress, main, measured_run, refit, train
 from tests.conftest import assert_one_sentence
 from tests.dense import csr
@@ -161,6 +163,44 @@ def test_scores_are_exact_sums_for_users_and_the_same_for_visitors_alike(
         np.testing.assert_allclose(weights[left], expected, rtol=1e-5)
     assert np.ptp(viewer.attention) > 1e-3
     assert fold_in(planted_data, attending, {}, profile).factor.tolist() == [0] * attending.dim
+
+
+@pytest.mark.parametrize("half_life", [2.0, 30.0])
+def test_sums_stay_exact_with_ages_what_if_and_a_day_of_the_past(
+    planted_data: MovieData, attending: TrainedModel, half_life: float
+) -> None:
+    middle = int(np.median(planted_data.timestamps))
+    then = data_before(planted_data, middle)
+    past = model_of(then, attending)
+    assert past.theta == attending.theta and past.attention is not None
+    np.testing.assert_allclose(past.attention.popularity, np.log1p(then.movie_degree))
+    for data, model in ((planted_data, attending), (then, past)):
+        users = np.flatnonzero(np.diff(data.ratings.indptr) > 2)[:6].tolist()
+        for user in users:
+            always, when = user_viewer(data, model, user), data.times_of(user)
+            viewer = aged(always, when, half_life)
+            assert viewer.attention is not None
+            assert viewer.attention.sum() == pytest.approx(len(when))
+            np.testing.assert_allclose(viewer.weights, always.weights * viewer.share_left)
+            reasons = explain(data, model, viewer, 7)
+            score = float(viewer.factor @ model.movie_factors[7])
+            assert reasons.graph_score == pytest.approx(score, abs=1e-6)
+            whole = explain(data, model, always, 7).contributions
+            np.testing.assert_allclose(reasons.contributions + reasons.age_cost, whole, atol=1e-9)
+            # Without a film: as if it had never been rated, so all ages and shares move.
+            left = np.arange(len(when)) != 1
+            stars = dict(zip(viewer.movies.tolist(), viewer.stars.tolist(), strict=True))
+            gone = int(viewer.movies[1])
+            rest = fold_in(data, model, {m: s for m, s in stars.items() if m != gone})
+            (weights,) = weights_without(data, model, viewer, left[None])
+            expected = aged(rest, when[left], half_life).weights
+            np.testing.assert_allclose(weights[left], expected, rtol=1e-5)
+            # With other stars: the sum of everything anew.
+            other = what_if(data, model, always, gone, 0.5).viewer
+            anew = fold_in(data, model, stars | {gone: 0.5})
+            np.testing.assert_allclose(other.weights, anew.weights, rtol=1e-6)
+            assert other.attention is not None and anew.attention is not None
+            np.testing.assert_allclose(other.attention, anew.attention)
 
 
 def test_a_checkpoint_keeps_theta_and_one_of_before_has_none(
