@@ -57,7 +57,16 @@ from model.runs import EASE, IN_USE, OURS, POPULARITY, Run, RunError, new_run_id
 from model.search import Trial, search
 from model.splits import DEFAULT_PROTOCOL, PROTOCOLS, Split
 from model.store import Comparison, ModelStore, When, compare
-from model.trained import EpochRecord, TrainedModel, assemble, attention_in_words, kept_epoch
+from model.trained import (
+    EpochRecord,
+    TrainedModel,
+    assemble,
+    attention_in_words,
+    kept_epoch,
+    trend_in_words,
+    with_trend,
+)
+from model.trend_choice import choose_trend
 from settings import (
     CHECKPOINT_VARIABLE,
     PROJECT_DIR,
@@ -445,6 +454,9 @@ def _carry_out(
         run.phase = "Measuring the baselines on test"
         run.test[POPULARITY] = evaluate(scorer, split, "test", KS, sample).mean()
         _measure_ease(run, split, sample)
+    if first and model.is_hybrid and not run.hurry:
+        run.phase = "Looking at what is popular now"
+        _add_trend(run, model, before_step)
 
 
 def _keep(run: RunInProgress, model: TrainedModel) -> None:
@@ -461,6 +473,23 @@ def _keep(run: RunInProgress, model: TrainedModel) -> None:
         run.compared, run.promoted = run.store.promote(run.data, run.id, run.promote)
     except CheckpointError as error:
         run.add_problem(str(error))
+
+
+def _add_trend(
+    run: RunInProgress, model: TrainedModel, before_step: Callable[[], None] | None
+) -> None:
+    """Choose how much what is popular now may count; the model serves already meanwhile."""
+    try:
+        choice = choose_trend(run.data, model.config, before_step)
+        if choice is None:
+            return
+        run.model = with_trend(run.data, model, choice)
+        if run.saved:
+            run.store.keep_again(run.model, run.id)
+    except CheckpointError as error:
+        run.add_problem(str(error))
+    except MemoryError:  # an extra must not cost the run
+        run.add_problem("What is popular now needs more memory than there is, so it is left out.")
 
 
 def _refitted(
@@ -645,7 +674,7 @@ def _stop_if(caught: list[int], processes: Processes) -> Callable[[], None]:
 def _report(model: TrainedModel, run: RunInProgress, dataset: str | None) -> None:
     intervals = model.test_intervals
     _say(f"{model.stop_reason} Kept {kept_epoch(model)}, chosen on validation.")
-    if said := attention_in_words(model):
+    for said in filter(None, (attention_in_words(model), trend_in_words(model))):
         _say(said)
     others = [name for name in run.test if name != OURS]
     header = "".join(f"{name:>16}" for name in others)

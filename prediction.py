@@ -4,11 +4,12 @@ Scales. The graph score is the dot product f_u·v_i, 0 meaning "no evidence". Th
 the cosine between the viewer's profile and the film's tags and genres (TF-IDF), 0 to 1. To blend
 them, each is divided by its largest value among the viewer's candidates, so the best has 1:
 
-    score = (1 − w) · graph / graph_max + w · tags / tags_max − c · popularity
+    score = (1 − w) · graph / graph_max + w · tags / tags_max + t · γ · trend − c · popularity
 
-with w the tag weight (0 to 1) and popularity = log(1 + ratings) on a scale from 0 to 1. Every part
-keeps its zero, so each can be split exactly into reasons. Where no candidate scores above 0, the
-largest size takes the place of the largest value.
+with w the tag weight (0 to 1), t how much what is popular now is to count (0 to 1; `model.trend`),
+and popularity = log(1 + ratings) on a scale from 0 to 1. Every part keeps its zero, so each can be
+split exactly into reasons. Where no candidate scores above 0, the largest size takes the place of
+the largest value.
 
 What novelty (−1 to 1) and diversity (0 to 1) do does not depend on how far a person's scores lie
 apart: a novelty of ν takes the least c that replaces the share |ν| of the first ten films, as far
@@ -41,7 +42,7 @@ from scipy import sparse
 
 from data_preparation import MovieData, UnknownIdError
 from model.ageing import ALWAYS
-from model.as_of import data_before, end_of, model_of
+from model.as_of import data_before, end_within, model_of
 from model.evaluation import top_k
 from model.explanation import Explanation, explain
 from model.processes import (
@@ -55,7 +56,7 @@ from model.processes import (
 from model.profiles import DEFAULT_PROFILE, PROFILES, Profile
 from model.rounding import rounded_parts
 from model.store import served
-from model.trained import TrainedModel
+from model.trained import TrainedModel, no_trend_in_words, trend_strength
 from model.viewers import (
     Viewer,
     aged,
@@ -101,7 +102,8 @@ class Recommendation:
         tag_similarity: cosine, 0 to 1.
         graph_part: (1 − w) · graph_score / graph_max.
         tag_part: w · tag_similarity / tags_max.
-        popularity_part: −ν · popularity.
+        popularity_part: −c · popularity.
+        trend_part: t · γ · trend, what the film's popularity now adds, the same for everybody.
     """
 
     movie: int
@@ -110,10 +112,11 @@ class Recommendation:
     graph_part: float
     tag_part: float
     popularity_part: float = 0.0
+    trend_part: float = 0.0
 
     @property
     def score(self) -> float:
-        return self.graph_part + self.tag_part + self.popularity_part
+        return self.graph_part + self.tag_part + self.popularity_part + self.trend_part
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,13 +135,14 @@ class Scores:
     graph_part: NDArray[np.float32]
     tag_part: NDArray[np.float32]
     popularity_part: NDArray[np.float32]
+    trend_part: NDArray[np.float32]
     rated: NDArray[np.bool_]
     candidates: NDArray[np.bool_]
     known: NDArray[np.bool_]
 
     @property
     def final(self) -> NDArray[np.float32]:
-        return self.graph_part + self.tag_part + self.popularity_part
+        return self.graph_part + self.tag_part + self.popularity_part + self.trend_part
 
     def item(self, movie: int) -> Recommendation:
         """The scores of one film, listed or not."""
@@ -149,6 +153,7 @@ class Scores:
             graph_part=float(self.graph_part[movie]),
             tag_part=float(self.tag_part[movie]),
             popularity_part=float(self.popularity_part[movie]),
+            trend_part=float(self.trend_part[movie]),
         )
 
 
@@ -219,16 +224,37 @@ def score_all(
     tag_weight: float = DEFAULT_TAG_WEIGHT,
     novelty: float = 0.0,
     fewest: int = FEWEST_RATINGS,
+    popular_now: float = 0.0,
 ) -> Scores:
     """All films' scores for a viewer.
 
     Args:
         fewest: ratings of a film that novelty or diversity may bring.
+        popular_now: 0 to 1, how much what is popular now counts.
 
     Raises:
-        ValueError: the tag weight or the novelty is out of range.
+        ValueError: a weight is out of range, or what is popular now cannot count with this model.
     """
-    return weigh(data, evidence(data, model, viewer), tag_weight, novelty, fewest)
+    trend = trend_part(model, viewer.profile, popular_now)
+    return weigh(data, evidence(data, model, viewer), tag_weight, novelty, fewest, trend)
+
+
+def trend_part(
+    model: TrainedModel, profile: Profile, popular_now: float
+) -> NDArray[np.float32] | None:
+    """t · γ · trend on the scale of the module's docstring, float32 [n_movies]; None for t = 0.
+
+    Raises:
+        ValueError: t is out of range, or the model has no γ for this profile.
+    """
+    if not 0 <= popular_now <= 1:
+        raise ValueError(f"Popular now must be from 0 to 1; got {popular_now}.")
+    if not popular_now:
+        return None
+    missing = no_trend_in_words(model, profile)
+    if missing or model.trend is None:
+        raise ValueError(missing)
+    return np.float32(popular_now * trend_strength(model, profile)) * model.trend.log_ratio
 
 
 def evidence(data: MovieData, model: TrainedModel, viewer: Viewer) -> Evidence:
@@ -249,8 +275,12 @@ def weigh(
     tag_weight: float,
     novelty: float,
     fewest: int = FEWEST_RATINGS,
+    trend: NDArray[np.float32] | None = None,
 ) -> Scores:
     """All films' scores of what was found: the rest of `score_all`.
+
+    Args:
+        trend: of `trend_part`.
 
     Raises:
         ValueError: the tag weight or the novelty is out of range.
@@ -258,12 +288,15 @@ def weigh(
     if not -1 <= novelty <= 1:
         raise ValueError(f"The novelty must be from -1 to 1; got {novelty}.")
     graph_part, tag_part = blend(found.graph, found.tags, found.candidates, tag_weight)
+    trend = np.zeros(data.n_movies, np.float32) if trend is None else trend
+    plain = graph_part + tag_part + trend
     return Scores(
         found.graph,
         found.tags,
         graph_part,
         tag_part,
-        novelty_part(data, graph_part + tag_part, found.candidates, novelty, fewest),
+        novelty_part(data, plain, found.candidates, novelty, fewest),
+        trend,
         found.rated,
         found.candidates,
         data.movie_degree >= fewest,
@@ -659,12 +692,12 @@ def _main(options: argparse.Namespace, processes: Processes) -> int:
         known = None  # all films
         user = data.inner_user(options.user)
         if options.as_of is not None:
-            data = data_before(data, end_of(options.as_of))
+            data = data_before(data, end_within(data, options.as_of))
             model = model_of(data, model)
             known = data.movie_degree > 0
         viewer = user_viewer(data, model, user, options.profile)
         viewer = aged(viewer, data.times_of(user), options.half_life)
-        scores = score_all(data, model, viewer, options.tag_weight)
+        scores = score_all(data, model, viewer, options.tag_weight, popular_now=options.popular_now)
         chosen = recommend(model, scores, options.k, known)
     except (DataError, UnknownIdError, ValueError) as error:
         print(error, file=sys.stderr)
@@ -682,10 +715,10 @@ def _main(options: argparse.Namespace, processes: Processes) -> int:
     elif not chosen:
         print("Every film is rated already, so there is nothing to recommend.")
     for place, item in enumerate(chosen, 1):
-        graph, tags = rounded_parts([item.graph_part, item.tag_part], 3).tolist()
-        parts = f"{graph + tags:.3f} = {graph:.3f} graph + {tags:.3f} tags"
-        print(f"{place:>3}. {data.labels[item.movie]}: {parts}")
+        print(f"{place:>3}. {data.labels[item.movie]}: {_parts_in_words(item)}")
         print(f"     {why_in_words(data, viewer, explain(data, model, viewer, item.movie))}")
+        if now := trend_of_film_in_words(model, item):
+            print(f"     {now}")
     return 0
 
 
@@ -693,8 +726,8 @@ def _list_everybody(
     data: MovieData, model: TrainedModel, options: argparse.Namespace, processes: Processes
 ) -> int:
     """The lists of all users into a file; the exit status."""
-    if options.as_of is not None or options.half_life != ALWAYS:
-        raise ValueError("With --all neither --as-of nor --half-life can be given.")
+    if options.as_of is not None or options.half_life != ALWAYS or options.popular_now:
+        raise ValueError("With --all no --as-of, --half-life or --popular-now can be given.")
     try:
         written = write_lists(
             *(data, model, options.k, options.out, processes),
@@ -708,6 +741,28 @@ def _list_everybody(
     if processes.first:
         print(f"{written:,} rows for {data.n_users:,} users: {options.out}")
     return 0
+
+
+def _parts_in_words(item: Recommendation) -> str:
+    """`0.661 = 0.600 graph + 0.061 tags`, and what popularity now adds or takes, if anything."""
+    parts = [item.graph_part, item.tag_part, *([item.trend_part] if item.trend_part else [])]
+    graph, tags, *now = rounded_parts(parts, 3).tolist()
+    text = f"{graph + tags + sum(now):.3f} = {graph:.3f} graph + {tags:.3f} tags"
+    return text + "".join(f" {'+' if part >= 0 else '-'} {abs(part):.3f} now" for part in now)
+
+
+def trend_of_film_in_words(model: TrainedModel, item: Recommendation, decimals: int = 3) -> str:
+    """What the film's popularity now adds to its score and why, a sentence; "" where nothing."""
+    if not item.trend_part or model.trend is None or model.trend_choice is None:
+        return ""
+    trend, share = model.trend, model.trend_choice.share
+    lately, expected = int(trend.lately[item.movie]), float(trend.expected[item.movie])
+    does = "adds" if item.trend_part > 0 else "takes away"
+    return (
+        f"How popular it is now {does} {abs(item.trend_part):.{decimals}f}, for everyone and not "
+        f"because of these ratings: it has {lately:,} of the latest {share:.0%} of all ratings, "
+        f"where {expected:.1f} would be its share."
+    )
 
 
 def why_in_words(data: MovieData, viewer: Viewer, reasons: Explanation) -> str:
@@ -773,6 +828,14 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="FILMS",
         help="a film counts half after so many later ones: what they watch these days (default: "
         "always)",
+    )
+    parser.add_argument(
+        "--popular-now",
+        type=float,
+        default=0.0,
+        metavar="T",
+        help="0 to 1: how much it counts that a film was rated lately more than ever; 1 is what "
+        "was best on later ratings (default: %(default)s)",
     )
     parser.add_argument(
         "--as-of",

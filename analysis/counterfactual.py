@@ -20,7 +20,7 @@ from model.as_of import can_be_refitted
 from model.bpr import Learner
 from model.hybrid_graph import overall_mean, visible_content
 from model.splits import PROTOCOLS
-from model.trained import TrainedModel, assemble
+from model.trained import TrainedModel, assemble, with_trend
 from model.viewers import Viewer, aged, tag_profiles, user_viewer, weights_without
 from prediction import (
     DEFAULT_TAG_WEIGHT,
@@ -29,6 +29,7 @@ from prediction import (
     candidates,
     novelty_part,
     score_all,
+    trend_part,
     unseen,
 )
 
@@ -42,6 +43,7 @@ def ranks_without(
     novelty: float = 0.0,
     allowed: NDArray[np.bool_] | None = None,
     fewest: int = FEWEST_RATINGS,
+    popular_now: float = 0.0,
 ) -> NDArray[np.int64]:
     """The rank of a film, from 1, after some ratings were taken out; all cases in one go.
 
@@ -50,7 +52,7 @@ def ranks_without(
 
     Args:
         cases: pairs of an (inner) movie and the rated movies that are taken out.
-        tag_weight, novelty, fewest: of the list (`prediction.score_all`).
+        tag_weight, novelty, fewest, popular_now: of the list (`prediction.score_all`).
         allowed: bool [n_movies], the films that pass the filters; None: all.
 
     Returns:
@@ -78,6 +80,8 @@ def ranks_without(
     asked = [(rows[frozenset(removed)], movie) for movie, removed in cases]
     graph = (viewer.own + weights.astype(np.float32) @ viewer.messages) @ model.movie_factors.T
     final = np.add(*blend(graph, tags, listed, tag_weight))
+    if (trend := trend_part(model, viewer.profile, popular_now)) is not None:
+        final = final + trend
     if novelty:
         parts = [
             novelty_part(data, *each, novelty, fewest) for each in zip(final, listed, strict=True)
@@ -125,6 +129,7 @@ def refitted_ranks(
     allowed: NDArray[np.bool_] | None = None,
     on_fit: Callable[[list[int]], None] | None = None,
     fewest: int = FEWEST_RATINGS,
+    popular_now: float = 0.0,
 ) -> list[int]:
     """As `ranks_without`, but for each case the model is fitted again on data without the ratings.
 
@@ -148,7 +153,7 @@ def refitted_ranks(
         again = user_viewer(other_data, other, viewer.user, viewer.profile)
         if viewer.when is not None:
             again = aged(again, other_data.times_of(viewer.user), viewer.half_life)
-        scores = score_all(other_data, other, again, tag_weight, novelty, fewest)
+        scores = score_all(other_data, other, again, tag_weight, novelty, fewest, popular_now)
         listed = scores.candidates & unseen(data, viewer.movies)
         if allowed is not None:
             listed &= allowed
@@ -206,7 +211,7 @@ def _fitted_without(
     content = visible_content(data, hidden)
     config = replace(model.config, epochs=0)
     learner = Learner(train, content, config)
-    return assemble(
+    fitted = assemble(
         other_data,
         learner.weights().numpy(),
         learner.scale,
@@ -221,3 +226,4 @@ def _fitted_without(
         refitted=model.refitted,
         theta=model.theta,
     )
+    return with_trend(other_data, fitted, model.trend_choice)

@@ -41,6 +41,8 @@ class LaterTimes:
         aged: protocol, profile, half_life (the chosen one), always, quality, less_always, low, high
             and metric: on test.
         runs: protocol, without, with, difference, low, high, people.
+        trend: protocol, profile, metric, without, with, difference, low, high, people: what is
+            popular now, as chosen; None where it was not measured.
     """
 
     measured: str
@@ -49,6 +51,7 @@ class LaterTimes:
     ageing: pd.DataFrame
     aged: pd.DataFrame
     runs: pd.DataFrame
+    trend: pd.DataFrame | None = None
 
 
 def later_times(path: Path = BENCHMARK_RESULTS) -> LaterTimes | None:
@@ -63,6 +66,7 @@ def later_times(path: Path = BENCHMARK_RESULTS) -> LaterTimes | None:
             _ageing(found["ageing"]["values"]),
             _aged(found["ageing"]["values"]),
             _runs(found["runs"]["values"]),
+            _trend(found["trend"]["values"]) if "trend" in found else None,
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -152,6 +156,24 @@ def _runs(values: dict[str, Any]) -> pd.DataFrame:
             }
             | _difference(row["difference"], "difference")
             for row in values["rows"]
+        ]
+    )
+
+
+def _trend(values: dict[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "protocol": protocol,
+                "profile": row["name"],
+                "metric": row["metric"],
+                "people": row["users"],
+                "without": row["without"],
+                "with": row["with"],
+            }
+            | _difference(row["difference"], "difference")
+            for protocol, part in (("rolling_windows", "rows"), ("random_80_10_10", "random"))
+            for row in values[part]
         ]
     )
 

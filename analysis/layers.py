@@ -71,7 +71,10 @@ class Smoothing:
 def smoothing(
     split: Split, network: Network, depth: int = DEPTH
 ) -> Iterator[tuple[Smoothing, Smoothing, dict[Kind, Floats]]]:
-    """E(0) of the network, propagated over the training part of a split for 0 … `depth` layers.
+    """E(0) of a network for 0 … `depth` layers, whatever its K.
+
+    Args:
+        split: whose training part are the network's ratings.
 
     Yields:
         What the layer does alone and in the mean, and the vectors of the layer alone, by side.
@@ -81,7 +84,7 @@ def smoothing(
     """
     last = dict(network.start)
     total = {kind: np.zeros_like(part) for kind, part in last.items()}
-    for k, layer in enumerate(propagated(network.over(split.train), network.start, depth)):
+    for k, layer in enumerate(propagated(network, network.start, depth)):
         for kind, part in layer.items():
             total[kind] += part
         last = _last_that_holds(last, layer)

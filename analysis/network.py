@@ -122,7 +122,20 @@ class Network:
         people = self.start["user"]
         new = np.zeros((ratings.shape[0] - len(people), people.shape[1]), np.float32)
         start = {**self.start, "user": np.concatenate([people, new]) if len(new) else people}
-        return replace(self, ratings=ratings, start=start, _sides={}, _lock=threading.RLock())
+        return Network(ratings, start, self.layers)
+
+    def among(
+        self,
+        users: NDArray[np.integer],
+        movies: NDArray[np.integer],
+        ratings: sparse.csr_array,
+    ) -> Network:
+        """The same E(0) of some users and films, inner ids, over ratings of these alone."""
+        start: dict[Kind, Floats] = {
+            "user": self.start["user"][users],
+            "movie": self.start["movie"][movies],
+        }
+        return Network(ratings, start, self.layers)
 
     def times(self, factor: float) -> Network:
         """The network of E(0) times a factor; all is linear in E(0)."""

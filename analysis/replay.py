@@ -270,31 +270,25 @@ def _ndcg_on_train(split: Split, people: torch.Tensor, films: torch.Tensor) -> f
 # --- layer by layer -------------------------------------------------------------------------------
 
 
-def everybody(data: MovieData) -> Crowd:
-    """All people and all films."""
-    return Crowd(
-        data.ratings, data.timestamps, np.arange(data.n_users), np.arange(data.n_movies), False,
-        None,
-    )  # fmt: skip
-
-
 def deepening(
     people: Crowd, split: Split, network: Network, user: int, check: Callable[[], None]
 ) -> Iterator[Frame]:
     """Layer 0 to `DEPTH` of a network, each alone; a frame holds one person alone.
 
     Args:
-        split: of everybody's ratings.
-        network: whose E(0) is passed on over the training part.
+        split: of these people's ratings.
+        network: of everybody; its E(0) is passed on among these people, over the training part.
+        user: row of the one person.
         check: called after each layer; may raise `StopTraining`.
 
     Raises:
         ValueError: nothing is held out to measure on.
     """
+    among = network.among(people.users, people.movies, split.train)
     plane = Plane(people.best_known())
     known, rankable = split.train[[user]], split.rated_movies()
     order = np.arange(len(people.movies))
-    for last, mean, vectors in smoothing(split, network):
+    for last, mean, vectors in smoothing(split, among):
         person, films = vectors["user"][[user]], vectors["movie"]
         scores = person @ films.T  # [1, n_films]
         top = top_k(scores, known, rankable, min(TOP, len(order)), order)

@@ -56,6 +56,7 @@ async def model(request: Request) -> Response:
 
 def _model(now: Snapshot, since: str) -> shapes.ModelOut:
     data, model = now.data, now.model
+    strengths = model.trend_choice.strengths if model.trend_choice else {}
     metrics = {}
     for name, value in model.test_metrics.items():
         low, high = model.test_intervals.get(name, (None, None))
@@ -76,4 +77,5 @@ def _model(now: Snapshot, since: str) -> shapes.ModelOut:
         end=model.stop_reason,
         metrics=metrics,
         watch_metrics=model.watch_metrics,
+        popular_now={str(name): most for name, most in strengths.items()},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import date
 from http import HTTPStatus
 from typing import Any
 
@@ -21,11 +22,13 @@ from model.stars import Taste, predict, taste_of
 from model.viewers import Viewer, aged, fold_in, user_viewer
 from prediction import (
     Recommendation,
+    evidence,
     film_filter,
     recommend,
-    score_all,
     similar_movies,
     suggest_tags,
+    trend_of_film_in_words,
+    trend_part,
     weigh,
     why_in_words,
 )
@@ -102,8 +105,10 @@ def user(now: Snapshot, inner: int, wish: shapes.Scoring) -> Viewer:
     return aged(viewer, now.data.times_of(inner), half_life)
 
 
-def visitor(now: Snapshot, ratings: shapes.Ratings, wish: shapes.Scoring) -> Viewer:
-    """Someone with these ratings."""
+def visitor(
+    now: Snapshot, ratings: shapes.Ratings, wish: shapes.Scoring, last: date | None = None
+) -> Viewer:
+    """Someone with these ratings, of those with a `last` day the ones until then."""
     movies = inner_movies(now.data, [rating.movie for rating in ratings.ratings], "body /ratings")
     stars: dict[int, float] = {}
     days: dict[int, int] = {}
@@ -117,11 +122,20 @@ def visitor(now: Snapshot, ratings: shapes.Ratings, wish: shapes.Scoring) -> Vie
         stars[movie] = rating.stars
         if rating.rated_on is not None:
             days[movie] = rating.rated_on.toordinal()
-        elif wish.half_life is not None:
+        elif wish.half_life is not None or last is not None:
+            what = "A half-life" if last is None else "A list as of a day"
             raise ProblemError(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
-                f"A half-life needs the day of every rating; the film {rating.movie} has none.",
+                f"{what} needs the day of every rating; the film {rating.movie} has none.",
                 [f"body /ratings/{place}/rated_on"],
+            )
+    if last is not None:
+        stars = {movie: given for movie, given in stars.items() if days[movie] <= last.toordinal()}
+        if not stars:
+            raise ProblemError(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                f"None of these ratings was given by {last}.",
+                ["body /as_of"],
             )
     viewer = fold_in(now.data, now.model, stars, wish.setting)
     if wish.half_life is None:
@@ -196,13 +210,19 @@ def tag_suggestions(now: Snapshot, movie: int, k: int) -> shapes.TagSuggestions:
 def for_user(
     now: Snapshot, raw_user: int, wish: shapes.Listing, where: str = "query", field: str = ""
 ) -> shapes.Items:
-    """The list of a user of the data.
+    """The list of a user of the data; where `wish` is of the past, `now` is as of then.
 
     Args:
         where: "query" or "body": what the fields of `wish` stand in.
         field: the one that names the user, if it is no part of the path.
     """
     inner = _known(now.data.inner_user, raw_user, [field] if field else [])
+    if wish.as_of is not None and now.data.user_degree[inner] == 0:
+        raise ProblemError(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"User {raw_user} had rated no film by {wish.as_of}.",
+            [field or f"{where} /as_of"],
+        )
     allowed = _allowed(now, wish, where)
     if wish.half_life is None and not wish.reasons:
         known = now.audience.find(now.data, now.model, inner, wish.setting)
@@ -213,8 +233,8 @@ def for_user(
 
 
 def for_visitor(now: Snapshot, wish: shapes.VisitorListing) -> shapes.Items:
-    """The list of someone with the ratings of the body."""
-    viewer = visitor(now, wish, wish)
+    """The list of someone with the ratings of the body; `now` as in `for_user`."""
+    viewer = visitor(now, wish, wish, wish.as_of)
     allowed = _allowed(now, wish, "body")
     if wish.candidates is not None:
         only = np.zeros(now.data.n_movies, bool)
@@ -225,7 +245,7 @@ def for_visitor(now: Snapshot, wish: shapes.VisitorListing) -> shapes.Items:
 
 
 def for_users(now: Snapshot, wish: shapes.Batch) -> shapes.ItemsOfUsers:
-    """The lists of several users of the data."""
+    """The lists of several users of the data; `now` as in `for_user`."""
     places = [f"body /users/{place}" for place in range(len(wish.users))]
     return shapes.ItemsOfUsers(
         lists=[
@@ -241,7 +261,18 @@ def _allowed(now: Snapshot, wish: shapes.Listing, where: str) -> NDArray[np.bool
     if wish.exclude:
         allowed = np.ones(now.data.n_movies, bool) if allowed is None else allowed
         allowed[inner_movies(now.data, wish.exclude, f"{where} /exclude")] = False
+    if wish.as_of is not None:
+        rated = now.data.movie_degree > 0
+        allowed = rated if allowed is None else rated & allowed
     return allowed
+
+
+def _trend_part(now: Snapshot, wish: shapes.Scoring) -> NDArray[np.float32] | None:
+    """What is popular now, as `prediction.trend_part`."""
+    try:
+        return trend_part(now.model, wish.setting, wish.popular_now)
+    except ValueError as error:
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from None
 
 
 def _listed(
@@ -257,10 +288,13 @@ def _listed(
         why: whose reasons are told; None where none are.
         user: raw id of a user of the data.
     """
-    scores = weigh(now.data, known.evidence, wish.tag_weight, wish.novelty, wish.fewest_ratings)
+    trend = _trend_part(now, wish)
+    scores = weigh(
+        now.data, known.evidence, wish.tag_weight, wish.novelty, wish.fewest_ratings, trend
+    )
     best = recommend(now.model, scores, wish.k, allowed, wish.diversity)
     items = [
-        fields | {"reasons": _reasons(now, why, item.movie) if why else None}
+        fields | {"reasons": _reasons(now, why, item) if why else None}
         for item, fields in zip(best, _items(now, known.taste, best), strict=True)
     ]
     return shapes.Items.model_validate({"user": user, "model": now.tag, "items": items})
@@ -282,6 +316,7 @@ def _items(now: Snapshot, taste: Taste, best: Sequence[Recommendation]) -> list[
             "graph_part": item.graph_part,
             "tag_part": item.tag_part,
             "popularity_part": item.popularity_part,
+            "trend_part": item.trend_part,
             "graph_score": item.graph_score,
             "tag_similarity": item.tag_similarity,
             "stars": expected,
@@ -296,8 +331,8 @@ def _items(now: Snapshot, taste: Taste, best: Sequence[Recommendation]) -> list[
 # --- reasons --------------------------------------------------------------------------------------
 
 
-def _reasons(now: Snapshot, viewer: Viewer, movie: int) -> shapes.Reasons:
-    reasons = explain(now.data, now.model, viewer, movie)
+def _reasons(now: Snapshot, viewer: Viewer, item: Recommendation) -> shapes.Reasons:
+    reasons = explain(now.data, now.model, viewer, item.movie)
     places = named_places(reasons)
     return shapes.Reasons(
         text=why_in_words(now.data, viewer, reasons),
@@ -313,6 +348,7 @@ def _reasons(now: Snapshot, viewer: Viewer, movie: int) -> shapes.Reasons:
         ],
         share=share_of_score(reasons, places),
         tags=[name for name, _ in reasons.tags[:5]],
+        for_everyone=trend_of_film_in_words(now.model, item) or None,
     )
 
 
@@ -321,19 +357,21 @@ def explanation(
 ) -> shapes.ExplanationOut:
     """The whole score of an (inner) film, listed or not."""
     data, model = now.data, now.model
-    scores = score_all(data, model, viewer, wish.tag_weight, wish.novelty, wish.fewest_ratings)
+    trend, known = _trend_part(now, wish), evidence(data, model, viewer)
+    scores = weigh(data, known, wish.tag_weight, wish.novelty, wish.fewest_ratings, trend)
     reasons = explain(data, model, viewer, movie)
     final, listed = scores.final, scores.candidates
     rank = 1 + int(np.count_nonzero(final[listed] > final[movie]))
     taste = taste_of(now.stars, viewer.movies, viewer.stars)
-    (item,) = _items(now, taste, [scores.item(movie)])
+    itself = scores.item(movie)
+    (item,) = _items(now, taste, [itself])
     paths = {}
     if model.is_hybrid:
         paths = by_kind(through(walks(data, model), model, viewer, np.array([movie])))
     return shapes.ExplanationOut(
         user=user,
         model=now.tag,
-        item=shapes.Item(**item | {"rank": rank, "reasons": _reasons(now, viewer, movie)}),
+        item=shapes.Item(**item | {"rank": rank, "reasons": _reasons(now, viewer, itself)}),
         rated=bool(scores.rated[movie]),
         of=int(np.count_nonzero(listed)),
         terms=_terms(now, viewer, reasons),
@@ -375,6 +413,7 @@ def _without(
         wish.tag_weight,
         wish.novelty,
         fewest=wish.fewest_ratings,
+        popular_now=wish.popular_now,
     )
     return [
         shapes.WithoutRating(movies=[now.films[movie].movie for movie in case], rank=rank)

@@ -10,7 +10,7 @@ import hashlib
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,11 +19,13 @@ import pandas as pd
 from api.shapes import Film
 from data_preparation import MovieData
 from lookup.title_search import TitleSearch
+from model.as_of import data_before, model_of
 from model.checkpoints import CheckpointError, read_header
 from model.stars import StarModel
 from model.trained import TrainedModel
 from serving.audience import Audience
 from serving.prepared import audience, star_model, title_search
+from serving.refits import RefitBoard, refit_board
 from serving.state import ServerState
 from settings import SettingError
 from sources.download import download_movielens
@@ -32,6 +34,7 @@ from sources.movielens_files import DataError
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
+_PASTS = 2  # days whose snapshots are kept
 QUICK_BYTES = 32 * 2**20  # of film vectors, which are read in a millisecond or two
 
 
@@ -71,10 +74,33 @@ class Snapshot:
             titles=title_search(data),
             audience=audience(data, model),
             films=film_facts(data),
-            tag=hashlib.sha256(f"{data.fingerprint} {model.key}".encode()).hexdigest()[:16],
+            tag=_tag(data, model),
             since=datetime.now(UTC),
             quick=model.movie_factors.nbytes < QUICK_BYTES,
         )
+
+    def before(self, second: int) -> Snapshot:
+        """What it would have been before a Unix second of the past; it takes a fit.
+
+        Raises:
+            ValueError: as `model_of`.
+        """
+        data = data_before(self.data, second)
+        model = model_of(data, self.model)
+        return replace(
+            self,
+            data=data,
+            model=model,
+            trained=None,
+            stars=star_model(data, model),
+            audience=audience(data, model),
+            tag=_tag(data, model),
+        )
+
+
+def _tag(data: MovieData, model: TrainedModel) -> str:
+    whole = f"{data.fingerprint} {model.key} {model.trend_choice}"
+    return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
 def _saved_at(path: Path | None) -> str | None:
@@ -95,16 +121,23 @@ def film_facts(data: MovieData) -> tuple[Film, ...]:
     )
 
 
+def _pasts() -> RefitBoard:
+    """Each holds data and a model, so there are few; page and API fit in turn."""
+    return RefitBoard(_PASTS, refit_board().turn)
+
+
 class Current:
     """What is in use now; `start` begins to look after it.
 
     Attributes:
         problem: why there is nothing in use, one sentence.
+        pasts: snapshots of the past of what is in use.
     """
 
     def __init__(self, state: ServerState, fetch: Callable[[], Path] = download_movielens) -> None:
         self.state = state
         self.problem = "The data and the model are being loaded."
+        self.pasts = _pasts()
         self._fetch = fetch
         self._now: Snapshot | None = None
         self._end = threading.Event()
@@ -154,6 +187,7 @@ class Current:
                 self._now = None  # answers about other data than the page shows would be wrong
         elif now is None or now.model is not found or now.data is not data:
             self._now = Snapshot.of(data, found, _saved_at(in_use.path))
+            self.pasts = _pasts()  # those of what was in use before take their memory along
             log.info("model in use: %s", self._now.tag)
 
     def _why_none(self, data: MovieData) -> str:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from api import answers, shapes
+from api.past import as_of
 from api.problems import POSTING, READING, documented
 from api.queries import asked, described
 from api.work import answer, snapshot_of, tagged_answer
@@ -23,7 +24,7 @@ Movie = Annotated[shapes.Id, Path(description="`movieId` of the data.", examples
 @router.get(
     "/users/{user_id}/recommendations",
     response_model=shapes.Items,
-    responses=documented(*READING, 404),
+    responses=documented(*READING, 404, 409),
     openapi_extra=described(shapes.Listing),
 )
 async def recommendations(request: Request, user_id: User) -> Response:
@@ -31,10 +32,11 @@ async def recommendations(request: Request, user_id: User) -> Response:
     now = snapshot_of(request)
     query = asked(request, shapes.Listing)
     user = answers.known_user(now.data, user_id)
-    kept = query.half_life is None and now.audience.knows(user, query.setting)
-    quick = not query.reasons and (now.quick or kept)
+    then = as_of(request, now, query.as_of, "query")
+    kept = query.half_life is None and then.audience.knows(user, query.setting)
+    quick = not query.reasons and (then.quick or kept)
     return await tagged_answer(
-        request, now, lambda: answers.for_user(now, user_id, query), quick=quick
+        request, now, lambda: answers.for_user(then, user_id, query), quick=quick
     )
 
 
@@ -59,11 +61,11 @@ async def explanation(request: Request, user_id: User, movie_id: Movie) -> Respo
 
 
 @router.post(
-    "/recommendations", response_model=shapes.Items, responses=documented(*READING, *POSTING)
+    "/recommendations", response_model=shapes.Items, responses=documented(*READING, *POSTING, 409)
 )
 async def visitor_recommendations(request: Request, body: shapes.VisitorListing) -> Response:
     """Films for someone with these ratings; nothing of them is kept or logged."""
-    now = snapshot_of(request)
+    now = as_of(request, snapshot_of(request), body.as_of, "body")
     named = len(body.ratings) + len(body.exclude) + len(body.candidates or ())
     quick = now.quick and not body.reasons and named <= _FEW
     return await answer(request, lambda: answers.for_visitor(now, body), quick)
@@ -72,11 +74,11 @@ async def visitor_recommendations(request: Request, body: shapes.VisitorListing)
 @router.post(
     "/recommendations/batch",
     response_model=shapes.ItemsOfUsers,
-    responses=documented(*READING, *POSTING),
+    responses=documented(*READING, *POSTING, 409),
 )
 async def batch(request: Request, body: shapes.Batch) -> Response:
     """Films for several users of the data."""
-    now = snapshot_of(request)
+    now = as_of(request, snapshot_of(request), body.as_of, "body")
     return await answer(request, lambda: answers.for_users(now, body))
 
 

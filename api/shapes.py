@@ -5,11 +5,19 @@ Ids are those of the data files (`movieId`, `userId`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 from analysis.reasons import Relation
 from model.config import PRESETS
@@ -24,6 +32,7 @@ MAX_RATINGS = 5_000  # of one person in a body
 MAX_FILMS = 5_000  # to leave out, or to rank
 MAX_USERS = 100  # in a batch
 MAX_TEXT = 100  # characters to search for
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _LARGEST = 2**63 - 1
 
 Id = Annotated[int, Field(ge=0, le=_LARGEST)]
@@ -42,6 +51,14 @@ def _one_of(names: Collection[str]) -> tuple[Any, Any]:
     return AfterValidator(check), Field(json_schema_extra={"enum": list(names)})
 
 
+def _written_as_day(value: object) -> object:
+    """Only text: a number would be taken for seconds since 1970."""
+    if not isinstance(value, str) or not _DAY.fullmatch(value):
+        raise ValueError("A day is written like 2005-06-30.")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_written_as_day)]
 Preset = Annotated[str, *_one_of(PRESETS)]
 Protocol = Annotated[str, *_one_of(PROTOCOLS)]
 
@@ -173,6 +190,14 @@ class Scoring(In):
         description="A rated film counts half after so many later ones: what they watch these "
         "days. Null: films do not age. Of a visitor it needs `rated_on` of every rating.",
     )
+    popular_now: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="How much it counts that a film was rated lately more than its share of all "
+        "ratings; 1 is what was best on later ratings. Above 0 it needs a model for which a gain "
+        "of it is proved (`popular_now` in /v1/model).",
+    )
 
 
 class Listing(Scoring, FilmFilter):
@@ -183,13 +208,21 @@ class Listing(Scoring, FilmFilter):
     min_ratings: int = Field(0, ge=0, le=_LARGEST, description="Rated by so many at least.")
     exclude: list[Id] = Field([], max_length=MAX_FILMS, description="Films to leave out.")
     reasons: bool = Field(False, description="Say of each film why it is listed.")
+    as_of: Day | None = Field(
+        None,
+        description="The list as of the end of this day, UTC: from the ratings and tags until "
+        "then, with the model fitted to those, and of films that someone had rated by then. The "
+        "first answer of a day takes a fit: until it is done, 503 with Retry-After. Of a visitor "
+        "it needs `rated_on` of every rating, and later ones do not count.",
+        examples=["2010-06-30"],
+    )
 
 
 class Rating(In):
     movie: Id = Field(description="Id of the film.", examples=[318])
     stars: float = Field(ge=MIN_STARS, le=MAX_STARS, examples=[4.5])
-    rated_on: date | None = Field(
-        None, description="Day of the rating, for `half_life`.", examples=["2024-05-31"]
+    rated_on: Day | None = Field(
+        None, description="Day of the rating, for `half_life` and `as_of`.", examples=["2024-05-31"]
     )
 
 
@@ -253,10 +286,14 @@ class Reasons(Out):
         description="What these films make up of the graph score; null where it is not above 0."
     )
     tags: list[str] = Field(description="Shared tags and genres, most telling first.")
+    for_everyone: str | None = Field(
+        None,
+        description="What its popularity now adds, whoever asks, one sentence; null where nothing.",
+    )
 
 
 class Item(Film):
-    """A recommended film; `score` is the sum of the three parts."""
+    """A recommended film; `score` is the sum of the four parts."""
 
     rank: int = Field(examples=[1])
     score: float = Field(examples=[0.98])
@@ -267,6 +304,9 @@ class Item(Film):
         description="w · tag_similarity / its largest among the candidates.", examples=[0.08]
     )
     popularity_part: float = Field(description="-novelty · popularity.", examples=[0.0])
+    trend_part: float = Field(
+        description="What its popularity now adds, the same for everybody.", examples=[0.0]
+    )
     graph_score: float = Field(description="Product of person and film vector.", examples=[1.3])
     tag_similarity: float = Field(
         description="Cosine of the person's and the film's tags and genres.", examples=[0.4]
@@ -280,7 +320,9 @@ class Items(Out):
     """Recommended films, best first; fewer than asked for where fewer qualify."""
 
     user: int | None = Field(description="Null for a visitor.", examples=[7])
-    model: str = Field(description="Of data and model: the same as in /v1/model.")
+    model: str = Field(
+        description="Of data and model: the same as in /v1/model; with `as_of`, of those of then."
+    )
     items: list[Item]
 
 
@@ -369,6 +411,11 @@ class ModelOut(Out):
     end: str = Field(description="Why the training ended.")
     metrics: dict[str, Metric] = Field(description="On the held-out test ratings.")
     watch_metrics: dict[str, float] = Field(description="The same of the setting `watch`.")
+    popular_now: dict[str, float] = Field(
+        description="By setting: what a film gains at most where it was rated lately e times as "
+        "often as its share of all ratings lets one expect; 0 where no gain is proved, none where "
+        "it was not looked at."
+    )
 
 
 class Health(Out):

@@ -17,14 +17,14 @@ the person's latest drift, no first sitting. One rule serves both: the time is c
 known of the film and of the person. Someone who is predicted tonight is of the second kind, so a
 term has to help there.
 
-`trend` multiplies a film's scores by (recent ratings over those expected of its share)^γ.
+`trend` measures what is popular now (`model.trend`).
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -34,15 +34,24 @@ from scipy import sparse
 
 from benchmarks.costs import GIVEN, Row, load
 from benchmarks.liking import film_vectors
-from benchmarks.over_time import SITTING, Case, cases, times_in
-from benchmarks.ranking import LIKED_NDCG, NDCG, SEEDS, fit_hybrid, paired
+from benchmarks.over_time import SITTING, Case, cases
+from benchmarks.ranking import SEEDS, paired
 from data_preparation import MovieData
 from model import stars as star_model
-from model.evaluation import RankingReport, Scorer, evaluate
-from model.hybrid_graph import visible_content
-from model.profiles import PROFILES
-from model.splits import Part, random_80_10_10
+from model.hybrid_graph import Content, content_before, visible_content
+from model.profiles import PROFILES, Profile
+from model.splits import Part, Split, random_80_10_10, rolling_windows, times_in
 from model.stars import HIGHEST, LOWEST, StarModel, fit_stars, measure_stars
+from model.trend import Trend, TrendChoice
+from model.trend_choice import (
+    JUDGED_BY,
+    Values,
+    all_windows,
+    best_of,
+    looked_at,
+    trends_before,
+    values_of,
+)
 
 DAY = 86_400
 YEARS = (1, 3, 5)  # lengths of the stretches; 0 stands for the halves of a film's life
@@ -339,74 +348,74 @@ def _by_person(
     return pd.concat(tables).groupby(level=0).mean()
 
 
-# --- popular these days ---------------------------------------------------------------------------
-
-RECENT = (0.02, 0.1, 0.3)  # shares of the known ratings
-EXPONENTS = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8)  # γ
-_PRIOR = 5.0  # ratings that a film has as expected, beside its own
-JUDGED = {"watch": NDCG, "like": LIKED_NDCG}
-
-
-def trend_of(train: sparse.csr_array, when: Ints, share: float) -> NDArray[np.float32]:
-    """How often a film was rated among the latest ratings, over what its share of all ratings
-    lets one expect; float32 [n_movies], 1 for a film without ratings."""
-    recent = when >= np.quantile(when, 1 - share)
-    counts = np.bincount(train.indices, minlength=train.shape[1])
-    lately = np.bincount(train.indices[recent], minlength=train.shape[1])
-    expected = counts * (recent.sum() / len(when))
-    return ((lately + _PRIOR) / (expected + _PRIOR)).astype(np.float32)
+# --- popular now ----------------------------------------------------------------------------------
 
 
 def trend(part: Part) -> Row:
-    """On rolling windows: the share and γ by validation, and what they gain on the part."""
+    """What `model.trend` gains on rolling windows, each with what its own validation part and those
+    of the windows before it chose; and on a random split with what they all chose."""
     data = load()
-    looked = _trended(data, "validation", [(s, e) for s in RECENT for e in EXPONENTS])
-    values = {key: float(table[JUDGED[key[0]]].mean()) for key, table in looked.items()}
-    rows = []
-    for profile in PROFILES:
-        own = {key[1:]: value for key, value in values.items() if key[0] == profile}
-        share, exponent = max(own, key=own.__getitem__)
-        found = _trended(data, part, sorted({(share, 0.0), (share, exponent)}))
-        plain, with_trend = found[profile, share, 0.0], found[profile, share, exponent]
-        metric = JUDGED[profile]
-        rows.append(
-            {
-                "name": profile,
-                "metric": metric,
-                "share": share,
-                "exponent": exponent,
-                "users": len(plain),
-                "without": float(plain[metric].mean()),
-                "with": float(with_trend[metric].mean()),
-                "difference": paired(with_trend[metric] - plain[metric]),
-            }
-        )
-        _say(f"  trend, {rows[-1]}")
-    validation = [{"key": list(key), "value": value} for key, value in values.items()]
-    return {"part": part, "rows": rows, "validation": validation}
-
-
-def _trended(
-    data: MovieData, part: Part, tried: Sequence[tuple[float, float]]
-) -> Mapping[tuple[str, float, float], pd.DataFrame]:
-    """Per person and window, of every profile, share and exponent."""
-    found: dict[tuple[str, float, float], list[RankingReport]] = {}
-    for case in cases(data, "rolling_windows", part):
-        train = case.split.train
-        when = times_in(data, train)
-        for profile, scorer in fit_hybrid(train, case.known, GIVEN).scorers.items():
-            for share, exponent in tried:
-                factor = trend_of(train, when, share) ** np.float32(exponent)
-                report = evaluate(_times(scorer, factor), case.split, part, (20,))
-                found.setdefault((profile, share, exponent), []).append(report)
+    looked: list[Values] = []
+    found: dict[Profile, list[NDArray[np.float64]]] = {profile: [] for profile in PROFILES}
+    plain: dict[Profile, list[NDArray[np.float64]]] = {profile: [] for profile in PROFILES}
+    chosen: list[TrendChoice] = []
+    windows = zip(looked_at(data, GIVEN), rolling_windows(data), strict=True)
+    for validation, window in windows:
+        looked.append(validation)
+        chosen.append(best_of(looked))
+        split = window.split if part == "validation" else window.final()
+        trends = trends_before(data, window.begin_of(part))
+        content = content_before(data, window.begin_of(part))
+        pairs = _with_and_without(split, part, content, trends, chosen[-1])
+        for profile, (with_trend, without) in pairs.items():
+            found[profile].append(with_trend)
+            plain[profile].append(without)
+        _say(f"  trend, {chosen[-1]}")
+    split = random_80_10_10(data)
+    when = times_in(data, split.train)
+    share = chosen[-1].share
+    trends = {share: Trend.of(split.train.indices, when, data.n_movies, share)}
+    content = visible_content(data, split.hidden())
+    at_random = _with_and_without(split, part, content, trends, chosen[-1])
+    values = all_windows(looked)
     return {
-        key: pd.concat([report.per_user for report in reports], ignore_index=True)
-        for key, reports in found.items()
+        "part": part,
+        "chosen": [asdict(choice) for choice in chosen],
+        "rows": [
+            _trend_row(profile, np.concatenate(found[profile]), np.concatenate(plain[profile]))
+            for profile in PROFILES
+        ],
+        "random": [_trend_row(profile, *at_random[profile]) for profile in PROFILES],
+        "validation": [
+            {"key": list(key), "value": float(np.nanmean(each))} for key, each in values.items()
+        ],
     }
 
 
-def _times(scorer: Scorer, factor: NDArray[np.float32]) -> Scorer:
-    return lambda users: scorer(users) * factor
+def _with_and_without(
+    split: Split, part: Part, content: Content, trends: Mapping[float, Trend], choice: TrendChoice
+) -> dict[Profile, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """By profile: what each person's list is worth with the trend as chosen, and without."""
+    share = choice.share
+    strengths = sorted({0.0, *choice.strengths.values()})
+    values = values_of(split, part, content, GIVEN, {share: trends[share]}, strengths)
+    return {
+        profile: (values[profile, share, strength], values[profile, share, 0.0])
+        for profile, strength in choice.strengths.items()
+    }
+
+
+def _trend_row(profile: Profile, found: NDArray[np.float64], plain: NDArray[np.float64]) -> Row:
+    row: Row = {
+        "name": profile,
+        "metric": JUDGED_BY[profile],
+        "users": int(np.count_nonzero(~np.isnan(plain))),
+        "without": float(np.nanmean(plain)),
+        "with": float(np.nanmean(found)),
+        "difference": paired(pd.Series(found - plain)),
+    }
+    _say(f"  {row}")
+    return row
 
 
 def _say(text: str) -> None:

@@ -30,14 +30,12 @@ from model.hybrid_graph import (
     Content,
     HybridGraph,
     build_graph,
-    content_edges,
+    content_before,
     overall_mean,
     visible_content,
-    without_tags,
 )
 from model.profiles import PROFILES, Profile, profile_weights, strength
-from model.splits import PROTOCOLS, Part, Split, random_80_10_10, rolling_windows
-from sources.movielens_files import read_tables
+from model.splits import PROTOCOLS, Part, Split, random_80_10_10, rolling_windows, times_in
 
 HALF_LIVES = (ALWAYS, 1000.0, 300.0, 100.0, 50.0, 30.0, 20.0, 12.0, 8.0, 5.0, 3.0, 2.0)
 # What each protocol is judged by: the next film has a place among ten, or none.
@@ -59,21 +57,9 @@ def cases(data: MovieData, protocol: str, part: Part) -> Iterator[Case]:
         split = PROTOCOLS[protocol](data)
         yield Case(split, visible_content(data, split.hidden()))
         return
-    tag_times = read_tables(data.directory).tags["timestamp"].to_numpy()
     for window in rolling_windows(data):
-        hidden = window.later_tags(tag_times, fitting=part == "test")
         split = window.split if part == "validation" else window.final()
-        yield Case(split, content_edges(without_tags(data, hidden)))
-
-
-def times_in(data: MovieData, part: sparse.csr_array) -> NDArray[np.int64]:
-    """When the ratings of a part of the data were given, int64 in the order of `part.data`."""
-
-    def keys(ratings: sparse.csr_array) -> NDArray[np.int64]:
-        user = np.repeat(np.arange(ratings.shape[0]), np.diff(ratings.indptr))
-        return user * ratings.shape[1] + ratings.indices.astype(np.int64)
-
-    return data.timestamps[np.searchsorted(keys(data.ratings), keys(part))]
+        yield Case(split, content_before(data, window.begin_of(part)))
 
 
 # --- films that age -------------------------------------------------------------------------------

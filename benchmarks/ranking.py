@@ -25,9 +25,10 @@ from model import profiles
 from model.baselines import ease, item_knn, popularity, pure_svd, tuned_ease
 from model.bpr import Learner
 from model.config import CONTENT_KINDS, PRESETS, TrainingConfig
-from model.evaluation import LIKED, RankingReport, Scorer, evaluate
+from model.evaluation import LIKED, RankingReport, Scorer, bootstrap_interval, evaluate
 from model.hybrid_graph import (
     Content,
+    content_before,
     content_edges,
     tagged_pairs,
     visible_content,
@@ -47,7 +48,6 @@ from model.splits import (
 )
 from model.viewers import tag_profiles
 from prediction import DEFAULT_TAG_WEIGHT, blend
-from sources.movielens_files import read_tables
 
 Mask = NDArray[np.bool_]
 
@@ -197,11 +197,8 @@ class Pool:
 
 def paired(differences: pd.Series, seed: int = 0) -> Row:
     """The mean difference per user with its 95 % bootstrap interval, users resampled."""
-    values = differences.dropna().to_numpy()
-    rng = np.random.default_rng(seed)
-    means = values[rng.integers(len(values), size=(2000, len(values)))].mean(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return {"mean": float(values.mean()), "interval": [float(low), float(high)]}
+    interval = bootstrap_interval(differences.to_numpy(np.float64), seed=seed)
+    return {"mean": float(differences.mean()), "interval": list(interval)}
 
 
 def difference(one: RankingReport, other: RankingReport, metric: str = NDCG) -> Row:
@@ -297,13 +294,11 @@ def windows(part: Part, n: int = 6) -> Row:
     """Windows of time, each predicted from what came before it, tags included: all together, and
     every window's own quality."""
     data = load()
-    tag_times = read_tables(data.directory).tags["timestamp"].to_numpy()
     pool, spans = Pool(), []
     for number, window in enumerate(rolling_windows(data, n)):
         l2 = tuned_ease(window.split)[1]
         split = window.split if part == "validation" else window.final()
-        hidden = window.later_tags(tag_times, fitting=part == "test")
-        content = content_edges(without_tags(data, hidden))
+        content = content_before(data, window.begin_of(part))
         models = {
             EASE: Fitted({"": ease(split.train, l2)}, 0.0),
             **{name: fit(name, split, content) for name in BASELINES},

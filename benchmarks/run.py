@@ -72,7 +72,8 @@ MEASURES: dict[str, Callable[[str], Results]] = {
         name: measured(name, part) for name in ("left_out", "last_rating", "groups")
     },
     "time": lambda part: {name: measured(name, part) for name in ("windows", "ageing", "runs")},
-    "drift": lambda part: {name: measured(name, part) for name in ("drift", "trend")},
+    "drift": lambda part: {"drift": measured("drift", part)},
+    "trend": lambda part: {"trend": measured("trend", part)},
     "quality": lambda part: {"quality": measured("quality", part)},
     "load": lambda _: {"load": measured("load")},
     "opening": lambda _: {"opening": measured("opening")},

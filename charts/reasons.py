@@ -9,14 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from analysis.reasons import Line
-from charts.basics import BLUE, GREY, ORANGE, PURPLE, VERMILLION
+from charts.basics import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION
 from charts.html import Bar, bars
 from data_preparation import MovieData
 from model.rounding import rounded_parts, rounded_sum
 from model.runs import OURS
 from prediction import Recommendation
 
-GRAPH_LABEL, TAG_LABEL, POPULARITY_LABEL = f"graph ({OURS})", "tags and genres", "popularity"
+# The parts of a final score: in the legend, and their colours.
+_PARTS = {
+    "graph": (f"graph ({OURS})", BLUE),
+    "tags": ("tags and genres", ORANGE),
+    "popularity": ("popularity", PURPLE),
+    "now": ("popular now", GREEN),
+}
 KIND_NAMES = {
     "seen": "people who rated both",
     "taste": "the taste of these people: what they rated above or below their own mean",
@@ -35,27 +41,28 @@ def number(value: float, decimals: int = DECIMALS) -> str:
     return f"{value:.{decimals}f}".replace("-", "−")
 
 
-def parts_of(item: Recommendation) -> list[float]:
-    """The parts of a final score; popularity only where it counts."""
-    parts = [item.graph_part, item.tag_part]
-    return [*parts, item.popularity_part] if item.popularity_part else parts
+def parts_of(item: Recommendation) -> dict[str, float]:
+    """The parts of a final score by name; popularity, ever and now, only where it counts."""
+    parts = {"graph": item.graph_part, "tags": item.tag_part}
+    popularity = {"popularity": item.popularity_part, "now": item.trend_part}
+    return parts | {name: part for name, part in popularity.items() if part}
 
 
 def score_bars(data: MovieData, recommendations: Sequence[Recommendation]) -> str:
     """The parts of each final score, end to end."""
-    colours = {GRAPH_LABEL: BLUE, TAG_LABEL: ORANGE, POPULARITY_LABEL: PURPLE}
-    if not any(item.popularity_part for item in recommendations):
-        del colours[POPULARITY_LABEL]
+    every = [parts_of(item) for item in recommendations]
     rows = [
         Bar(
             name=f"{rank}. {data.labels[item.movie]}",
             value=item.score,
-            text=number(rounded_sum(parts_of(item), DECIMALS)),
-            segments=tuple(zip(parts_of(item), colours.values(), strict=False)),
+            text=number(rounded_sum(list(parts.values()), DECIMALS)),
+            segments=tuple((part, _PARTS[name][1]) for name, part in parts.items()),
         )
-        for rank, item in enumerate(recommendations, 1)
+        for rank, (item, parts) in enumerate(zip(recommendations, every, strict=True), 1)
     ]
-    return bars(rows, "Final scores as a sum of their parts", above=True, legend=colours)
+    used = {name for parts in every for name in parts}
+    legend = {label: colour for name, (label, colour) in _PARTS.items() if name in used}
+    return bars(rows, "Final scores as a sum of their parts", above=True, legend=legend)
 
 
 def term_bars(names: Sequence[str], lines: Sequence[Line], decimals: int) -> str:

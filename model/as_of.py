@@ -8,7 +8,7 @@ genres) and the settings of the fit.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 import numpy as np
 import pandas as pd
@@ -17,14 +17,37 @@ from data_preparation import MovieData
 from model.bpr import Learner
 from model.hybrid_graph import content_edges, overall_mean
 from model.splits import chosen
-from model.trained import TrainedModel, assemble
+from model.trained import TrainedModel, assemble, with_trend
 from sources.tag_cleaning import clean_tags, count_tags
+
+_DAY = 24 * 60 * 60  # seconds
 
 
 def end_of(day: date) -> int:
-    """The Unix second at which the day is over, in UTC; `date.max` has no end."""
-    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return int((midnight + timedelta(days=1)).timestamp())
+    """The Unix second at which the day is over, in UTC."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) + _DAY
+
+
+def end_within(data: MovieData, day: date) -> int:
+    """`end_of` a day that the data can be as of; after the last rating or tag, of the day of that.
+
+    Raises:
+        ValueError: nobody had rated a film by then, or the day is yet to come.
+    """
+    tagged = data.tags["timestamp"].max() if len(data.tags) else 0
+    first, last = _day_of(data.timestamps.min()), _day_of(max(data.timestamps.max(), tagged))
+    if day < first:
+        raise ValueError(
+            f"Nobody had rated a film by {day}; the first rating of these data is of {first}."
+        )
+    if day > max(last, datetime.now(UTC).date()):
+        raise ValueError(f"{day} is yet to come, so nobody knows what there will be by then.")
+    return end_of(min(day, last))
+
+
+def _day_of(second: int) -> date:
+    """The day of a Unix second, in UTC."""
+    return datetime.fromtimestamp(int(second), UTC).date()
 
 
 def data_before(data: MovieData, second: int) -> MovieData:
@@ -71,7 +94,7 @@ def model_of(data: MovieData, model: TrainedModel) -> TrainedModel:
         raise ValueError("Nobody had rated a film by then, so there is nothing to fit to.")
     config = replace(model.config, epochs=0)
     learner = Learner(data.ratings, content_edges(data), config)
-    return assemble(
+    fitted = assemble(
         data,
         learner.weights().numpy(),
         learner.scale,
@@ -86,3 +109,4 @@ def model_of(data: MovieData, model: TrainedModel) -> TrainedModel:
         refitted=True,
         theta=model.theta,
     )
+    return with_trend(data, fitted, model.trend_choice)

@@ -31,7 +31,7 @@ from model import records
 from model.attention import FEATURES
 from model.config import TrainingConfig
 from model.splits import PROTOCOLS
-from model.trained import TrainedModel, assemble, model_key
+from model.trained import TrainedModel, assemble, model_key, with_trend
 from sources.atomic import has_no_room, replacing
 
 log = logging.getLogger(__name__)
@@ -107,6 +107,7 @@ def save_checkpoint(model: TrainedModel, path: Path) -> None:
         "stop_reason": model.stop_reason,
         "theta": list(model.theta),
         "without_attention": model.without_attention,
+        "trend_choice": None if model.trend_choice is None else asdict(model.trend_choice),
         "versions": library_versions(),
         "saved_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -378,7 +379,7 @@ def _restore(data: MovieData, content: Mapping[str, Any], config: TrainingConfig
         # A sum of them is what someone's vector is.
         if not np.isfinite(np.abs(vectors).sum(dtype=np.float32)):
             raise ValueError("E(0) gives factors that are not finite")
-    return model
+    return with_trend(data, model, records.optional(records.trend)(content.get("trend_choice")))
 
 
 def _theta(value: Any, config: TrainingConfig) -> tuple[float, ...]:

@@ -60,17 +60,7 @@ class RankingReport:
 
     def interval(self, metric: str, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
         """Bootstrap percentile interval of the mean, resampling users (Efron 1979)."""
-        values = self.per_user[metric].dropna().to_numpy()
-        rng = np.random.default_rng(seed)
-        rows = max(_RESAMPLED_AT_ONCE // len(values), 1)
-        means = [
-            values[
-                rng.integers(len(values), size=(min(rows, _RESAMPLES - done), len(values)))
-            ].mean(axis=1)
-            for done in range(0, _RESAMPLES, rows)
-        ]
-        low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
-        return float(low), float(high)
+        return bootstrap_interval(self.per_user[metric].to_numpy(), level, seed)
 
     def hit_stars(self, k: int) -> tuple[float, float]:
         """Mean stars of the hits in the top K, and the share of them below 3; NaN without a hit."""
@@ -90,6 +80,24 @@ class RankingReport:
         counts = np.bincount(train.indices, minlength=train.shape[1])
         shown = self.top[:, :k]
         return float(counts[shown[shown >= 0]].mean())
+
+
+def bootstrap_interval(
+    values: NDArray[np.float64], level: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """The percentile interval of the mean of what is not NaN, by resampling (Efron 1979); of paired
+    differences that of the mean difference."""
+    values = values[~np.isnan(values)]
+    rng = np.random.default_rng(seed)
+    rows = max(_RESAMPLED_AT_ONCE // len(values), 1)
+    means = [
+        values[rng.integers(len(values), size=(min(rows, _RESAMPLES - done), len(values)))].mean(
+            axis=1
+        )
+        for done in range(0, _RESAMPLES, rows)
+    ]
+    low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def users_at_once(n_movies: int) -> int:

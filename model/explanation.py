@@ -103,6 +103,7 @@ def _largest_first(row: sparse.csr_array, names: Sequence[str]) -> tuple[tuple[s
 
 # --- through which kind of node -------------------------------------------------------------------
 
+_WALKS_PER_RATING = 100  # bytes
 REST = "rest"  # what no kind of node accounts for
 
 
@@ -138,6 +139,11 @@ class Walks:
         if self.met is not None:
             return (self.met @ towards).astype(np.float64)
         return self.edges @ (model.e0 @ towards).astype(np.float64)
+
+
+def walks_bytes(data: MovieData) -> int:
+    """What making `Walks` takes at its peak: a split, and each rating as two edges, copied once."""
+    return _WALKS_PER_RATING * data.n_ratings
 
 
 def through(

@@ -258,6 +258,11 @@ def visible_content(
     return content_edges(without_tags(data, processes.any(tagged_pairs(data, hidden))))
 
 
+def content_before(data: MovieData, second: int) -> dict[str, sparse.csr_array]:
+    """`content_edges` as if no tag had been given from this Unix second on."""
+    return content_edges(without_tags(data, (data.tags["timestamp"] >= second).to_numpy(bool)))
+
+
 def tagged_pairs(data: MovieData, pairs: sparse.csr_array) -> NDArray[np.bool_]:
     """Which rows of `data.tags` are by a user on a film of these pairs, bool [n_tag_rows]."""
     user = np.searchsorted(data.user_ids, data.tags["user_id"].to_numpy())

@@ -14,8 +14,10 @@ from itertools import pairwise
 from typing import Any
 
 from model.config import TrainingConfig
+from model.profiles import PROFILES
 from model.search import Trial
 from model.trained import EpochRecord
+from model.trend import TrendChoice
 
 Reader = Callable[[Any], Any]
 
@@ -188,3 +190,27 @@ _TRIAL: dict[str, Reader] = {
 def trials(value: Any) -> tuple[Trial, ...]:
     """What a search looked at."""
     return tuple(Trial(**fields(item, _TRIAL)) for item in _sequence(value))
+
+
+def _by_profile(read: Reader) -> Reader:
+    """A value for each profile."""
+    return lambda value: fields(value, dict.fromkeys(PROFILES, read))
+
+
+def _pair(value: Any) -> tuple[float, float]:
+    """A metric without and with something."""
+    without, with_it = _sequence(value)
+    return metric(without), metric(with_it)
+
+
+_TREND: dict[str, Reader] = {
+    "share": lambda value: number(value, 0.0, 1.0),
+    "strengths": _by_profile(lambda value: number(value, 0.0)),
+    "quality": _by_profile(_pair),
+    "people": whole,
+}
+
+
+def trend(value: Any) -> TrendChoice:
+    """How much what is popular now should count."""
+    return TrendChoice(**fields(value, _TREND))

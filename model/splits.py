@@ -150,6 +150,15 @@ _MOST_PERMUTATIONS = 10_000
 DEFAULT_PROTOCOL = "random_80_10_10"  # one held-out film per user is too noisy to choose an epoch
 
 
+def times_in(data: TimedRatings, part: sparse.csr_array) -> NDArray[np.int64]:
+    """When the ratings of a part of the data were given, int64 in the order of `part.data`."""
+
+    def keys(ratings: sparse.csr_array) -> NDArray[np.int64]:
+        return _users(ratings) * ratings.shape[1] + ratings.indices.astype(np.int64)
+
+    return data.timestamps[np.searchsorted(keys(data.ratings), keys(part))]
+
+
 def _users(ratings: sparse.csr_array) -> NDArray[np.int64]:
     """Who gave each rating, in the order of `ratings.data`."""
     return np.repeat(np.arange(ratings.shape[0]), np.diff(ratings.indptr))
@@ -231,10 +240,9 @@ class Window:
         nothing = sparse.csr_array(self.before.shape, dtype=self.before.dtype)
         return Split(self.split.protocol, self.before, nothing, self.split.test)
 
-    def later_tags(self, tag_times: NDArray[np.int64], fitting: bool = True) -> NDArray[np.bool_]:
-        """The tags that may not be seen, bool [n_tag_rows]: those given from the window on, and
-        while settings are chosen (`fitting` False) those from the validation on."""
-        return tag_times >= (self.begin if fitting else self.validation_begin)
+    def begin_of(self, part: Part) -> int:
+        """When what is to be predicted begins: no tag from then on may be seen."""
+        return self.validation_begin if part == "validation" else self.begin
 
 
 def rolling_windows(data: TimedRatings, n: int = 6, first: float = 0.4) -> list[Window]:

@@ -278,6 +278,27 @@ class ModelStore:
             gone += self._prune(path.parent)
         return tuple(gone)
 
+    def keep_again(self, model: TrainedModel, name: str) -> None:
+        """Save a kept model once more, with what was added to it, wherever it serves as well.
+
+        Raises:
+            CheckpointError: it cannot be saved, or is not kept any more; what is there stays.
+        """
+        path = self.path(model.fingerprint, name)
+        try:
+            with self._alone():
+                if not path.exists():
+                    raise CheckpointError("The model is not kept any more.")
+                in_slot = _same_content(path, self.slot)
+                promoted = _same_file(path, self.promoted(model.fingerprint))
+                save_checkpoint(model, path)
+                if in_slot:
+                    copy_into_place(path, self.slot)
+                if promoted:
+                    link_into_place(path, self.promoted(model.fingerprint))
+        except OSError as error:
+            raise CheckpointError(unsaved(path, error), "unsaved") from None
+
     def promote(self, data: MovieData, name: str, when: When = "always") -> tuple[Comparison, bool]:
         """Put a kept model in use for the data, for everybody; what was in use is kept.
 

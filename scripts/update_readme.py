@@ -11,7 +11,7 @@ sys.path.insert(0, str(PROJECT))
 
 from benchmarks.report import Results, load_results, section  # noqa: E402
 
-PAGES = (PROJECT / "README.md", PROJECT / "docs" / "hosting.md")
+PAGES = tuple(PROJECT / name for name in ("README.md", "docs/hosting.md", "docs/measuring.md"))
 _BLOCK = re.compile(r"(<!-- benchmark:(\w+) -->\n).*?(<!-- /benchmark -->)", re.DOTALL)
 
 

@@ -5,6 +5,8 @@ It lives as long as the data or the model that it was made from.
 
 from __future__ import annotations
 
+import threading
+
 from data_preparation import MovieData
 from lookup.title_search import TitleSearch
 from model.explanation import Walks
@@ -13,6 +15,8 @@ from model.trained import TrainedModel, fitted_graph
 from serving.audience import Audience
 from serving.once import once
 from serving.tables import STARS
+
+_AT_ONCE = 2_000_000  # ratings: the graph of more is made beside the pages
 
 
 def title_search(data: MovieData) -> TitleSearch:
@@ -33,3 +37,16 @@ def star_model(data: MovieData, model: TrainedModel) -> StarModel:
 def walks(data: MovieData, model: TrainedModel) -> Walks:
     """What *through what?* is answered with; for a hybrid."""
     return once(model, "walks", lambda: Walks.of(fitted_graph(data, model), model))
+
+
+def walks_by_and_by(data: MovieData, model: TrainedModel) -> Walks | None:
+    """`walks`; of large data None until a thread has made them, so that no page waits."""
+    if data.n_ratings <= _AT_ONCE:
+        return walks(data, model)
+
+    def begun() -> threading.Thread:
+        thread = threading.Thread(target=walks, args=(data, model), name="walks", daemon=True)
+        thread.start()
+        return thread
+
+    return None if once(model, "walks in the making", begun).is_alive() else walks(data, model)

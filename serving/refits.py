@@ -8,10 +8,13 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Literal
 
+from data_preparation import MovieData
+from model.as_of import can_be_refitted
+from model.estimate import fit_bytes
+from model.memory import too_large
+from model.trained import TrainedModel
 from serving.training_job import JobBusyError, TrainingOffError
 from settings import training_allowed
-
-_HELD = 50  # results
 
 Report = Callable[[list[int]], None]
 """Called after each fit with the ranks so far."""
@@ -35,9 +38,16 @@ class Refit:
 
 
 class RefitBoard:
-    """The fits of this server: at most one runs at a time, and what was found is kept a while."""
+    """Fits, at most one at a time; what was found is kept a while.
 
-    def __init__(self) -> None:
+    Args:
+        held: how many results.
+        turn: which boards share of whose fits only one is to run at a time.
+    """
+
+    def __init__(self, held: int = 50, turn: threading.Lock | None = None) -> None:
+        self.turn = turn or threading.Lock()
+        self._held = held
         self._lock = threading.Lock()
         self._refits: OrderedDict[Hashable, Refit] = OrderedDict()
 
@@ -61,17 +71,17 @@ class RefitBoard:
                 raise TrainingOffError("Training is switched off on this server.")
             known = self._refits.get(key)
             if known and known.status != "failed":
+                self._refits.move_to_end(key)
                 return known
-            if any(refit.status == "running" for refit in self._refits.values()):
+            if not self.turn.acquire(blocking=False):
                 raise JobBusyError("Another fit is running; try again when it is done.")
             refit = self._refits[key] = Refit(total)
-            while len(self._refits) > _HELD:
+            while len(self._refits) > self._held:
                 self._refits.popitem(last=False)
         threading.Thread(target=self._run, args=(refit, work), name="refit", daemon=True).start()
         return refit
 
-    @staticmethod
-    def _run(refit: Refit, work: Callable[[Report], object]) -> None:
+    def _run(self, refit: Refit, work: Callable[[Report], object]) -> None:
         def report(ranks: list[int]) -> None:
             refit.ranks = tuple(ranks)
 
@@ -80,7 +90,17 @@ class RefitBoard:
             refit.found = work(report)
             end = "finished"
         finally:
+            self.turn.release()
             refit.status = end
+
+
+def why_no_refit(data: MovieData, model: TrainedModel) -> str | None:
+    """Why the model cannot be fitted again on this server, one sentence; None where it can."""
+    if not can_be_refitted(model):
+        return "This model learned step by step, so it cannot be fitted again to earlier ratings."
+    if not training_allowed():
+        return "It takes a fit of the model, and this server does not train."
+    return too_large("Fitting again", fit_bytes(data, model.config), data)
 
 
 _board = RefitBoard()

@@ -18,6 +18,7 @@ from typing import Generic, Literal, TypeVar
 from data_preparation import MovieData, load_movie_data
 from model.checkpoints import PASSING, CheckpointError, load_checkpoint
 from model.config import PRESETS
+from model.memory import allowance, in_words, machine_memory
 from model.splits import DEFAULT_PROTOCOL, PROTOCOLS
 from model.store import Comparison, InUse, KeptModel, ModelStore, compare, stamp
 from model.trained import TrainedModel
@@ -33,6 +34,8 @@ from sources import download
 from sources.movielens_files import DataError, data_files
 
 _HELD = 3  # data sets and models at a time: in use, replaced by a change, tried by who trained it
+_READING = 4  # times the files: what reading them without a binary copy takes at its peak
+_VECTORS = 4  # times its file: E(0), what films send, where they are met, and in which direction
 _REFUSAL_SECONDS = 30.0  # after that, a file that could not be used is looked at again …
 _PASSING_SECONDS = 3.0  # … and a fault that may be over by itself after this
 
@@ -60,25 +63,67 @@ class NoModel:
 
 
 class _Held(Generic[_Value]):
-    """The values of the last few keys; each is made once, however many ask for it at once.
+    """The values of the last few keys, as many as there is memory for (`allowance`), and at least
+    the last one; each is made once, however many ask for it at once.
 
     Not one of Streamlit's caches: any visitor can empty those for everybody.
     """
 
     def __init__(self) -> None:
-        self._values: OrderedDict[Hashable, _Value] = OrderedDict()
+        self._values: OrderedDict[Hashable, tuple[_Value, int]] = OrderedDict()
         self._lock = threading.Lock()
+        self._making = threading.Lock()  # one at a time; who wants what is there does not wait
 
     def get(
-        self, key: Hashable, make: Callable[[], _Value], waiting: AbstractContextManager
+        self,
+        key: Hashable,
+        make: Callable[[], _Value],
+        size: int,
+        waiting: AbstractContextManager,
     ) -> _Value:
-        with contextlib.nullcontext() if key in self._values else waiting, self._lock:
+        """The value of this key.
+
+        Args:
+            size: about how many bytes of memory it takes.
+            waiting: entered where it is not there.
+        """
+        found = self._find(key)
+        if found is None:
+            with waiting, self._making:
+                found = self._find(key)
+                if found is None:
+                    self._make_room(size)  # first: both may be large
+                    found = make()
+                    with self._lock:
+                        self._values[key] = (found, size)
+        return found
+
+    def values(self) -> list[_Value]:
+        with self._lock:
+            return [value for value, _ in self._values.values()]
+
+    def forget(self, which: Callable[[Hashable], bool]) -> None:
+        """Hold the values of these keys no longer."""
+        with self._lock:
+            for key in [key for key in self._values if which(key)]:
+                del self._values[key]
+
+    def _find(self, key: Hashable) -> _Value | None:
+        with self._lock:
             if key not in self._values:
-                self._values[key] = make()
-                while len(self._values) > _HELD:
-                    self._values.popitem(last=False)
+                return None
             self._values.move_to_end(key)
-            return self._values[key]
+            return self._values[key][0]
+
+    def _make_room(self, size: int) -> None:
+        """Forget what was asked for longest ago."""
+        allowed = allowance()
+        with self._lock:
+            while self._values and (
+                len(self._values) >= _HELD
+                or size + sum(held for _, held in self._values.values()) > allowed
+            ):
+                self._values.popitem(last=False)
 
 
 @dataclass(eq=False)
@@ -150,13 +195,18 @@ class ServerState:
         """The data in a folder, read again when a file changes.
 
         Raises:
-            DataError: as `load_movie_data`.
+            DataError: as `load_movie_data`, or there is not the memory for them.
         """
-        key = (folder, tuple(stamp(file) for file in data_files(folder)))
-        copies = copies_folder(checkpoint_path())
-        return self._data.get(
-            key, lambda: load_movie_data(folder, copies), waiting("Reading the ratings …")
+        stamps = tuple(stamp(file) for file in data_files(folder))
+        key = (folder, stamps)
+        size = sum(found[0] for found in stamps if found)  # a line is longer than what is kept
+        found = self._data.get(
+            key, lambda: _read(folder, size), size, waiting("Reading the ratings …")
         )
+        # With data that are no longer held go their models, and what was made of those.
+        held = {data.fingerprint for data in self._data.values()}
+        self._models.forget(lambda key: isinstance(key, tuple) and key[0] not in held)
+        return found
 
     # --- the model --------------------------------------------------------------------------------
 
@@ -300,7 +350,10 @@ class ServerState:
             raise CheckpointError(str(refused[1]), refused[1].fault)
         try:
             return self._models.get(
-                key, lambda: load_checkpoint(data, path), waiting("Loading the model …")
+                key,
+                lambda: load_checkpoint(data, path),
+                _VECTORS * path.stat().st_size,
+                waiting("Loading the model …"),
             )
         except CheckpointError as error:
             passing = error.fault in PASSING
@@ -315,6 +368,28 @@ class ServerState:
         if job.id not in self._remedies:
             self._remedies = {job.id: remedy(job.data, job.protocol)}
         return self._remedies[job.id]
+
+
+def _read(folder: Path, size: int) -> MovieData:
+    """The data of a folder, whose files have so many bytes.
+
+    Raises:
+        DataError: as `load_movie_data`, or there is not the memory for them.
+    """
+    needed, memory = _READING * size, machine_memory()
+    if memory and needed > memory // 2:
+        raise DataError(
+            f"{folder.name} is too large for this machine: reading it may take about "
+            f"{in_words(needed)} of memory, more than half of the {in_words(memory)} that there "
+            "are; choose other data or use a larger machine."
+        )
+    try:
+        return load_movie_data(folder, copies_folder(checkpoint_path()))
+    except MemoryError:
+        raise DataError(
+            f"There is not the memory to read {folder.name} now; end other programs, choose other "
+            "data or use a larger machine."
+        ) from None
 
 
 def _is_missing(path: Path) -> bool:

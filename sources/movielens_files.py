@@ -35,7 +35,7 @@ class Tables:
     """The files as they are, with raw ids; the index holds the line of each row in its file.
 
     Attributes:
-        ratings: userId, movieId, rating, timestamp.
+        ratings: userId, movieId, rating, timestamp; ascending by userId, then movieId.
         movies: movieId, title, genres.
         tags: userId, movieId, tag, timestamp; empty without the file.
         links: movieId, imdbId, tmdbId; empty without the file.
@@ -107,7 +107,10 @@ def read_tables(directory: Path) -> Tables:
     tags = read_optional(tags_file, _TAGS, layout.dialect(_TAGS))
     links = read_optional(links_file, _LINKS, layout.dialect(_LINKS))
     _check_movies(layout.movies, movies)
-    _check_ratings(layout, ratings, movies)
+    ordered = _in_order(ratings)  # then no line can be there twice
+    _check_ratings(layout, ratings, movies, ordered)
+    if not ordered:
+        ratings = ratings.sort_values(["userId", "movieId"])
     for name, table in ((layout.tags, tags), (layout.links, links)):
         _check_known_movies(name, table, movies, layout.movies)
     if links["movieId"].duplicated().any():
@@ -145,7 +148,9 @@ def _check_movies(name: str, movies: pd.DataFrame) -> None:
         raise DataError(f"{name} lists movieId {twice.iloc[0]} twice; keep one line per film.")
 
 
-def _check_ratings(layout: Layout, ratings: pd.DataFrame, movies: pd.DataFrame) -> None:
+def _check_ratings(
+    layout: Layout, ratings: pd.DataFrame, movies: pd.DataFrame, ordered: bool
+) -> None:
     name = layout.ratings
     if ratings.empty:
         raise DataError(f"{name} holds no rating; restore the original file.")
@@ -166,7 +171,7 @@ def _check_ratings(layout: Layout, ratings: pd.DataFrame, movies: pd.DataFrame) 
             f"{ratings.loc[outside, 'timestamp'].iloc[0]} is no time in seconds since 1970; "
             "correct the line or restore the original file."
         )
-    if not in_order(ratings):  # else no line can be there twice
+    if not ordered:
         twice = ratings.duplicated(["userId", "movieId"])
         if twice.any():
             user, movie = ratings.loc[twice, ["userId", "movieId"]].iloc[0]
@@ -177,7 +182,7 @@ def _check_ratings(layout: Layout, ratings: pd.DataFrame, movies: pd.DataFrame) 
     _check_known_movies(name, ratings, movies, layout.movies)
 
 
-def in_order(ratings: pd.DataFrame) -> bool:
+def _in_order(ratings: pd.DataFrame) -> bool:
     """Whether the rows ascend by userId, then movieId, and no pair is there twice."""
     users, movies = ratings["userId"].to_numpy(), ratings["movieId"].to_numpy()
     later = users[1:] > users[:-1]

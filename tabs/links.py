@@ -68,6 +68,7 @@ BOUND = {
     "Recommendations": (
         *("who", "profile", "k", "tag_weight", "genres", "without", "years"),
         *("min_ratings", "min_stars", "novelty", "diversity", "little_known", "recent"),
+        "popular_now",
     ),
     "Train Model": ("play_layers", "play_dim", "play_rate", "play_epochs", "play_seed"),
 }
@@ -116,6 +117,7 @@ def _checks(data: MovieData) -> dict[str, Check]:
         "tag_weight": _number(0.0, 1.0),
         "novelty": _number(-1.0, 1.0),
         "diversity": _number(0.0, 1.0),
+        "popular_now": _number(0.0, 1.0),
         "little_known": _one_of(("true", "false")),
         "years": _years(*year_range(data)),
         "surprise": _number(0, MAX_SEED),

@@ -13,10 +13,11 @@ from scipy import sparse
 
 from benchmarks import attention, costs, drift, liking, measure, over_time, ranking, report, run
 from data_preparation import MovieData
+from model import trend_choice
 from model.ageing import ALWAYS
 from model.config import SETTINGS
 from model.evaluation import RankingReport, evaluate
-from model.splits import Split, people_folds, random_80_10_10
+from model.splits import Split, people_folds, random_80_10_10, times_in
 from model.trained import TrainedModel
 from settings import DATASET_VARIABLE
 
@@ -311,7 +312,7 @@ def test_a_half_life_is_chosen_on_validation_and_measured_beside_always(
 def test_aged_scores_are_those_of_the_pages(small: MovieData) -> None:
     case = next(over_time.cases(small, "random_80_10_10", "test"))
     train = case.split.train
-    when = over_time.times_in(small, train)
+    when = times_in(small, train)
     for user in (0, 3):
         films = train.indices[train.indptr[user] : train.indptr[user + 1]]
         rated = small.rated_by(user)
@@ -403,17 +404,22 @@ def test_terms_of_time_are_compared_with_stars_without_them(
     report.section({"drift": {"values": found}}, "drift")
 
 
-def test_the_trend_is_chosen_on_validation_of_the_windows(
+def test_a_window_has_the_trend_that_it_and_those_before_it_chose(
     small: MovieData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drift, "RECENT", (0.3,))
-    monkeypatch.setattr(drift, "EXPONENTS", (0.0, 0.4))
+    for name, few in (("SHARES", (0.3,)), ("STRENGTHS", (0.0, 0.4))):
+        monkeypatch.setattr(trend_choice, name, few)
     found = drift.trend("validation")
-    for row in found["rows"]:
-        values = [each["value"] for each in found["validation"] if each["key"][0] == row["name"]]
-        assert row["with"] == pytest.approx(max(values))
-        assert row["users"] == found["rows"][0]["users"]
+    people = [choice["people"] for choice in found["chosen"]]
+    assert people == sorted(people) and all(each["share"] == 0.3 for each in found["chosen"])
+    for row in (*found["rows"], *found["random"]):
         assert row["with"] - row["without"] == pytest.approx(row["difference"]["mean"])
+    for row in found["rows"]:
+        values = {each["key"][2]: each["value"] for each in found["validation"]}
+        assert set(values) == {0.0, 0.4}
+        strengths = {choice["strengths"][row["name"]] for choice in found["chosen"]}
+        if strengths == {0.0}:
+            assert row["with"] == row["without"]
     report.section({"trend": {"values": found}}, "trend")
 
 

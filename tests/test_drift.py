@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import sparse
 
 from benchmarks import drift
 from benchmarks.drift import Ratings, Term
@@ -93,11 +92,3 @@ def test_without_terms_the_biases_are_those_of_the_model() -> None:
     film_bias, added, expected = drift.said_by([], known, known)
     np.testing.assert_allclose(film_bias, fitted.film_bias, atol=1e-12)
     assert not added.any() and not expected.any()
-
-
-def test_the_trend_is_above_one_for_what_is_rated_more_than_it_was() -> None:
-    table = sparse.csr_array(np.ones((40, 3)))
-    when = np.tile([0, 5, 10], 40)
-    found = drift.trend_of(table, when, 1 / 3)  # the third film alone is rated lately
-    assert found[2] > 2 and found[0] == found[1] < 1
-    assert drift.trend_of(sparse.csr_array(np.ones((2, 2))), np.zeros(4), 0.5).tolist() == [1, 1]

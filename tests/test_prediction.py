@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,7 +24,8 @@ from model.checkpoints import save_checkpoint
 from model.config import PRESETS
 from model.explanation import explain
 from model.splits import random_80_10_10, temporal_leave_one_out
-from model.trained import TrainedModel
+from model.trained import TrainedModel, with_trend
+from model.trend import TrendChoice
 from model.viewers import aged, fold_in, user_vectors, user_viewer
 from model_training import train
 from prediction import (
@@ -40,7 +42,7 @@ from prediction import (
     tagged_neighbours,
     why_in_words,
 )
-from settings import DEMO_DIR
+from settings import DEMO_DIR, checkpoint_path
 from tests.conftest import (
     REPOSITORY,
     TOY_RATINGS,
@@ -67,7 +69,7 @@ def scores_of(data: MovieData, model: TrainedModel, user: int, **options: float)
 def plain_scores(graph: np.ndarray, rated: np.ndarray) -> Scores:
     """Scores that consist of a graph part only."""
     nothing = np.zeros(len(graph), np.float32)
-    return Scores(graph, nothing, graph, nothing, nothing, rated, ~rated, ~rated | rated)
+    return Scores(graph, nothing, graph, nothing, nothing, nothing, rated, ~rated, ~rated | rated)
 
 
 def test_the_graph_score_is_the_dot_product(toy_data: MovieData, toy_model: TrainedModel) -> None:
@@ -536,6 +538,43 @@ def test_the_command_lists_what_they_watch_these_days(
         assert re.search(r"★, \d+% less for its age\)", "\n".join(lines))
 
 
+def test_the_command_lets_it_count_what_is_popular_now(
+    command: TrainedModel,
+    planted_data: MovieData,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    user = ["--user", str(planted_data.user_ids[4]), "-k", "3", "--popular-now", "1"]
+    assert run(*user) == 1  # not looked at when it was trained
+    assert_one_sentence(capsys.readouterr().err.strip().replace("; ", ", "))
+    if not command.is_hybrid:
+        return
+    choice = TrendChoice(0.1, {"watch": 0.0, "like": 0.4}, {"watch": (0, 0), "like": (0, 0)}, 9)
+    model = with_trend(planted_data, command, choice)
+    found = replace(prediction.served(checkpoint_path()), model=model)
+    monkeypatch.setattr(prediction, "served", lambda *_: found)
+    assert run(*user) == 0
+    printed = capsys.readouterr().out
+    viewer = user_viewer(planted_data, model, 4)
+    scores = score_all(planted_data, model, viewer, popular_now=1.0)
+    for item in recommend(model, scores, 3):
+        sign = "+" if item.trend_part >= 0 else "-"
+        assert re.search(rf"= .* graph .* tags {re.escape(sign)} 0\.\d+ now", printed)
+        assert prediction.trend_of_film_in_words(model, item) in printed
+    assert_sums_hold(printed)
+
+
+def assert_sums_hold(printed: str) -> None:
+    """`1.061 = 0.900 graph + 0.061 tags + 0.100 now` adds up as it stands."""
+    lines = re.findall(
+        r": (-?[\d.]+) = (-?[\d.]+) graph \+ ([\d.]+) tags ([+-]) ([\d.]+) now", printed
+    )
+    assert lines
+    for whole, graph, tags, sign, now in lines:
+        total = float(graph) + float(tags) + float(f"{sign}{now}")
+        assert float(whole) == pytest.approx(total, abs=1e-9)
+
+
 def test_the_command_lists_films_as_of_a_day(
     command: TrainedModel, planted_data: MovieData, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -552,8 +591,9 @@ def test_the_command_lists_films_as_of_a_day(
     chosen = recommend(fitted, score_all(planted_data, fitted, viewer), 3)
     for line, item in zip(lines[::2], chosen, strict=True):
         assert f". {planted_data.labels[item.movie]}: " in line
-    assert run(*user, "--as-of", "1969-12-31") == 1
-    assert_one_sentence(capsys.readouterr().err.strip())
+    for impossible in ("1969-12-31", "9999-12-31"):
+        assert run(*user, "--as-of", impossible) == 1
+        assert_one_sentence(capsys.readouterr().err.strip())
 
 
 @pytest.mark.parametrize(
@@ -566,6 +606,8 @@ def test_the_command_lists_films_as_of_a_day(
         (["--user", "2", "-k", "-3"], "K must be at least 1"),
         (["--user", "2", "--tag-weight", "1.5"], "tag weight"),
         (["--user", "2", "--tag-weight", "nan"], "tag weight"),
+        (["--user", "2", "--popular-now", "1.5"], "Popular now must be from 0 to 1"),
+        (["--all", "--popular-now", "0.5"], "--popular-now"),
     ],
 )
 def test_the_command_refuses_in_one_sentence(
@@ -673,6 +715,6 @@ def check_the_best(values: list[int], k: int, data: st.DataObject) -> None:
         data.draw(st.lists(st.booleans(), min_size=len(final), max_size=len(final)))
     )
     none = np.zeros_like(final)
-    scores = Scores(final, none, final, none, none, ~candidates, candidates, candidates)
+    scores = Scores(final, none, final, none, none, none, ~candidates, candidates, candidates)
     expected = sorted(np.flatnonzero(candidates).tolist(), key=lambda i: (-values[i], i))[:k]
     assert [item.movie for item in recommend(UNUSED_MODEL, scores, k)] == expected

@@ -14,14 +14,11 @@ from analysis.as_of import PastList, list_before
 from analysis.taste import Period, taste_over_time
 from charts.taste import OTHERS, genre_chart, path_chart
 from data_preparation import MovieData
-from model.as_of import can_be_refitted, end_of
-from model.estimate import fit_bytes
-from model.memory import too_large
+from model.as_of import end_of
 from model.trained import TrainedModel
 from model.viewers import Viewer, fold_in, user_viewer
-from serving.refits import Refit, Report, refit_board
+from serving.refits import Refit, Report, refit_board, why_no_refit
 from serving.training_job import JobRefusedError
-from settings import training_allowed
 from tabs.insights.shared import cached_map, make_figure, show_figure
 from tabs.links import WHO
 from tabs.shared import count, escape, my_stars, no_model_yet, pick_user
@@ -253,10 +250,8 @@ def _table(data: MovieData, person: _Dated, periods: list[Period]) -> None:
 
 def _past(data: MovieData, model: TrainedModel, person: _Dated) -> None:
     st.subheader("The list as of a day")
-    if not can_be_refitted(model):
-        st.caption(
-            "This model learned step by step, so it cannot be fitted again to earlier ratings."
-        )
+    if why := why_no_refit(data, model):
+        st.caption(why)
         return
     first, last = (_day(moment) for moment in (person.when.min(), person.when.max()))
     day = st.date_input(
@@ -298,18 +293,13 @@ def _offer(
 ) -> None:
     if refit:
         st.warning("The fit failed; the server's log has the reason.", icon=":material/error:")
-    if not training_allowed():
-        st.caption("It takes a fit of the model, and this server does not train.")
-    elif left_out := too_large("Fitting again", fit_bytes(data, model.config), data):
-        st.caption(left_out)
-    else:
-        st.button(
-            "Show the list of that day",
-            icon=":material/history:",
-            help="Takes some seconds, in the background.",
-            on_click=_start,
-            args=(data, model, person, day, key),
-        )
+    st.button(
+        "Show the list of that day",
+        icon=":material/history:",
+        help="Takes some seconds, in the background.",
+        on_click=_start,
+        args=(data, model, person, day, key),
+    )
     if _REFUSED in st.session_state:
         st.info(escape(st.session_state.pop(_REFUSED)))
 

@@ -16,7 +16,13 @@ from model.rounding import rounded_parts, rounded_sum
 from model.stars import predict_stars
 from model.trained import TrainedModel
 from model.viewers import Viewer
-from prediction import FEWEST_RATINGS, Recommendation, Scores, score_all
+from prediction import (
+    FEWEST_RATINGS,
+    Recommendation,
+    Scores,
+    score_all,
+    trend_of_film_in_words,
+)
 from serving.prepared import star_model, walks
 
 
@@ -25,7 +31,7 @@ class Listing:
     """Scores for somebody, and what decides which films are listed.
 
     Attributes:
-        tag_weight, novelty, fewest: of the scores.
+        tag_weight, novelty, fewest, popular_now: of the scores.
         allowed: bool [n_movies], the films that pass the filters.
     """
 
@@ -36,12 +42,14 @@ class Listing:
     novelty: float
     allowed: NDArray[np.bool_]
     fewest: int = FEWEST_RATINGS
+    popular_now: float = 0.0
 
     @cached_property
     def scores(self) -> Scores:
         return score_all(
             *(self.data, self.model, self.viewer),
             *(self.tag_weight, self.novelty, self.fewest),
+            self.popular_now,
         )
 
     @cached_property
@@ -60,10 +68,14 @@ class Listing:
 
     def stars(self, movies: list[int]) -> list[tuple[float, float]]:
         """Predicted stars of some films, and how unsure each is."""
-        model = star_model(self.data, self.model)
-        viewer = self.viewer
-        expected, unsure = predict_stars(model, viewer.movies, viewer.stars, np.array(movies))
-        return list(zip(expected.tolist(), unsure.tolist(), strict=True))
+        return [
+            (expected, unsure) for expected, unsure in self.predicted(np.array(movies)).tolist()
+        ]
+
+    def predicted(self, wanted: NDArray[np.integer] | slice = slice(None)) -> NDArray[np.float64]:
+        """Predicted stars of films, all by default, and how unsure each is; [n_wanted, 2]."""
+        model, viewer = star_model(self.data, self.model), self.viewer
+        return np.column_stack(predict_stars(model, viewer.movies, viewer.stars, wanted))
 
     def walks(self) -> Walks:
         """Of the graph that a hybrid was fitted to."""
@@ -72,23 +84,29 @@ class Listing:
 
 # --- words ----------------------------------------------------------------------------------------
 
+_COLOURS = {"graph": "blue", "tags": "orange", "popularity": "gray", "now": "green"}
+_SHORT = {"popularity": "pop."}
+
 
 def sum_of_parts(item: Recommendation) -> str:
     """`0.66 = 0.60 graph + 0.06 tags`, which adds up as it stands."""
     parts = parts_of(item)
-    names = ("graph", "tags", "pop.")
-    colours = ("blue", "orange", "gray")
-    shown = rounded_parts(parts, 2)
     text = ""
-    for part, name, colour in zip(shown, names, colours, strict=False):
+    for part, name in zip(rounded_parts(list(parts.values()), 2), parts, strict=True):
         sign = ("−" if part < 0 else "") if not text else (" − " if part < 0 else " + ")
-        text += f"{sign}:{colour}[{abs(part):.2f}] {name}"
-    return f"**{number(rounded_sum(parts, 2), 2)}** = {text}"
+        text += f"{sign}:{_COLOURS[name]}[{abs(part):.2f}] {_SHORT.get(name, name)}"
+    return f"**{number(rounded_sum(list(parts.values()), 2), 2)}** = {text}"
 
 
 def plain_sum_of_parts(item: Recommendation) -> str:
     """The same without Markdown: `0.66 = 0.60 graph + 0.06 tags`."""
     return re.sub(r":\w+\[([^\]]*)\]|\*\*", r"\1", sum_of_parts(item))
+
+
+def for_everyone(listing: Listing, movie: int) -> str:
+    """What the film's popularity now adds, a sentence after a blank; "" where nothing."""
+    said = trend_of_film_in_words(listing.model, listing.item(movie), 2)
+    return f" {said}" if said else ""
 
 
 def stars_text(expected: float, unsure: float) -> str:

@@ -17,13 +17,19 @@ from model.runs import OURS
 from serving.state import stamp
 from settings import DEMO_DIR, checkpoint_path
 from tabs.links import WHY
-from tabs.recommendations.listing import Listing, ordinal, plain_sum_of_parts, stars_text
+from tabs.recommendations.listing import (
+    Listing,
+    for_everyone,
+    ordinal,
+    plain_sum_of_parts,
+    stars_text,
+)
 from tabs.recommendations.words import because, line_name, percent
 
 # What the list depends on, by its name in the address.
 _OF_THE_LIST = (
     *("profile", "k", "tag_weight", "genres", "without", "years", "min_ratings"),
-    *("min_stars", "novelty", "diversity", "little_known", "recent"),
+    *("min_stars", "novelty", "diversity", "little_known", "recent", "popular_now"),
 )
 _DECIMALS = 4
 _TERMS = 6  # rated films with a bar of their own: a phone shows the whole picture
@@ -91,6 +97,7 @@ def card_of(listing: Listing, reasons: Explanation, day: date) -> ReasonCard:
     data, movie = listing.data, reasons.movie
     ((expected, unsure),) = listing.stars([movie])
     lines = score_lines(reasons, _TERMS)
+    sentence = because(data, listing.viewer, reasons, plain=True) + for_everyone(listing, movie)
     names = [line_name(data, listing.viewer, reasons, line) for line in lines]
     values = [line.value for line in lines]
     verdict = (
@@ -101,7 +108,7 @@ def card_of(listing: Listing, reasons: Explanation, day: date) -> ReasonCard:
     return ReasonCard(
         title=data.labels[movie],
         verdict=" · ".join(verdict),
-        sentence=because(data, listing.viewer, reasons, plain=True),
+        sentence=sentence,
         lines=tuple(
             ReasonLine(name, value, text, line.kind == "own")
             for name, value, text, line in zip(

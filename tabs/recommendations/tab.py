@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
@@ -16,7 +18,7 @@ from data_preparation import MovieData
 from model.ageing import ALWAYS
 from model.profiles import DEFAULT_PROFILE, Profile, strength
 from model.rounding import rounded_parts
-from model.trained import TrainedModel
+from model.trained import TrainedModel, no_trend_in_words, trend_strength
 from model.viewers import Viewer, aged, fold_in, user_viewer
 from prediction import (
     DEFAULT_TAG_WEIGHT,
@@ -86,7 +88,8 @@ def render(data: MovieData, model: TrainedModel | None) -> None:
     allowed = asked.allowed.copy()
     if me:
         allowed[list(not_interested(data))] = False
-    listing = Listing(data, model, viewer, asked.tag_weight, asked.novelty, allowed, asked.fewest)
+    weights = (asked.tag_weight, asked.novelty, allowed, asked.fewest, asked.popular_now)
+    listing = Listing(data, model, viewer, *weights)
     if me and not len(viewer.movies):
         last_change(data, [])
         show_shortlist(data, None)
@@ -203,6 +206,7 @@ class Settings:
         allowed: bool [n_movies], the films that may appear.
         fewest: ratings of a film that novelty or diversity may bring.
         half_life: later films after which a rated one counts half.
+        popular_now: 0 to 1, how much what is popular now counts.
     """
 
     profile: Profile
@@ -213,6 +217,7 @@ class Settings:
     diversity: float
     fewest: int
     half_life: float
+    popular_now: float
 
 
 def _settings(data: MovieData, model: TrainedModel) -> Settings:
@@ -220,6 +225,7 @@ def _settings(data: MovieData, model: TrainedModel) -> Settings:
     with st.popover("Filters", icon=":material/tune:", key="filters"):
         profile = _profile(model)
         half_life = _half_life()
+        popular_now = _popular_now(model, profile)
         k = st.slider("Number of films (K)", 1, MAX_K, 10, key="k", bind="query-params")
         allowed, novelty, diversity = _filters(data)
         little_known = st.toggle(
@@ -240,7 +246,9 @@ def _settings(data: MovieData, model: TrainedModel) -> Settings:
         )
         allowed &= ask_for_list(data)
     fewest = 1 if little_known else FEWEST_RATINGS
-    return Settings(profile, k, tag_weight, allowed, novelty, diversity, fewest, half_life)
+    return Settings(
+        *(profile, k, tag_weight, allowed, novelty, diversity, fewest, half_life, popular_now)
+    )
 
 
 def _half_life() -> float:
@@ -260,6 +268,37 @@ def _half_life() -> float:
             f"{2 * half_life:g}. The tags and genres count as always."
         )
     return half_life
+
+
+def _popular_now(model: TrainedModel, profile: Profile) -> float:
+    """How much what is popular now counts, 0 to 1; where it cannot, a sentence says why."""
+    missing = no_trend_in_words(model, profile)
+    if missing or model.trend is None:
+        st.caption(missing)
+        return 0.0
+    chosen = st.slider(
+        "Popular ever ↔ popular now",
+        0.0,
+        1.0,
+        0.0,
+        0.1,
+        key="popular_now",
+        bind="query-params",
+        help="Right of 0, films that were rated lately more than their share of all ratings come "
+        "up, for everyone alike. 1 is what found most of what people rated later.",
+    )
+    if chosen:
+        since, until = (
+            f"{datetime.fromtimestamp(second, UTC):%Y-%m-%d}"
+            for second in (model.trend.since, model.trend.until)
+        )
+        twice = chosen * trend_strength(model, profile) * math.log(2)
+        st.caption(
+            f"*Now* is {since} to {until}, the latest {count(model.trend.ratings, 'rating')} of "
+            f"these data. A film rated twice as often as its share of all ratings lets one expect "
+            f"gains up to {twice:.2f}."
+        )
+    return chosen
 
 
 def _aged(data: MovieData, viewer: Viewer, half_life: float) -> Viewer:
@@ -416,7 +455,8 @@ def _breakdown(data: MovieData, recommendations: Sequence[Recommendation]) -> No
 def _score_table(data: MovieData, recommendations: Sequence[Recommendation]) -> pd.DataFrame:
     """The parts are rounded so that they add up to the final score, here and in the CSV file."""
     parts = rounded_parts(
-        [[r.graph_part, r.tag_part, r.popularity_part] for r in recommendations], DECIMALS
+        [[r.graph_part, r.tag_part, r.popularity_part, r.trend_part] for r in recommendations],
+        DECIMALS,
     )  # [film, part]
     return pd.DataFrame(
         {
@@ -428,6 +468,7 @@ def _score_table(data: MovieData, recommendations: Sequence[Recommendation]) -> 
             "graph part": parts[:, 0],
             "tag part": parts[:, 1],
             "popularity part": parts[:, 2],
+            "popular now part": parts[:, 3],
             "ratings": [int(data.movie_degree[r.movie]) for r in recommendations],
             "mean stars": [float(data.mean_stars[r.movie]) for r in recommendations],
         }

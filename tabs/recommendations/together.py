@@ -14,7 +14,7 @@ from analysis.reasons import named_places
 from analysis.together import SHRINK, films_for_all, likeness
 from data_preparation import MovieData
 from lookup.ratings_import import MAX_BYTES, RatingsFileError, read_ratings_file
-from model.explanation import explain
+from model.explanation import explain_all
 from model.viewers import fold_in, user_viewer
 from tabs.recommendations.listing import Listing, ordinal, stars_text
 from tabs.recommendations.upload import FILE_TYPES, title_index
@@ -126,8 +126,8 @@ def _films(data: MovieData, people: list[_Person]) -> None:
         key="together_least",
     )
     scores = np.stack([person.listing.scores.final for person in people])
-    predicted = [person.listing.stars(list(range(data.n_movies))) for person in people]
-    stars = np.array(predicted)  # [person, film, expected and unsure]
+    # [person, film, expected and unsure]
+    stars = np.stack([person.listing.predicted() for person in people])
     allowed = np.logical_and.reduce([person.listing.listed for person in people])
     found = films_for_all(scores, stars[:, :, 0], allowed, least)
     if not len(found.movies):
@@ -144,25 +144,30 @@ def _films(data: MovieData, people: list[_Person]) -> None:
         f"to give at least {least:g} stars. Everyone puts them in the order of their own list; a "
         "film stands as high as the one who places it lowest says, then by the mean place."
     )
-    for place, movie in enumerate(found.movies[:_SHOWN].tolist()):
+    shown = found.movies[:_SHOWN].tolist()
+    reasons = [_reasons(person.listing, shown) for person in people]  # [person][film]
+    for place, movie in enumerate(shown):
         with st.container(border=True, gap="xsmall"):
             st.markdown(f"**{place + 1}. {escape(data.labels[movie])}**")
             lines = [
                 f"- **{person.name}**: {stars_text(*stars[who, movie])}, "
                 f"{ordinal(int(found.places[who, place]))} of {len(found.movies):,}, score "
-                f"{scores[who, movie]:.2f}{_reason(person.listing, movie)}"
+                f"{scores[who, movie]:.2f}{reasons[who][place]}"
                 for who, person in enumerate(people)
             ]
             st.markdown("\n".join(lines))
 
 
-def _reason(listing: Listing, movie: int) -> str:
-    """The rated film that speaks most for it."""
-    reasons = explain(listing.data, listing.model, listing.viewer, movie)
-    places = named_places(reasons, 1)
-    if not places:
-        return ""
-    return f"; most for it speaks {film_with_stars(listing.data, listing.viewer, places[0])}"
+def _reasons(listing: Listing, movies: list[int]) -> list[str]:
+    """Of each film the rated one that speaks most for it."""
+    data, viewer = listing.data, listing.viewer
+    named = [
+        named_places(reasons, 1) for reasons in explain_all(data, listing.model, viewer, movies)
+    ]
+    return [
+        f"; most for it speaks {film_with_stars(data, viewer, places[0])}" if places else ""
+        for places in named
+    ]
 
 
 def _alike(data: MovieData, people: list[_Person]) -> None:

@@ -20,7 +20,13 @@ from prediction import similar_movies
 from serving.refits import Refit, Report, refit_board
 from serving.training_job import JobRefusedError
 from settings import training_allowed
-from tabs.recommendations.listing import Listing, ordinal, stars_text, sum_of_parts
+from tabs.recommendations.listing import (
+    Listing,
+    for_everyone,
+    ordinal,
+    stars_text,
+    sum_of_parts,
+)
 from tabs.recommendations.share import share
 from tabs.recommendations.words import about_terms, because, film_with_stars, line_name
 from tabs.shared import count, escape, shown_first
@@ -48,6 +54,7 @@ def why_dialog(listing: Listing, movie: int) -> None:
     st.markdown(
         f"{sum_of_parts(item)} · {ordinal(listing.rank(movie))} of {int(listing.listed.sum()):,} · "
         f"{stars_text(expected, unsure)}  \n{because(data, listing.viewer, reasons)}"
+        f"{for_everyone(listing, movie)}"
     )
     names = ["Rated films", "Without them", "Tags and genres", "Similar films", "Share"]
     films, without, tags, near, shared = st.tabs(names)
@@ -145,6 +152,7 @@ def _without(listing: Listing, reasons: Explanation) -> None:
         listing.novelty,
         listing.allowed,
         listing.fewest,
+        listing.popular_now,
     ).tolist()
     st.fragment(_ranks)(listing, reasons.movie, cases, instant)
 
@@ -227,6 +235,7 @@ def _start_refit(listing: Listing, movie: int, cases: Sequence[Case]) -> None:
         refitted_ranks(
             *(listing.data, listing.model, listing.viewer, asked, *settings, report),
             fewest=listing.fewest,
+            popular_now=listing.popular_now,
         )
 
     try:
@@ -238,7 +247,10 @@ def _start_refit(listing: Listing, movie: int, cases: Sequence[Case]) -> None:
 def _key(listing: Listing, movie: int) -> tuple[object, ...]:
     """Of a question to the refits: all that its answer depends on."""
     viewer = listing.viewer
-    settings = (listing.tag_weight, listing.novelty, listing.fewest, listing.allowed.tobytes())
+    settings = (
+        *(listing.tag_weight, listing.novelty, listing.fewest, listing.popular_now),
+        listing.allowed.tobytes(),
+    )
     return (
         listing.model.key,
         viewer.user,

@@ -1,4 +1,4 @@
-"""Start Here: what changes in the sum when films age."""
+"""Start Here: what changes in the sum when films age, and when what is popular now counts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from model.explanation import explain
+from model.rounding import rounded_parts
+from model.trained import no_trend_in_words, trend_strength
 from model.viewers import Viewer, aged
-from prediction import recommend, score_all
+from prediction import Recommendation, recommend, score_all
 from tabs.links import ALWAYS_COUNTS, RECENT
 from tabs.shared import count
 from tabs.start_here import computed
@@ -35,13 +37,22 @@ def time(story: Story) -> None:
         return
     always, _, before = computed.served(story)
     when = _when(story, always)
-    if not before or len(np.unique(when)) < 2:
+    if before and len(np.unique(when)) > 1:
+        _films_that_age(story, always, when, before)
+    else:
         st.info(
             f"All ratings of {story.whom} have the same date, or none, so none is older than "
             "another: follow somebody else to see films age.",
             icon=":material/event_busy:",
         )
-        return
+    if before:
+        _popular_now(story, always, before)
+
+
+def _films_that_age(
+    story: Story, always: Viewer, when: NDArray[np.float64], before: list[Recommendation]
+) -> None:
+    """Both lists, and the terms of the first film."""
     choices = [name for name in RECENT if name != ALWAYS_COUNTS]
     chosen = st.select_slider("How fast films age", choices, choices[-1], key="chapter_recent")
     half_life = RECENT[chosen]
@@ -105,3 +116,45 @@ def _terms(story: Story, viewer: Viewer, movie: int) -> None:
         "Recommendations the control is under *Filters*; what it is good for was measured: tab "
         "Insights, *Later times*."
     )
+
+
+def _popular_now(story: Story, viewer: Viewer, before: list[Recommendation]) -> None:
+    """The other thing that time tells: a number of the film's own, beside the sum."""
+    model, profile = story.trained, viewer.profile
+    st.markdown("**What everybody watches these days**")
+    missing = no_trend_in_words(model, profile)
+    if missing or model.trend is None or model.trend_choice is None:
+        st.caption(missing)
+        return
+    story.say(
+        f"Films come and go, too. A film with more of the latest {model.trend_choice.share:.0%} of "
+        "all ratings than its share of all of them gains, one with fewer loses. This is the same "
+        "number for everybody: no film of yours or anybody's explains it.",
+        r"$\text{trend}_i = \ln\frac{\text{lately}_i + 1}{\text{expected}_i + 1}$, the same for "
+        rf"every $u$, and $\gamma$ = {trend_strength(model, profile):g} times as much is added at "
+        "most; it was chosen on later ratings of these data.",
+    )
+    scores = score_all(story.served, model, viewer, popular_now=1.0)
+    found = recommend(model, scores, _LISTED)
+    there = {item.movie for item in before}
+    new = sum(item.movie not in there for item in found)
+    st.markdown(
+        f"With all of it, **{count(new, 'film')}** of the first {len(found)} "
+        f"{'is' if new == 1 else 'are'} not among those without. The first ones:"
+    )
+    parts = rounded_parts(
+        [[item.graph_part, item.tag_part, item.trend_part] for item in found[:_TERMS]], 3
+    )  # [film, part]
+    movies = [item.movie for item in found[:_TERMS]]
+    table = pd.DataFrame(
+        {
+            "film": [story.data.labels[movie] for movie in movies],
+            "rated lately": model.trend.lately[movies],
+            "its share": [f"{model.trend.expected[movie]:.1f}" for movie in movies],
+            "graph": [f"{part:.3f}" for part in parts[:, 0]],
+            "tags": [f"{part:.3f}" for part in parts[:, 1]],
+            "popular now": [f"{part:.3f}" for part in parts[:, 2]],
+            "= score": [f"{whole:.3f}" for whole in parts.sum(axis=1)],
+        }
+    )
+    st.table(table, hide_index=True, alt="The first films with what their popularity now adds")

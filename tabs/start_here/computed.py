@@ -11,15 +11,15 @@ from analysis.layers import Reach
 from analysis.layers import reach as reach_of
 from analysis.neighbourhood import Node
 from analysis.network import Network, lesson_network
-from analysis.replay import Crowd
-from analysis.replay import everybody as everybody_in
+from analysis.replay import Crowd, crowd
 from analysis.what_if import WhatIf
 from analysis.what_if import what_if as what_if_rated
-from model.explanation import through
+from model.explanation import Walks, through
 from model.splits import PROTOCOLS, Split
 from model.viewers import Viewer, fold_in, user_viewer
 from prediction import Recommendation, Scores, recommend, score_all
-from serving.prepared import walks
+from serving.once import once
+from serving.prepared import walks_by_and_by
 from tabs.start_here.story import Story
 
 
@@ -28,7 +28,9 @@ def network(story: Story) -> Network:
 
     The visitor has a place in it; its scale is the one for everybody.
     """
-    shared = _network(story, f"{story.trained.key} {story.served.fingerprint}")
+    shared = once(
+        story.trained, "lesson network", lambda: lesson_network(story.served, story.trained)
+    )
     if not story.followed.visitor:
         return shared
     return _with_visitor(shared, story, story.key())
@@ -44,17 +46,20 @@ def pushes(story: Story, films: tuple[int, ...]) -> Couplings:
     return _pushes(story, story.key(), story.user, films)
 
 
-def parts_through(story: Story, movie: int) -> dict[str, NDArray[np.float64]]:
+def parts_through(story: Story, movie: int) -> dict[str, NDArray[np.float64]] | None:
     """What each rated film adds to the graph score, by kind of node (`explanation.through`).
 
-    Each float64 [n_rated], in the order of the viewer's films.
+    Each float64 [n_rated], in the order of the viewer's films. None while the graph is made.
     """
-    return _parts_through(story, story.key(), story.user, movie)
+    paths = walks_by_and_by(story.served, story.trained)
+    if paths is None:
+        return None
+    return _parts_through(story, paths, story.key(), story.user, movie)
 
 
-def everybody(story: Story) -> tuple[Crowd, Split]:
-    """All people, the visitor too if they are followed, and a split of their ratings."""
-    return _everybody(story, story.key())
+def people(story: Story) -> tuple[Crowd, Split]:
+    """All people, of large data some, with the worked user; and a split of their ratings."""
+    return _people(story, story.key(), story.user)
 
 
 def reach(story: Story) -> list[Reach]:
@@ -80,11 +85,6 @@ def _viewer(story: Story) -> Viewer:
     return user_viewer(story.served, story.trained, story.user)
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _network(_story: Story, key: str) -> Network:
-    return lesson_network(_story.served, _story.trained)
-
-
 @st.cache_resource(max_entries=1, show_spinner=False)
 def _with_visitor(_shared: Network, _story: Story, key: str) -> Network:
     return _shared.over(_story.data.ratings)
@@ -101,13 +101,12 @@ def _pushes(_story: Story, key: str, user: int, films: tuple[int, ...]) -> Coupl
     return couplings(network(_story), nodes, films_alone=_story.trained.is_hybrid)
 
 
-@st.cache_data(max_entries=100, show_spinner="Following the paths …")
+@st.cache_data(max_entries=100, show_spinner=False)
 def _parts_through(
-    _story: Story, key: str, user: int, movie: int
+    _story: Story, _paths: Walks, key: str, user: int, movie: int
 ) -> dict[str, NDArray[np.float64]]:
     viewer = served(_story)[0]
-    paths = walks(_story.served, _story.trained)
-    parts = through(paths, _story.trained, viewer, np.array([movie]))
+    parts = through(_paths, _story.trained, viewer, np.array([movie]))
     return {kind: part[:, 0] for kind, part in parts.items()}
 
 
@@ -118,8 +117,9 @@ def _what_if(_story: Story, key: str, user: int, movie: int, stars: float | None
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _everybody(_story: Story, key: str) -> tuple[Crowd, Split]:
-    return everybody_in(_story.data), PROTOCOLS[_story.trained.protocol](_story.data)
+def _people(_story: Story, key: str, user: int) -> tuple[Crowd, Split]:
+    found = crowd(_story.data, user)
+    return found, PROTOCOLS[_story.trained.protocol](found)
 
 
 @st.cache_data(max_entries=50, show_spinner=False)

@@ -407,22 +407,23 @@ def _lab(story: Story) -> None:
     )
     if not st.toggle("Run the lab", key="lab"):
         return
-    people, split = computed.everybody(story)
-    network = computed.network(story)
+    people, split = computed.people(story)
+    row = people.row_of(story.user)
     replay = watch(
         (story.key(), story.user, "layers"),
         DEPTH + 1,
-        partial(deepening, people, split, network, story.user),
+        partial(deepening, people, split, computed.network(story), row),
         lambda found: player_data(
             story.data, people, found.frames, _played(story, people, split, found)
         ),
         "layers",
     )
     if replay:
-        _lab_in_words(story, split, replay)
+        _lab_in_words(story, people, split, replay)
 
 
 def _played(story: Story, people: Crowd, split: Split, found: Replay) -> Played:
+    row = people.row_of(story.user)
     return Played(
         id=f"{story.key()} {story.user}",
         unit="layer",
@@ -432,12 +433,12 @@ def _played(story: Story, people: Crowd, split: Split, found: Replay) -> Played:
         curves=_CURVES,
         user=0,
         who=story.name,
-        known=split.train[[story.user]].indices,
-        held_out=split.hidden()[[story.user]].indices,
+        known=split.train[[row]].indices,
+        held_out=split.hidden()[[row]].indices,
     )
 
 
-def _lab_in_words(story: Story, split: Split, replay: Replay) -> None:
+def _lab_in_words(story: Story, people: Crowd, split: Split, replay: Replay) -> None:
     hybrid = story.trained.is_hybrid
     kept, deepest = computed.network(story).layers, replay.frames[-1].number
     end = replay.frames[-1].measures
@@ -464,8 +465,14 @@ def _lab_in_words(story: Story, split: Split, replay: Replay) -> None:
             else ""
         )
         + (
-            f" NDCG is of {people_measured(split):,} people, chosen at random."
-            if people_measured(split) < story.data.n_users
+            f" Messages pass among {len(people.users):,} people, chosen at random, and the films "
+            "that they rated."
+            if people.sampled
+            else ""
+        )
+        + (
+            f" NDCG is of {people_measured(split):,} of them."
+            if people_measured(split) < len(people.users)
             else ""
         )
         + f" All of it took {replay.seconds:.1f} s."

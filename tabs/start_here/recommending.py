@@ -12,8 +12,9 @@ from charts.basics import BLUE, VERMILLION
 from charts.html import Bar, Strip, bars, strips
 from charts.paths import Box, paths
 from model.attention import FEATURES
-from model.explanation import REST, Explanation, explain
+from model.explanation import REST, Explanation, explain, walks_bytes
 from model.hybrid_graph import SEEN, TASTE
+from model.memory import too_large
 from model.profiles import CLEARLY_BELOW, strength
 from model.viewers import Viewer
 from prediction import DEFAULT_TAG_WEIGHT, Recommendation, Scores
@@ -245,7 +246,14 @@ def _attention(story: Story, viewer: Viewer) -> None:
 
 def _paths(story: Story, viewer: Viewer, item: Recommendation) -> None:
     """The score of the hybrid along the paths: film by film, and by what they go through."""
+    left_out = too_large("The way along the paths", walks_bytes(story.served), story.served)
+    if left_out:
+        st.caption(left_out)
+        return
     parts = computed.parts_through(story, item.movie)  # by kind, [n_rated]
+    if parts is None:
+        _wait_for_paths(story, item.movie)
+        return
     kinds = [kind for kind in parts if kind != REST and parts[kind].any()]
     if not kinds:
         return
@@ -285,6 +293,17 @@ def _paths(story: Story, viewer: Viewer, item: Recommendation) -> None:
     st.caption(
         f"Each column adds up to the graph score {item.graph_score:.4f}, exact to rounding."
         f"{against}"
+    )
+
+
+@st.fragment(run_every=2.0)
+def _wait_for_paths(story: Story, movie: int) -> None:
+    if computed.parts_through(story, movie) is not None:
+        st.rerun()
+    st.info(
+        "**6 · Along which paths?** For that the graph is being put together, once for this model; "
+        "the paths appear here by themselves.",
+        icon=":material/hourglass_top:",
     )
 
 

@@ -9,6 +9,7 @@ import streamlit as st
 from analysis.people import YOU, Persona, personas, with_names, with_visitor
 from charts.portrait import portrait
 from data_preparation import MovieData
+from serving.once import once
 from tabs.links import BY_NUMBER, FOLLOWED
 from tabs.shared import count, escape, my_stars, pick_user, worked_user
 from tabs.steps import arrive, asked, leave
@@ -34,7 +35,7 @@ class Followed:
 
 def choose(data: MovieData) -> str:
     """The names to follow; the one that is chosen."""
-    people = _personas(data, data.fingerprint)
+    people = _personas(data)
     options = [*([YOU] if my_stars(data) else []), *(p.name for p in people), BY_NUMBER]
     arrive(_LINK, asked(_LINK, FOLLOWED, ""))
     st.session_state["followed"] = now = _now(options, people, worked_user(data))
@@ -55,8 +56,8 @@ def choose(data: MovieData) -> str:
 
 def introduce(data: MovieData, name: str) -> Followed:
     """Says who the one of this name is, or lets the reader choose a number."""
-    people = _personas(data, data.fingerprint)
-    named = _named(data, data.fingerprint)
+    people = _personas(data)
+    named = _named(data)
     if name == YOU:
         stars = my_stars(data)
         _show(len(people), _about_you(data, stars))
@@ -114,16 +115,14 @@ def _key(data: MovieData, stars: dict[int, float]) -> str:
     return f"{data.fingerprint} {sorted(stars.items())}"
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _personas(_data: MovieData, fingerprint: str) -> list[Persona]:
-    return personas(_data)
+def _personas(data: MovieData) -> list[Persona]:
+    return once(data, "personas", lambda: personas(data))
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _named(_data: MovieData, fingerprint: str) -> MovieData:
-    return with_names(_data, _personas(_data, fingerprint))
+def _named(data: MovieData) -> MovieData:
+    return once(data, "named", lambda: with_names(data, _personas(data)))
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)  # each holds all ratings once more
+@st.cache_resource(max_entries=1, show_spinner=False)  # it holds all ratings once more
 def _with_visitor(_data: MovieData, key: str, _stars: dict[int, float]) -> MovieData:
     return with_visitor(_data, _stars)

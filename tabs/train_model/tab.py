@@ -13,7 +13,7 @@ from data_preparation import MovieData
 from model.evaluation import LIKED
 from model.runs import IN_USE, OURS, Run, RunHistory, load_runs
 from model.store import Stamp, stamp
-from model.trained import TrainedModel, attention_in_words, kept_epoch
+from model.trained import TrainedModel, attention_in_words, kept_epoch, trend_in_words
 from serving.state import ServerState
 from serving.training_job import JobRefusedError, TrainingJob
 from settings import checkpoint_path, runs_folder, training_allowed
@@ -150,7 +150,7 @@ def _describe(
         f"{model.dim:,}, K = {config.layers}, {how}.{kept if config.epochs else ''}",
         icon=":material/check_circle:",
     )
-    if said := attention_in_words(model):
+    for said in filter(None, (attention_in_words(model), trend_in_words(model))):
         st.caption(said)
     run = _run_of(model, runs)
     st.markdown(f"**On test, lists of {k}**")

@@ -92,7 +92,7 @@ def measured(
 def test_the_lab_of_a_hybrid_keeps_the_last_layer_that_holds_something(
     planted_data: MovieData, lesson: Network, split: Split
 ) -> None:
-    results = measured(smoothing(split, lesson, 3))
+    results = measured(smoothing(split, lesson.over(split.train), 3))
     train_part = split.train.toarray() > 0
     layers, films = dense_layers(train_part, e0_of(lesson), 3), train_part.any(axis=0)
     assert np.isnan(results[LAST, 0].users) and np.isnan(results[MEAN, 0].ndcg)
@@ -185,7 +185,8 @@ def test_smoothing_gives_the_models_own_validation_metric_and_dense_cosines(
     planted_data: MovieData, model: TrainedModel
 ) -> None:
     split = PROTOCOLS[model.protocol](planted_data)
-    results = measured(smoothing(split, lesson_network(planted_data, model), 4))
+    network = lesson_network(planted_data, model).over(split.train)
+    results = measured(smoothing(split, network, 4))
     kept = results[MEAN, model.config.layers]
     recorded = model.history[model.best_epoch].metrics["NDCG@20"]
     assert kept.ndcg == pytest.approx(recorded, abs=1e-9)

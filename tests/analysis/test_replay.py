@@ -22,7 +22,6 @@ from analysis.replay import (
     Plane,
     crowd,
     deepening,
-    everybody,
     playground_config,
     replay,
 )
@@ -194,16 +193,19 @@ def test_data_that_hold_nothing_out_are_refused_in_a_sentence(toy_data: MovieDat
 
 
 def test_layer_by_layer_films_grow_alike_and_the_list_is_that_of_the_layer(data: MovieData) -> None:
-    split = PROTOCOLS["random_80_10_10"](data)
-    fitted = train(data, split, TrainingConfig(dim=16))
+    fitted = train(data, PROTOCOLS["random_80_10_10"](data), TrainingConfig(dim=16))
     network = lesson_network(data, fitted)
-    frames = list(deepening(everybody(data), split, network, 5, lambda: None))
+    everybody = crowd(data, 5)
+    split = everybody.split
+    assert not everybody.sampled and split.protocol == "random_80_10_10"
+    frames = list(deepening(everybody, split, network, 5, lambda: None))
     assert [frame.number for frame in frames] == list(range(DEPTH + 1))
     alike = [frame.measures[f"{LAST} films"] for frame in frames]
     assert alike[8] > alike[4] > alike[2]
     # People start at zero: no list yet, and no place on the map.
     assert (frames[0].top == -1).all() and np.isnan(frames[0].people).all()
-    layers = list(propagated(network.over(split.train), network.start, 4))
+    among = network.among(everybody.users, everybody.movies, split.train)
+    layers = list(propagated(among, among.start, 4))
     scores = layers[3]["user"][5] @ layers[4]["movie"].T  # the last that people and films hold
     scores[split.train[[5]].indices] = -np.inf
     assert frames[4].top[0].tolist() == np.argsort(-scores)[:TOP].tolist()

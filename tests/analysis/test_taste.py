@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import pairwise
 
@@ -13,11 +14,11 @@ from hypothesis import strategies as st
 from analysis.as_of import list_before
 from analysis.taste import MOST_PERIODS, Period, periods, taste_over_time
 from data_preparation import MovieData, load_movie_data
-from model.as_of import data_before, end_of, model_of
+from model.as_of import data_before, end_of, end_within, model_of
 from model.profiles import PROFILES
 from model.trained import TrainedModel
 from model.viewers import Viewer, fold_in, user_viewer
-from tests.conftest import write_dataset
+from tests.conftest import assert_one_sentence, write_dataset
 
 TAGS = [
     (2, 5, "space", 100),
@@ -167,6 +168,23 @@ def test_data_before_hold_nothing_later(
 
 def test_a_day_ends_at_midnight_utc() -> None:
     assert end_of(date(2000, 1, 1)) == 946_771_200
+    assert end_of(date.max) == 253_402_300_800
+
+
+def test_a_day_must_lie_between_the_first_rating_and_today(
+    tmp_path_factory: pytest.TempPathFactory, planted_data: MovieData
+) -> None:
+    data = tagged(tmp_path_factory, planted_data, 0)
+    tags = data.tags.assign(timestamp=np.arange(len(data.tags)) * 86_400)
+    later = replace(data, tags=tags)  # the last tag comes days after the last rating
+    first = date(1970, 1, 1)
+    assert end_within(later, first) == end_of(first)
+    assert end_within(data, date(2001, 1, 1)) == end_of(first)
+    assert end_within(later, date(2001, 1, 1)) == 86_400 * len(tags)
+    for day, says in ((date(1969, 12, 31), "by 1969-12-31"), (date.max, "yet to come")):
+        with pytest.raises(ValueError, match=says) as refusal:
+            end_within(later, day)
+        assert_one_sentence(str(refusal.value))
 
 
 def test_only_a_closed_form_can_be_fitted_to_the_past(

@@ -13,7 +13,8 @@ from data_preparation import MovieData
 from model.explanation import explain
 from model.splits import Split
 from model.stars import predict_stars
-from model.trained import TrainedModel
+from model.trained import TrainedModel, with_trend
+from model.trend import TrendChoice
 from model.viewers import Viewer, aged, fold_in, user_viewer
 from model_training import train
 from prediction import film_filter, recommend, score_all, similar_movies, suggest_tags
@@ -36,6 +37,7 @@ def expected(now: Snapshot, viewer: Viewer, wish: dict[str, Any], allowed: Any =
     scores = score_all(
         *(now.data, now.model, viewer, wish.get("tag_weight", 0.1), wish.get("novelty", 0.0)),
         wish.get("fewest_ratings", 5),
+        wish.get("popular_now", 0.0),
     )
     found = recommend(now.model, scores, wish.get("k", 10), allowed, wish.get("diversity", 0.0))
     movies = np.array([item.movie for item in found])
@@ -50,6 +52,7 @@ def expected(now: Snapshot, viewer: Viewer, wish: dict[str, Any], allowed: Any =
             "graph_part": item.graph_part,
             "tag_part": item.tag_part,
             "popularity_part": item.popularity_part,
+            "trend_part": item.trend_part,
             "graph_score": item.graph_score,
             "tag_similarity": item.tag_similarity,
             "stars": stars[rank - 1],
@@ -108,6 +111,36 @@ def test_a_visitors_list_is_that_of_prediction(
     told = answer.json()
     assert told["user"] is None
     assert parts(told["items"]) == expected(now, viewer, wish, allowed_by(now, wish))
+
+
+def test_what_is_popular_now_counts_where_it_is_asked_for(now: Snapshot) -> None:
+    choice = TrendChoice(0.1, {"watch": 0.0, "like": 0.4}, {"watch": (0, 0), "like": (0, 0)}, 9)
+    trendy = Snapshot.of(now.data, with_trend(now.data, now.model, choice))
+    viewer = user_viewer(now.data, trendy.model, now.data.inner_user(USER))
+    path, wish = f"/v1/users/{USER}/recommendations", {"popular_now": 0.5}
+    with answering(Fixed(trendy)) as client:
+        told = client.get(path, params=wish | {"reasons": "true"}).json()
+        movie = told["items"][0]["movie"]
+        why = client.get(f"{path}/{movie}/explanation", params=wish).json()
+        refused = client.get(path, params=wish | {"setting": "watch"})
+        assert client.get("/v1/model").json()["popular_now"] == {"watch": 0.0, "like": 0.4}
+        body = {"ratings": [{"movie": 5, "stars": 4.5}]}
+        mine = client.post("/v1/recommendations", body | wish).json()
+    assert parts(told["items"]) == expected(trendy, viewer, wish)
+    assert any(item["trend_part"] for item in told["items"])
+    for item in told["items"]:
+        assert (item["reasons"]["for_everyone"] is None) == (item["trend_part"] == 0)
+    assert why["item"]["trend_part"] == told["items"][0]["trend_part"] and why["item"]["rank"] == 1
+    visitor = fold_in(now.data, trendy.model, {now.data.inner_movie(5): 4.5})
+    assert parts(mine["items"]) == expected(trendy, visitor, wish)
+    assert refused.status_code == 422 and "No gain is proved" in refused.json()["detail"]
+
+
+def test_without_a_choice_popular_now_is_refused_in_a_sentence(client: Client) -> None:
+    answer = client.get(f"/v1/users/{USER}/recommendations?popular_now=1")
+    assert answer.status_code == 422 and "training it again" in answer.json()["detail"]
+    assert client.get(f"/v1/users/{USER}/recommendations?popular_now=1.1").status_code == 422
+    assert client.get("/v1/model").json()["popular_now"] == {}
 
 
 def test_films_age_for_users_and_for_visitors_with_days(client: Client, now: Snapshot) -> None:

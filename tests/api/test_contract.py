@@ -8,6 +8,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from api.app import create_app
@@ -40,10 +41,12 @@ def test_no_answer_is_undocumented(schema: Any, method: str, path: str) -> None:
         @given(operation.as_strategy(generation_mode=mode))
         @settings(max_examples=EXAMPLES // 2, suppress_health_check=list(HealthCheck))
         def holds(case: schemathesis.Case) -> None:
+            answer = case.call(headers={"Host": "localhost"})
             # Which ids and genres there are is in the data and not in the document.
-            case.call_and_validate(
-                headers={"Host": "localhost"}, excluded_checks=[positive_data_acceptance]
-            )
+            excluded = [positive_data_acceptance]
+            if answer.status_code == 503 and "retry-after" in answer.headers:  # a fit as of a day
+                excluded.append(not_a_server_error)
+            case.validate_response(answer, excluded_checks=excluded)
 
         holds()
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -12,9 +13,11 @@ from scipy import sparse
 
 from data_preparation import MovieData
 from model import splits as splits_module
+from model.hybrid_graph import content_before
 from model.processes import Processes, people_of
 from model.splits import (
     PROTOCOLS,
+    Part,
     Split,
     cut_validation,
     people_folds,
@@ -23,6 +26,7 @@ from model.splits import (
     temporal_leave_one_out,
     without_people,
 )
+from sources.tag_cleaning import count_tags
 
 PARTS = ("train", "validation", "test")
 
@@ -184,11 +188,16 @@ def test_windows_follow_each_other_and_know_only_what_came_before(planted_data: 
         assert (one.final().train != before).nnz == 0 and one.final().validation.nnz == 0
 
 
-def test_windows_show_no_tag_given_later(planted_data: MovieData) -> None:
+def test_windows_show_no_tag_given_later(planted_data: MovieData, toy_data: MovieData) -> None:
     window = rolling_windows(planted_data, n=3)[0]
-    times = np.array([window.validation_begin - 1, window.validation_begin, window.begin])
-    assert window.later_tags(times).tolist() == [False, False, True]
-    assert window.later_tags(times, fitting=False).tolist() == [False, True, True]
+    assert window.begin_of("validation") == window.validation_begin
+    assert window.begin_of("test") == window.begin
+    times = [window.validation_begin - 1, window.validation_begin, window.begin]
+    tags = toy_data.tags.iloc[[0, 0, 0]].assign(timestamp=times, tag=["one", "two", "three"])
+    names, counts = count_tags(tags, toy_data.n_movies)
+    data = replace(toy_data, tags=tags, tag_names=names, tag_counts=counts)
+    seen = {part: content_before(data, window.begin_of(part))["tag"] for part in get_args(Part)}
+    assert {part: nodes.shape[0] for part, nodes in seen.items()} == {"validation": 1, "test": 2}
 
 
 def test_everyone_is_left_out_once_and_leaves_no_rating_behind(planted_data: MovieData) -> None:

@@ -38,6 +38,23 @@ def test_one_runs_at_a_time_and_reports_as_it_goes() -> None:
     assert board.find("a") is refit
 
 
+def test_boards_that_share_a_turn_fit_one_after_the_other_and_keep_the_last() -> None:
+    one, go = RefitBoard(), threading.Event()
+    other = RefitBoard(held=2, turn=one.turn)
+    one.start("a", 1, lambda _: go.wait(30))
+    with pytest.raises(JobBusyError):
+        other.start("a", 1, _must_not_run)
+    go.set()
+    join()
+    for key in "ab":
+        other.start(key, 1, lambda _: None)
+        join()
+    other.start("a", 1, _must_not_run)  # asked for again, so "b" gives way
+    other.start("c", 1, lambda _: None)
+    join()
+    assert other.find("b") is None and other.find("a") and other.find("c")
+
+
 def _must_not_run(report: Report) -> None:
     raise AssertionError("the same question was worked out twice")
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -102,6 +104,75 @@ def test_only_what_is_not_held_lets_the_page_say_that_it_waits(
     server.data(folder, waiting)
     server.data(folder, waiting)
     assert said == ["Reading the ratings …"]
+
+
+def test_data_are_held_as_far_as_there_is_memory_and_go_with_their_models(
+    server: ServerState,
+    tmp_path: Path,
+    path: Path,
+    model: TrainedModel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    a, b, c = (write_planted(tmp_path / name) for name in "abc")
+    size = sum(file.stat().st_size for file in a.iterdir())
+    monkeypatch.setattr(state, "allowance", lambda: 5 * size // 2)  # of two of them
+    first = server.data(a)
+    save_checkpoint(model, path)
+    kept = weakref.ref(server.model(first).model)
+    second = server.data(b)
+    assert server.data(a) is first and server.data(b) is second
+    server.data(c)
+    assert server.data(b) is second and server.data(a) is not first  # asked for longest ago
+    (a / "movies.csv").write_text((a / "movies.csv").read_text() + "99,One more (2000),Drama\n")
+    monkeypatch.setattr(state, "allowance", lambda: 0)
+    server.data(a)  # the last one is held, whatever it takes
+    assert len(server._data.values()) == 1
+    server._served = None
+    gc.collect()
+    assert kept() is None  # it was of the data that are no longer held
+
+
+def test_data_that_do_not_fit_are_refused_in_a_sentence_and_the_others_stay(
+    server: ServerState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small, large = write_planted(tmp_path / "small"), write_planted(tmp_path / "large")
+    found = server.data(small)
+    size = sum(file.stat().st_size for file in large.iterdir())
+    for memory, fits in ((8 * size + 8, True), (8 * size - 8, False)):
+        monkeypatch.setattr(state, "machine_memory", lambda memory=memory: memory)
+        with contextlib.nullcontext() if fits else pytest.raises(DataError) as caught:
+            ServerState().data(large)
+    assert "large is too large for this machine" in str(caught.value)
+    assert_one_sentence(str(caught.value))
+    monkeypatch.setattr(state, "machine_memory", lambda: None)
+
+    def full(*_: object) -> MovieData:
+        raise MemoryError
+
+    monkeypatch.setattr(state, "load_movie_data", full)
+    with pytest.raises(DataError, match="not the memory to read large now"):
+        server.data(large)
+    assert server.data(small) is found
+
+
+def test_who_looks_at_data_that_are_there_does_not_wait_for_others_that_are_read(
+    server: ServerState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small, large = write_planted(tmp_path / "small"), write_planted(tmp_path / "large")
+    found, begun, go = server.data(small), threading.Event(), threading.Event()
+
+    def slow(folder: Path, copies: Path) -> MovieData:
+        begun.set()
+        assert go.wait(60)
+        return load_movie_data(folder, copies)
+
+    monkeypatch.setattr(state, "load_movie_data", slow)
+    thread = threading.Thread(target=server.data, args=(large,))
+    thread.start()
+    assert begun.wait(60)
+    assert server.data(small) is found  # while the other is being read
+    go.set()
+    thread.join(60)
 
 
 def test_a_link_that_leads_nowhere_beside_the_data_does_no_harm(

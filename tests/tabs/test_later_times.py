@@ -12,7 +12,7 @@ import pytest
 
 from analysis.later_times import NAMES, LaterTimes, later_times
 from settings import BENCHMARK_RESULTS
-from tabs.insights.later_times import _aged, _in_words, _runs
+from tabs.insights.later_times import _aged, _in_words, _runs, _trend
 from tabs.links import LATER
 from tests.test_app import healthy, open_app, texts
 
@@ -36,7 +36,8 @@ def test_the_page_shows_what_was_measured_whatever_data_it_has(
     healthy(app)
     read = found(tmp_path)
     assert f"on {read.measured} by `python benchmarks/run.py time`" in texts(app).replace("\\", "")
-    for said in (_in_words(read.models), _aged(read), _runs(read.runs)):
+    assert read.trend is not None
+    for said in (_in_words(read.models), _aged(read), _trend(read.trend), _runs(read.runs)):
         assert said in texts(app)
 
 
@@ -72,6 +73,29 @@ def test_sentences_follow_the_numbers(tmp_path: Path) -> None:
         content["windows"]["values"]["rows"][0]["metrics"]["NDCG@20"] = 0.9
 
     assert "**EASE** finds most" in _in_words(found(tmp_path, ease_wins).models)
+
+
+def test_what_is_popular_now_is_a_gain_only_where_the_numbers_say_so(tmp_path: Path) -> None:
+    def ends(low: float, high: float) -> Callable[[dict[str, Any]], None]:
+        def change(content: dict[str, Any]) -> None:
+            for part in ("rows", "random"):
+                for row in content["trend"]["values"][part]:
+                    row["difference"]["interval"] = [low, high]
+
+        return change
+
+    for (low, high), word in {
+        (0.01, 0.02): "a gain",
+        (-0.02, -0.01): "a loss",
+        (-0.01, 0.01): "no sure change",
+    }.items():
+        trend = found(tmp_path, ends(low, high)).trend
+        assert trend is not None
+        said = _trend(trend)
+        assert f"{word} for *watch*, {word} for *like*" in said
+        assert f"of all years, {word}." in said
+        assert f"({low:+.4f} to {high:+.4f})" in said
+    assert found(tmp_path, lambda content: content.pop("trend")).trend is None
 
 
 def test_without_the_file_or_a_part_of_it_nothing_was_measured(tmp_path: Path) -> None:

@@ -26,10 +26,17 @@ from model.explanation import Explanation, explain
 from model.profiles import DEFAULT_PROFILE
 from model.splits import random_80_10_10
 from model.stars import fit_stars, predict_stars
-from model.trained import TrainedModel
+from model.trained import TrainedModel, no_trend_in_words, with_trend
+from model.trend import TrendChoice
 from model.viewers import Viewer, aged, fold_in, user_viewer
 from model_training import train
-from prediction import Recommendation, often_and_well_rated, recommend, score_all
+from prediction import (
+    Recommendation,
+    often_and_well_rated,
+    recommend,
+    score_all,
+    trend_of_film_in_words,
+)
 from serving import refits, state
 from settings import DEMO_DIR
 from tabs import shared
@@ -181,6 +188,64 @@ def test_films_age_for_a_user_and_each_reason_says_what_that_cost(
     assert added[titles].tolist() == pytest.approx(whole.contributions.tolist())
 
 
+CHOICE = TrendChoice(0.1, {"watch": 0.0, "like": 0.4}, {"watch": (0, 0), "like": (0, 0)}, 9)
+
+
+def test_what_is_popular_now_counts_for_everyone_and_is_named(
+    visit: Open, data: MovieData, model: TrainedModel, tmp_path: Path
+) -> None:
+    if not model.is_hybrid:
+        app = visit(user="7", popular_now="0.5")
+        healthy(app)
+        assert no_trend_in_words(model, "like") in texts(app)
+        return
+    trendy = with_trend(data, model, CHOICE)
+    save_checkpoint(trendy, tmp_path / "model.pth")
+    app = visit(user="7", popular_now="0.5", recent="These days", novelty="0.2", k="4")
+    healthy(app)
+    user = data.inner_user(7)
+    viewer = aged(user_viewer(data, trendy, user), data.times_of(user), RECENT["These days"])
+    scores = score_all(data, trendy, viewer, novelty=0.2, popular_now=0.5)
+    found = recommend(trendy, scores, 4)
+    assert films(app) == [data.labels[item.movie] for item in found]
+    assert trendy.trend is not None
+    assert f"the latest {trendy.trend.ratings:,} ratings" in texts(app)
+    for row, item in zip(app.dataframe[0].value.to_dict("records"), found, strict=True):
+        assert row["popular now part"] == pytest.approx(item.trend_part, abs=1e-3)
+        names = ("graph", "tag", "popularity", "popular now")
+        shown = [Decimal(f"{row[f'{name} part']:.3f}") for name in names]
+        assert sum(shown) == Decimal(f"{row['final score']:.3f}")
+    item = next(item for item in found if item.trend_part)
+    press_why(app, item.movie)
+    healthy(app)
+    assert trend_of_film_in_words(trendy, item, 2) in texts(app)
+    (link,) = [code.value for code in app.code if "why=" in code.value]
+    assert parse_qs(urlsplit(link).query)["popular_now"] == ["0.5"]
+    instant = ranks_without(data, trendy, viewer, [(item.movie, ())], 0.1, 0.2, popular_now=0.5)
+    assert column(app, 1)[0] == ordinal(int(instant[0]))
+    listing = Listing(data, trendy, viewer, 0.1, 0.2, np.ones(data.n_movies, bool), popular_now=0.5)
+    card = card_of(listing, explain(data, trendy, viewer, item.movie), date(2026, 11, 25))
+    assert trend_of_film_in_words(trendy, item, 2) in card.sentence and " now" in card.verdict
+    shown, parts = card.verdict.split(" · ")[0].split(" = ")
+    signed = re.findall(r"(−?) ?(\d\.\d\d)", parts)
+    assert sum(Decimal(sign.replace("−", "-") + n) for sign, n in signed) == Decimal(shown)
+
+
+def test_a_profile_without_a_proved_gain_has_no_such_control(
+    visit: Open, data: MovieData, model: TrainedModel, tmp_path: Path
+) -> None:
+    if not model.is_hybrid:
+        return
+    trendy = with_trend(data, model, CHOICE)
+    save_checkpoint(trendy, tmp_path / "model.pth")
+    app = visit(user="7", popular_now="0.5", profile="What I will watch")
+    healthy(app)
+    assert no_trend_in_words(trendy, "watch") in texts(app)
+    viewer = user_viewer(data, trendy, data.inner_user(7), "watch")
+    found = recommend(trendy, score_all(data, trendy, viewer), 10)
+    assert films(app) == [data.labels[item.movie] for item in found]
+
+
 def test_a_visitors_films_age_where_they_have_dates(
     visit: Open, data: MovieData, model: TrainedModel
 ) -> None:
@@ -242,7 +307,8 @@ def test_what_a_card_shows_adds_up_as_shown(visit: Open, data: MovieData) -> Non
                 seen += 1
         table = app.dataframe[0].value
         for row in table.to_dict("records"):
-            shown = [Decimal(f"{row[f'{p} part']:.3f}") for p in ("graph", "tag", "popularity")]
+            names = ("graph", "tag", "popularity", "popular now")
+            shown = [Decimal(f"{row[f'{name} part']:.3f}") for name in names]
             assert sum(shown) == Decimal(f"{row['final score']:.3f}")
     assert seen == 300
 
@@ -265,6 +331,10 @@ def test_negative_parts_have_a_minus_between_them() -> None:
     item = Recommendation(0, 1.0, 0.5, graph_part=0.596, tag_part=0.066, popularity_part=-0.1)
     assert sum_of_parts(item) == (
         "**0.56** = :blue[0.60] graph + :orange[0.06] tags − :gray[0.10] pop."
+    )
+    item = Recommendation(0, 1.0, 0.5, graph_part=0.5, tag_part=0.1, trend_part=-0.2)
+    assert sum_of_parts(item) == (
+        "**0.40** = :blue[0.50] graph + :orange[0.10] tags − :green[0.20] now"
     )
     item = Recommendation(0, -1.0, 0.5, graph_part=-0.6, tag_part=0.1)
     assert sum_of_parts(item) == "**−0.50** = −:blue[0.60] graph + :orange[0.10] tags"

@@ -19,14 +19,17 @@ from analysis.layers import LAST, MEAN
 from analysis.network import Network, lesson_network
 from analysis.people import YOU, personas, with_visitor
 from data_preparation import MovieData, load_movie_data
+from model import memory
 from model.checkpoints import save_checkpoint
 from model.config import TrainingConfig
 from model.explanation import explain
 from model.splits import random_80_10_10
-from model.trained import TrainedModel
+from model.trained import TrainedModel, no_trend_in_words, with_trend
+from model.trend import TrendChoice
 from model.viewers import aged, fold_in, user_viewer
 from model_training import train
 from prediction import DEFAULT_TAG_WEIGHT, recommend, score_all
+from serving import prepared
 from settings import DEMO_DIR
 from tabs.links import CHAPTERS, LEVELS, RECENT
 from tabs.shared import escape
@@ -677,6 +680,35 @@ def test_the_paths_carry_the_whole_graph_score(
     assert {"people who rated both", "genres", "tags", "years"} <= set(titles)
 
 
+def test_of_large_data_the_paths_are_followed_beside_the_page(
+    open_chapter: Open, model: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not model.is_hybrid:
+        return
+    go, made = threading.Event(), prepared.walks
+    monkeypatch.setattr(prepared, "_AT_ONCE", 0)
+    monkeypatch.setattr(prepared, "walks", lambda *of: made(*of) if go.wait(60) else None)
+    app = open_chapter("Recommendation")
+    assert any("is being put together" in note.value for note in app.info)
+    assert "**4 · Because" in texts(app) and "<figure class='paths'" not in pictures(app)
+    go.set()
+    for thread in threading.enumerate():
+        if thread.name == "walks":
+            thread.join(60)
+    healthy(app.run())
+    assert "<figure class='paths'" in pictures(app)
+
+
+def test_the_paths_are_left_out_in_a_sentence_where_there_is_no_memory(
+    open_chapter: Open, model: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "allowance", lambda: 1000)
+    app = open_chapter("Recommendation")
+    if model.is_hybrid:
+        assert any(c.value.startswith("The way along the paths is left out") for c in app.caption)
+    assert "<figure class='paths'" not in pictures(app)
+
+
 # --- time -----------------------------------------------------------------------------------------
 
 
@@ -694,7 +726,7 @@ def test_the_chapter_on_time_shows_what_age_left_of_each_term(
             [item.movie for item in recommend(model, score_all(data, model, who), 10)]
             for who in (always, viewer)
         )
-        lists, terms = (table.value for table in app.table)
+        lists, terms = (table.value for table in app.table[:2])
         assert lists["Always"].tolist() == [data.labels[movie] for movie in before]
         assert lists.iloc[:, 1].tolist() == [data.labels[movie] for movie in after]
         new = len(set(after) - set(before))
@@ -704,6 +736,33 @@ def test_the_chapter_on_time_shows_what_age_left_of_each_term(
             assert product == pytest.approx(float(row["= term"]), abs=6e-4)
         reasons = explain(data, model, viewer, after[0])
         assert f"add up to the graph score {reasons.graph_score:.4f}" in texts(app)
+
+
+def test_the_chapter_on_time_says_what_popularity_now_adds(
+    open_chapter: Open, data: MovieData, model: TrainedModel, tmp_path: Path
+) -> None:
+    choice = TrendChoice(0.1, {"watch": 0.0, "like": 0.4}, {"watch": (0, 0), "like": (0, 0)}, 9)
+    trendy = with_trend(data, model, choice)
+    if not model.is_hybrid:
+        assert no_trend_in_words(model, "like") in texts(open_chapter("Time"))
+        return
+    save_checkpoint(trendy, tmp_path / "lightgcn_checkpoint.pth")
+    app = open_chapter("Time")
+    viewer = user_viewer(data, trendy, worked_user(app, data))
+    plain = recommend(trendy, score_all(data, trendy, viewer), 10)
+    found = recommend(trendy, score_all(data, trendy, viewer, popular_now=1.0), 10)
+    new = len({item.movie for item in found} - {item.movie for item in plain})
+    assert f"**{new} film{'s' * (new != 1)}** of the first 10" in texts(app)
+    rows = app.table[-1].value.to_dict("records")
+    assert len(rows) == 3 and trendy.trend is not None
+    for row, item in zip(rows, found, strict=False):
+        assert row["film"] == data.labels[item.movie]
+        assert row["rated lately"] == trendy.trend.lately[item.movie]
+        parts = [float(row[name]) for name in ("graph", "tags", "popular now")]
+        assert float(row["= score"]) == pytest.approx(sum(parts), abs=1e-9)
+        assert float(row["= score"]) == pytest.approx(item.score, abs=2e-3)
+        ratio = (row["rated lately"] + 1) / (trendy.trend.expected[item.movie] + 1)
+        assert parts[2] == pytest.approx(0.4 * np.log(ratio), abs=2e-3)
 
 
 def test_films_of_a_visitor_age_by_their_dates_or_not_at_all(
