@@ -60,6 +60,8 @@ def choose_trend(
         None where it was stopped.
     """
     with suppress(StopTraining, KeyboardInterrupt):
+        if before_fit:
+            before_fit()
         windows = list(looked_at(data, config, before_fit))
         return only_proved(best_of(windows), windows)
     return None
