@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gc
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from data_preparation import MovieData
 from model.checkpoints import PASSING
 from model.trained import TrainedModel
 from serving.hosts import refusal
+from serving.process import settle
 from serving.state import ServerState, server_state
 from settings import (
     DEMO_DIR,
@@ -51,17 +52,13 @@ _ABOUT = "A graph neural network that recommends films and shows exactly why."
 
 
 @st.cache_resource(show_spinner=False)
-def freeze_libraries() -> None:
-    """Spare the garbage collector the libraries' objects, once per server.
-
-    Streamlit collects all garbage after every run of a page or fragment. Walking through what the
-    imported libraries hold, which never becomes garbage, took most of the time of a rerun.
-    """
-    gc.freeze()
+def settle_once(modules: int) -> None:
+    """Once per server for each number of imported modules: tabs are imported when they are open."""
+    settle()
 
 
 def main() -> None:
-    freeze_libraries()
+    settle_once(len(sys.modules))
     limit_uploads()
     # A file of ours as the icon: an icon by name would come from another server.
     st.set_page_config("LightGCN Movies", PAGE_ICON, layout="wide")

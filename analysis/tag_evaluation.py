@@ -20,7 +20,7 @@ from scipy.stats import rankdata
 from analysis.samples import some_people
 from analysis.tags import LEAST_FILMS, movie_tags
 from data_preparation import MovieData
-from model.splits import PROTOCOLS
+from model.splits import PROTOCOLS, drawn_people
 from model.trained import TrainedModel
 from model_training import train
 
@@ -70,6 +70,11 @@ def without_tag_nodes(data: MovieData, model: TrainedModel) -> TrainedModel:
 def witnesses(data: MovieData) -> MovieData:
     """The people whose ratings such a fit sees: all, or a sample with 1.5 million ratings."""
     return some_people(data, _MOST_RATINGS)
+
+
+def n_witnesses(data: MovieData) -> int:
+    """So many people are `witnesses`, without taking their ratings out of the others'."""
+    return len(drawn_people(data.user_degree, _MOST_RATINGS, 0))
 
 
 # --- what it takes --------------------------------------------------------------------------------

@@ -459,9 +459,9 @@ def load_tables(values: Results) -> str:
         [f"one visitor, after {reruns:,} more reruns", f"{mib:,.0f}"]
         for reruns, mib in (growth[0], growth[len(growth) // 2 - 1], growth[-1])
     ]
-    first, last = values["memory"]["one visitor"], values["memory"]["all have looked around"]
-    others = values["phases"]["all"]["visitors"] - 1
-    memory.append(["each visitor after the first", f"{(last - first) / others:.1f}"])
+    before, after = (values["memory"][f"all have {what}"] for what in ("arrived", "looked around"))
+    each = (after - before) / values["phases"]["all"]["visitors"]
+    memory.append(["each visitor who looks around after the first did", f"{each:.1f}"])
     memory.append(["peak", f"{values['peak']:,.0f}"])
     headers = ["phase", "interactions", "errors", "p50, s", "p95, s", "max, s", "processor"]
     return f"{table(headers, rows)}\n\n{table(['server memory', 'MiB'], memory)}"

@@ -27,7 +27,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 
 from benchmarks.report import FOLDER, RESULTS_JSON, Results, load_results, render
 from settings import DATASET_VARIABLE, chosen_data_set
-from sources.download import add_dataset_option
+from sources.download import add_dataset_option, find_local_data
+from sources.movielens_files import DataError
 
 RESULTS_MD = FOLDER / "RESULTS.md"
 ASIDE_JSON = FOLDER / "aside.json"  # not kept: see .gitignore
@@ -130,6 +131,10 @@ def main() -> None:
     options = parser.parse_args()
     if options.dataset:
         os.environ[DATASET_VARIABLE] = options.dataset  # for the processes that measure
+        try:
+            find_local_data()
+        except DataError as error:
+            sys.exit(str(error))
     for name in MEASURES:
         if options.section in (name, "all"):
             measure_section(name, options.part)

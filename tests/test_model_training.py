@@ -490,6 +490,25 @@ def test_the_command_trains_prints_the_metrics_and_saves(
     assert "30 users, 48 films" in printed
 
 
+@pytest.mark.parametrize("large", [True, False])
+def test_after_large_data_the_command_makes_the_tables_of_the_pages(
+    planted_folder: Path,
+    planted_data: MovieData,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    large: bool,
+) -> None:
+    path, begun = tmp_path / "model.pth", []
+
+    def run(command: list[str], env: dict[str, str], check: bool) -> None:
+        begun.append((command[1:], env["LIGHTGCN_CHECKPOINT"], path.exists()))
+
+    monkeypatch.setattr(model_training.subprocess, "run", run)
+    monkeypatch.setattr(model_training, "LARGE", planted_data.n_ratings - large)
+    assert main([*QUICK, "--output", str(path)]) == 0
+    assert begun == [(["-m", "serving.tables"], str(path), True)] * large
+
+
 NUMBERS = [name for name, setting in SETTINGS.items() if setting.kind in (int, float)]
 
 

@@ -9,12 +9,11 @@ import pandas as pd
 import streamlit as st
 
 from analysis.movie_map import MovieMap
-from analysis.tag_evaluation import MEASURED_DIM, saw_tags, witnesses
+from analysis.tag_evaluation import MEASURED_DIM, n_witnesses, saw_tags
 from charts.spec import Spec, finished_spec
 from data_preparation import MovieData
 from model.trained import TrainedModel
 from serving.csv_export import to_csv
-from serving.once import once
 from serving.tables import MAP
 from tabs.film_search import search_film
 
@@ -35,7 +34,7 @@ def without_tags_in_words(data: MovieData, model: TrainedModel) -> str:
     """A sentence to put before such a measurement; empty where the model saw no tag."""
     if not saw_tags(model):
         return ""
-    seen = once(data, "witnesses", lambda: witnesses(data).n_users)
+    seen = n_witnesses(data)
     people = f" to the ratings of {seen:,} users drawn at random" * (seen < data.n_users)
     return (
         "Tags are nodes of this model's graph, so it is no witness: what is measured here is the "

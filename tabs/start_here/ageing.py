@@ -37,13 +37,22 @@ def time(story: Story) -> None:
         return
     always, _, before = computed.served(story)
     when = _when(story, always)
-    if not before or len(np.unique(when)) < 2:
+    if before and len(np.unique(when)) > 1:
+        _films_that_age(story, always, when, before)
+    else:
         st.info(
             f"All ratings of {story.whom} have the same date, or none, so none is older than "
             "another: follow somebody else to see films age.",
             icon=":material/event_busy:",
         )
-        return
+    if before:
+        _popular_now(story, always, before)
+
+
+def _films_that_age(
+    story: Story, always: Viewer, when: NDArray[np.float64], before: list[Recommendation]
+) -> None:
+    """Both lists, and the terms of the first film."""
     choices = [name for name in RECENT if name != ALWAYS_COUNTS]
     chosen = st.select_slider("How fast films age", choices, choices[-1], key="chapter_recent")
     half_life = RECENT[chosen]
@@ -52,7 +61,6 @@ def time(story: Story) -> None:
     after = recommend(story.trained, scores, _LISTED)
     _lists(story, half_life, [item.movie for item in before], [item.movie for item in after])
     _terms(story, viewer, after[0].movie)
-    _popular_now(story, always, before)
 
 
 def _when(story: Story, viewer: Viewer) -> NDArray[np.float64]:
@@ -144,8 +152,8 @@ def _popular_now(story: Story, viewer: Viewer, before: list[Recommendation]) -> 
             "rated lately": model.trend.lately[movies],
             "its share": [f"{model.trend.expected[movie]:.1f}" for movie in movies],
             "graph": [f"{part:.3f}" for part in parts[:, 0]],
-            "+ tags": [f"{part:.3f}" for part in parts[:, 1]],
-            "+ popular now": [f"{part:.3f}" for part in parts[:, 2]],
+            "tags": [f"{part:.3f}" for part in parts[:, 1]],
+            "popular now": [f"{part:.3f}" for part in parts[:, 2]],
             "= score": [f"{whole:.3f}" for whole in parts.sum(axis=1)],
         }
     )

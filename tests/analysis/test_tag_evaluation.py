@@ -224,3 +224,13 @@ def test_hiding_a_pair_hides_everybodys_assignment_of_it(load: Callable[..., Mov
     assert measure_suggestions(data, planted_model()) == measure_suggestions(
         single, planted_model()
     )
+
+
+@pytest.mark.parametrize("most", [100, 10**9])
+def test_the_witnesses_are_counted_without_taking_their_ratings(
+    planted_data: MovieData, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(tag_evaluation, "_MOST_RATINGS", most)
+    n = tag_evaluation.n_witnesses(planted_data)
+    assert n == tag_evaluation.witnesses(planted_data).n_users
+    assert (n < planted_data.n_users) == (most == 100)

@@ -147,3 +147,8 @@ def test_the_fitted_graph_is_of_the_train_part_until_a_refit(
     blocks = dense_graph(planted_data.ratings.toarray(), dense, hybrid.config)
     rows = np.concatenate(list(blocks.values()))
     np.testing.assert_allclose(whole.edges.toarray(), rows, atol=1e-5)
+
+
+def test_film_vectors_lie_as_a_list_reads_them(model: TrainedModel, hybrid: TrainedModel) -> None:
+    for each in (model, hybrid):
+        assert each.movie_factors.flags.f_contiguous

@@ -175,3 +175,21 @@ def test_a_table_that_fails_keeps_no_other_from_being_made(
     monkeypatch.setattr(tables, "OF_MODEL", (broken, fits_not, Table("noted", int, noted)))
     make_ahead(planted_data, hybrid)
     assert made == [(planted_data, hybrid)]
+
+
+def test_the_command_makes_what_the_model_in_use_lacks(
+    hybrid: TrainedModel,
+    planted_data: MovieData,
+    place: ModelStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(tables, "OF_DATA", (OVERVIEW,))
+    monkeypatch.setattr(tables, "OF_MODEL", (EXPOSURE,))
+    monkeypatch.setenv("MOVIELENS_DIR", str(planted_data.directory))
+    assert tables.main([]) == 1 and "There is no model" in capsys.readouterr().err
+    place.keep(hybrid, "mine")
+    assert tables.main([]) == 0 and "The tables of the pages are there" in capsys.readouterr().out
+    assert EXPOSURE.is_kept(planted_data, hybrid) and OVERVIEW.is_kept(planted_data)
+    assert tables.main(["--dataset", "ml-nowhere"]) == 1
+    assert "ml-nowhere" in capsys.readouterr().err

@@ -29,6 +29,7 @@ from model.splits import random_80_10_10
 from model.trained import TrainedModel
 from model.viewers import user_vectors
 from model_training import KS, refit, train
+from serving import training_job
 from serving.training_job import JobBoard, JobBusyError, TrainingJob, TrainingOffError, board_of
 from settings import SettingError, runs_folder
 from tests.conftest import REPOSITORY, assert_one_sentence, snapshot, write_planted
@@ -118,6 +119,19 @@ def test_the_model_in_use_is_compared_only_on_the_same_test_ratings(
     job.run()
     assert (IN_USE in job.test) == compared
     assert not compared or job.test[IN_USE] == before.model.test_metrics
+
+
+@pytest.mark.parametrize("large", [True, False])
+def test_after_a_training_on_large_data_the_tables_of_the_pages_are_made(
+    job: TrainingJob, monkeypatch: pytest.MonkeyPatch, large: bool
+) -> None:
+    made = []
+    monkeypatch.setattr(
+        training_job, "make_ahead", lambda *of: made.append((*of, job.status, job.saved))
+    )
+    monkeypatch.setattr(training_job, "LARGE", job.data.n_ratings - large)
+    job.run()
+    assert made == ([(job.data, job.model, "finished", True)] if large else [])
 
 
 @pytest.mark.parametrize("settings", [config(epochs=2), hybrid_config(), hybrid_config(layers=3)])

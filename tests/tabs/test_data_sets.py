@@ -49,6 +49,21 @@ def test_a_visitor_switches_between_the_data_sets(place: Path) -> None:
     assert shown(opened()) == ("ml\\-planted.", "30")  # of this visitor alone
 
 
+def test_the_page_begins_with_the_data_that_the_environment_names(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOVIELENS_DATASET", "ml-toy")
+    app = opened()
+    assert shown(app) == ("ml\\-toy.", "5")
+    (lack,) = [warning.value for warning in app.warning if "no model" in warning.value]
+    assert "`python model_training.py --dataset ml-toy`" in lack
+    app.selectbox(key="data").select("ml-planted").run()
+    assert shown(app) == ("ml\\-planted.", "30")
+    monkeypatch.setenv("MOVIELENS_DATASET", "ml-25m")
+    told = opened().error[0].value.replace("\\", "").replace("\u2060", "")  # as it is shown
+    assert "python -m sources.download --dataset ml-25m fetches it." in told
+
+
 def test_a_user_of_other_data_is_forgotten(place: Path) -> None:
     app = opened(tab="Start Here", chapter="Rows to graph", user="5")
     assert app.session_state["user"] == 5

@@ -758,7 +758,7 @@ def test_the_chapter_on_time_says_what_popularity_now_adds(
     for row, item in zip(rows, found, strict=False):
         assert row["film"] == data.labels[item.movie]
         assert row["rated lately"] == trendy.trend.lately[item.movie]
-        parts = [float(row[name]) for name in ("graph", "+ tags", "+ popular now")]
+        parts = [float(row[name]) for name in ("graph", "tags", "popular now")]
         assert float(row["= score"]) == pytest.approx(sum(parts), abs=1e-9)
         assert float(row["= score"]) == pytest.approx(item.score, abs=2e-3)
         ratio = (row["rated lately"] + 1) / (trendy.trend.expected[item.movie] + 1)
