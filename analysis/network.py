@@ -26,7 +26,7 @@ _LESSON_DIM, _LESSON_LAYERS = 64, 2
 # How far rated films score above the average one in the network of a hybrid: where the pull of BPR
 # is neither 0 nor 1.
 _LESSON_MARGIN = 3.0
-_MOST_PAIRS = 1_000_000  # of a person and a rated film that this is measured on
+_MOST_PAIRS = 100_000  # of a person and a rated film that this is measured on
 
 
 @dataclass(frozen=True, eq=False)

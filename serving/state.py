@@ -34,7 +34,7 @@ from sources import download
 from sources.movielens_files import DataError, data_files
 
 _HELD = 3  # data sets and models at a time: in use, replaced by a change, tried by who trained it
-_READING = 4  # times the files: what reading them without a binary copy takes at its peak
+_READING = 3  # times the files: what reading them without a binary copy takes at its peak
 _VECTORS = 4  # times its file: E(0), what films send, where they are met, and in which direction
 _REFUSAL_SECONDS = 30.0  # after that, a file that could not be used is looked at again …
 _PASSING_SECONDS = 3.0  # … and a fault that may be over by itself after this

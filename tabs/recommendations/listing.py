@@ -23,7 +23,7 @@ from prediction import (
     score_all,
     trend_of_film_in_words,
 )
-from serving.prepared import star_model, walks
+from serving.prepared import star_model, walks_by_and_by
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,9 +77,9 @@ class Listing:
         model, viewer = star_model(self.data, self.model), self.viewer
         return np.column_stack(predict_stars(model, viewer.movies, viewer.stars, wanted))
 
-    def walks(self) -> Walks:
-        """Of the graph that a hybrid was fitted to."""
-        return walks(self.data, self.model)
+    def walks(self) -> Walks | None:
+        """Of the graph that a hybrid was fitted to; None while that is put together."""
+        return walks_by_and_by(self.data, self.model)
 
 
 # --- words ----------------------------------------------------------------------------------------

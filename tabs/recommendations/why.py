@@ -14,7 +14,7 @@ from analysis.reasons import by_kind, named_places, score_lines
 from charts.reasons import kind_bars, tag_bars, term_bars
 from model.as_of import can_be_refitted
 from model.estimate import fit_bytes
-from model.explanation import Explanation, explain, through
+from model.explanation import Explanation, explain, through, walks_bytes
 from model.memory import too_large
 from prediction import similar_movies
 from serving.refits import Refit, Report, refit_board
@@ -82,9 +82,7 @@ def _terms(listing: Listing, reasons: Explanation) -> None:
     names = [line_name(data, viewer, reasons, line) for line in lines]
     st.html(term_bars(names, lines, _DECIMALS))
     st.caption(about_terms(listing.model, reasons))
-    paths: dict[str, np.ndarray] = {}
-    if listing.model.is_hybrid:
-        paths = through(listing.walks(), listing.model, viewer, np.array([reasons.movie]))
+    paths = _paths(listing, reasons.movie)
     if len(paths) > 1:  # else only what no kind accounts for
         st.markdown("**Through what the rated films reach this one**")
         st.html(kind_bars(by_kind(paths), _DECIMALS))
@@ -97,6 +95,24 @@ def _terms(listing: Listing, reasons: Explanation) -> None:
         places = shown_first(largest, "terms, the largest first")
         table = _term_table(listing, reasons, paths, places)
         st.dataframe(table, hide_index=True, alt="Every term of the graph score")
+
+
+def _paths(listing: Listing, movie: int) -> dict[str, np.ndarray]:
+    """What the rated films add, by kind of node; says so where that is not known, or not yet."""
+    if not listing.model.is_hybrid:
+        return {}
+    left_out = too_large("What lies between the films", walks_bytes(listing.data), listing.data)
+    if left_out:
+        st.caption(left_out)
+        return {}
+    walks = listing.walks()
+    if walks is None:
+        st.caption(
+            "What lies between the films: the graph for that is being put together, once for this "
+            "model. Open this again in a moment."
+        )
+        return {}
+    return through(walks, listing.model, listing.viewer, np.array([movie]))
 
 
 def _term_table(

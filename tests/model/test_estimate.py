@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 from scipy import sparse
 
+from benchmarks.large_data import SHAPES
 from data_preparation import MovieData
 from model import memory
 from model.config import TrainingConfig
 from model.estimate import estimate, fit_bytes, memory_bytes
 from model.item_models import ease_cost
 from serving.training_job import TrainingJob
-from tests.conftest import assert_one_sentence
+from tests.conftest import REPOSITORY, assert_one_sentence
 
+_LIBRARIES = 0.36 * 2**30  # bytes that a process holds before it reads anything
+_HELD = 20  # bytes of a rating in the data: stars, film, time
 CONFIG = TrainingConfig(dim=8, layers=1, epochs=3, batch_size=64)
 
 
@@ -75,3 +81,22 @@ def test_memory_grows_with_size_and_not_beyond_the_ratings_there_are(
     assert fit_bytes(planted_data, replace(CONFIG, batch_size=10**6)) == fit_bytes(
         planted_data, all_at_once
     )
+
+
+def test_what_was_measured_of_large_data_is_within_the_estimate_and_near_it() -> None:
+    """The peaks of `benchmarks.scale` in docs/scaling.md: libraries, the data, and a fit."""
+    table = (REPOSITORY / "docs" / "scaling.md").read_text(encoding="utf-8")
+    measured = re.findall(r"^\| ([\d,]+) \|.* ([\d.]+) GiB \|$", table, re.MULTILINE)
+    assert len(measured) == 3
+    for (ratings, peak), name in zip(measured, ("1m", "10m", "25m"), strict=True):
+        shape, n_ratings = SHAPES[name], int(ratings.replace(",", ""))
+        data = SimpleNamespace(
+            n_users=shape.n_users,
+            n_movies=shape.n_movies,
+            n_ratings=n_ratings,
+            tag_names=range(shape.tag_names),
+            genre_names=range(19),
+        )
+        held = _LIBRARIES + _HELD * n_ratings
+        told = held + fit_bytes(cast(MovieData, data), TrainingConfig(dim=64))
+        assert 0.9 * told < float(peak) * 2**30 < told

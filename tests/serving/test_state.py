@@ -138,7 +138,7 @@ def test_data_that_do_not_fit_are_refused_in_a_sentence_and_the_others_stay(
     small, large = write_planted(tmp_path / "small"), write_planted(tmp_path / "large")
     found = server.data(small)
     size = sum(file.stat().st_size for file in large.iterdir())
-    for memory, fits in ((8 * size + 8, True), (8 * size - 8, False)):
+    for memory, fits in ((6 * size + 8, True), (6 * size - 8, False)):
         monkeypatch.setattr(state, "machine_memory", lambda memory=memory: memory)
         with contextlib.nullcontext() if fits else pytest.raises(DataError) as caught:
             ServerState().data(large)
