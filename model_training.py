@@ -108,7 +108,8 @@ def train(
     best so far is kept.
 
     Args:
-        on_epoch: called after every epoch, in this thread, and once before the first (epoch 0).
+        on_epoch: called after every epoch, in this thread, and once before the first (epoch 0);
+            also for those that an earlier training had reached.
         before_step: called before every gradient step and every fit of the search, and throughout
             the learning of attention; may block (a pause, which does not count as training time)
             or raise `StopTraining`.
@@ -196,9 +197,13 @@ def _epochs(
     history: list[EpochRecord] = []
     best, best_epoch, best_ndcg = learner.weights(), 0, -1.0
     if reached:
-        learner.restore(reached.learned)
-        history, best, best_epoch = [*reached.history], reached.best, reached.best_epoch
-        best_ndcg = history[best_epoch].metrics["NDCG@20"]
+        learner.restore(reached.learned, reached.history[-1].seconds)
+        best, best_epoch = reached.best, reached.best_epoch
+        best_ndcg = reached.history[best_epoch].metrics["NDCG@20"]
+        for record in reached.history:
+            history.append(record)
+            if on_epoch:
+                on_epoch(record)
     stop_reason = f"It ran all {config.epochs} epochs." if config.epochs else _NO_EPOCHS
     try:
         for epoch in range(len(history), config.epochs + 1):
@@ -295,6 +300,7 @@ class RunInProgress:
         test: once finished, by model and metric name (see `Run`).
         model: the result, once finished.
         problem: why it failed, or what went wrong after the training; a sentence.
+        lost: it failed because another process ended.
         saved: the result is kept on disk, under the id of the run.
         compared: the result against the model that was in use.
         promoted: the result is in use.
@@ -322,6 +328,7 @@ class RunInProgress:
     test: dict[str, dict[str, float]] = field(default_factory=dict)
     model: TrainedModel | None = None
     problem: str | None = None
+    lost: bool = False
     saved: bool = False
     compared: Comparison | None = None
     promoted: bool = False
@@ -407,7 +414,7 @@ def measured_run(
         _carry_out(run, on_epoch, before_step, on_trial, on_attention)
         done = True
     except (ValueError, LostProcessError) as error:
-        run.problem = str(error)
+        run.problem, run.lost = str(error), isinstance(error, LostProcessError)
     except Exception as error:  # whatever it was, the page must learn that the run is over
         log.exception("training failed")
         run.problem = f"The training failed: {reason(error)}."
@@ -591,8 +598,11 @@ def _main(options: argparse.Namespace, processes: Processes) -> tuple[int, bool]
     with _signals_stop(run) as caught:
         stop = _stop_if(caught, processes)
         measured_run(run, _show_epoch(run.config.epochs), stop, _show_trial, _show_attention)
+        # The first process may be the one that is gone; and torchrun ends the others by a signal.
+        if run.lost and processes.first_to_notice():
+            _say(f"\n{run.problem}", sys.__stderr__)
     _say("", sys.stderr)
-    if run.problem:
+    if run.problem and not run.lost:
         _say(run.problem, sys.stderr)
     if run.model and processes.first:
         _report(run.model, run, options.dataset)
