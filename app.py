@@ -44,6 +44,7 @@ _STYLE = """
 }
 [data-testid=stBaseButton-primary]:enabled, [data-testid=stBaseButton-primary]:enabled *,
 [data-testid=stMultiSelect] [data-tag] * {color: light-dark(#fff, #10161b) !important}
+[class*=st-key-nearest_films] button, [class*=st-key-nearest_films] button * {text-align: left}
 [class*=st-key-films_found] button {min-height: 2rem; padding: 0.1rem 0.8rem; border-radius: 1rem}
 """
 

@@ -671,17 +671,24 @@ def tagged_neighbours(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print a list with its parts and reasons; the exit status."""
+    """Print a list with its parts and reasons, or write everybody's; the exit status."""
     options = _parse(arguments)
+    if not options.all:
+        return _main(options, ALONE)
+    with joined_processes() as processes:
+        return _main(options, processes)
+
+
+def _main(options: argparse.Namespace, processes: Processes) -> int:
     try:
         found = served(options.checkpoint, options.dataset)
-        for sentence in found.said:
+        for sentence in found.said if processes.first else ():  # all of them found it
             print(sentence, file=sys.stderr)
         if (model := found.model) is None:
             return 1
         data = found.data
         if options.all:
-            return _list_everybody(data, model, options)
+            return _list_everybody(data, model, options, processes)
         known = None  # all films
         user = data.inner_user(options.user)
         if options.as_of is not None:
@@ -715,27 +722,24 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _list_everybody(data: MovieData, model: TrainedModel, options: argparse.Namespace) -> int:
+def _list_everybody(
+    data: MovieData, model: TrainedModel, options: argparse.Namespace, processes: Processes
+) -> int:
     """The lists of all users into a file; the exit status."""
     if options.as_of is not None or options.half_life != ALWAYS or options.popular_now:
         raise ValueError("With --all no --as-of, --half-life or --popular-now can be given.")
-    with joined_processes() as processes:
-        try:
-            written = write_lists(
-                data,
-                model,
-                options.k,
-                options.out,
-                processes,
-                options.profile,
-                options.tag_weight,
-            )
-        except (OSError, LostProcessError) as error:
-            why = error.strerror or error if isinstance(error, OSError) else error
+    try:
+        written = write_lists(
+            *(data, model, options.k, options.out, processes),
+            *(options.profile, options.tag_weight),
+        )
+    except (OSError, LostProcessError) as error:
+        why = error.strerror or error if isinstance(error, OSError) else error
+        if processes.first_to_notice():
             print(f"The lists cannot be written to {options.out} ({why}).", file=sys.stderr)
-            return 1
-        if processes.first:
-            print(f"{written:,} rows for {data.n_users:,} users: {options.out}")
+        return 1
+    if processes.first:
+        print(f"{written:,} rows for {data.n_users:,} users: {options.out}")
     return 0
 
 

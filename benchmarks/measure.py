@@ -16,6 +16,7 @@ import torch
 from benchmarks import (
     api,
     attention,
+    batches,
     costs,
     drift,
     faithfulness,
@@ -44,6 +45,7 @@ JOBS: dict[str, Callable[..., Any]] = {
     "stars": liking.stars,
     "flips": liking.flips,
     "growth": costs.growth,
+    "batches": batches.measure,
     "latency": costs.latency,
     "faithfulness": faithfulness.measure,
     "load": load.measure,

@@ -57,6 +57,7 @@ def measured(*job: str) -> Any:
 MEASURES: dict[str, Callable[[str], Results]] = {
     "latency": lambda _: {"latency": measured("latency")},
     "growth": lambda _: {"growth": [measured("growth", str(scale)) for scale in SCALES]},
+    "batches": lambda _: {"batches": measured("batches")},
     "flips": lambda _: {"flips": measured("flips")},
     "ablation": lambda _: {"ablation": measured("ablation")},
     "attention": lambda _: {"attention": measured("attention")},

@@ -350,8 +350,14 @@ def _mark_layers(position: Mapping[str, Any]) -> list[alt.Chart]:
         )
     )
     named = alt.Chart(alt.NamedData("names")).encode(**position, text=alt.Text("name:N"))
-    shown = f"(width < {_WIDE} ? datum.narrow : datum.wide) <= zoom * 1.0001 ? 1 : 0"
+    # A name that the edge would cut moves inwards if its film is pointed out; others make room.
+    half, place = f"(length(datum.name) * {_LETTER / 2})", "scale('x', datum.x)"
+    inwards = f"max({half} - {place}, 0) - max({place} + {half} - width, 0)"
+    whole = f"(datum.marked || {place} >= {half} && {place} <= width - {half})"
+    room = f"(width < {_WIDE} ? datum.narrow : datum.wide) <= zoom * 1.0001"
+    shown = f"{room} && {whole} ? 1 : 0"
     text: dict[str, Any] = {
+        "dx": alt.expr(f"datum.marked ? {inwards} : 0"),
         "dy": -10,
         "fontSize": 11,
         "fontWeight": alt.expr("datum.marked ? 'bold' : 'normal'"),

@@ -338,8 +338,9 @@ class Learner:
             }
         return kept
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a `state` of the same training."""
+    def restore(self, state: dict[str, Any], seconds: float) -> None:
+        """Go on from a `state` of the same training, which had taken so long."""
+        self.start = time.monotonic() - self.waited - seconds
         with torch.no_grad():
             self.e0.copy_(state["e0"])
         self.generator.set_state(state["generator"])

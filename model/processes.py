@@ -101,6 +101,13 @@ class Processes:
             distributed.broadcast_object_list(box, src=0)
         return box[0]
 
+    def first_to_notice(self) -> bool:
+        """Of a fault: whether this process is the first to ask, so that only one speaks of it."""
+        try:
+            return distributed.distributed_c10d._get_default_store().add("lost", 1) == 1
+        except (RuntimeError, ValueError):  # the store went with the lost process
+            return True
+
     def _reduced(self, part: Any, operation: Any) -> Any:
         """As arrays come, so they go; messages lie on the device, which is all that NCCL sends."""
         if not isinstance(part, Tensor):

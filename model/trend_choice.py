@@ -29,7 +29,7 @@ SHARES = (0.02, 0.05, 0.1)
 STRENGTHS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 JUDGED_BY: dict[Profile, str] = {"watch": "NDCG@20", "like": LIKED + "NDCG@20"}
 _FIT_DIM = 128  # which finds the same strengths as all directions do
-_MOST_RATINGS = 1_000_000  # to fit to; of more, those of some people, drawn at random
+_MOST_RATINGS = 300_000  # to fit to; of more, those of some people, drawn at random
 _MOST_SCORES = 10_000_000  # users × films that are looked at in a window
 
 Key = tuple[Profile, float, float]
@@ -60,6 +60,8 @@ def choose_trend(
         None where it was stopped.
     """
     with suppress(StopTraining, KeyboardInterrupt):
+        if before_fit:
+            before_fit()
         windows = list(looked_at(data, config, before_fit))
         return only_proved(best_of(windows), windows)
     return None

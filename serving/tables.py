@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 import threading
 import time
@@ -258,7 +259,10 @@ def main(arguments: list[str] | None = None) -> int:
     if found.model is None:
         return 1
     begun = time.perf_counter()
-    make_ahead(found.data, found.model)
+    try:
+        make_ahead(found.data, found.model)
+    except KeyboardInterrupt:  # what is made is kept
+        return 128 + signal.SIGINT
     print(f"The tables of the pages are there, after {time.perf_counter() - begun:,.0f} s.")
     return 0
 

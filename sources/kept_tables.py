@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from sources.atomic import clear_leftovers, replacing
-from sources.files import note, reason, regular_files
+from sources.files import note, regular_files
 
 _SUFFIX = ".tables"
 _DIGEST = 32  # bytes of SHA-256
@@ -58,7 +58,7 @@ def keep(folder: Path, key: str, tables: Mapping[str, pa.Table], most: int = 4) 
             file.write(digest)
         _forget_old(folder, most)
     except OSError as error:
-        note(f"Nothing is kept in {folder}: {reason(error)}.")
+        note(f"Nothing is kept in {folder}: {error.strerror or type(error).__name__}.")
 
 
 def kept(folder: Path, key: str) -> dict[str, pa.Table] | None:

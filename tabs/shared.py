@@ -21,7 +21,10 @@ from tabs.steps import arrive, leave
 
 # Streamlit turns these into links, icons and signs even where they are escaped: an invisible word
 # joiner between their characters stops that.
-_SHORTHAND = re.compile(r"(?i)(?<=:)(?=[\w/])|(?<=www)(?=\.)|(?<=@)(?=\w)|(?<=[-<>~])(?=[-<>=])")
+_SHORTHAND = re.compile(
+    r"(?i)(?<=:)(?=[\w/])|(?<=www)(?=\.)|(?<=@)(?=\w)"
+    r"|(?<!\S[-<>~])(?<=[-<>~])(?=[-<>=]{1,2}(?!\S))"  # an arrow or a dash that stands alone
+)
 _BIDI_CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # would turn round what comes after
 
 _LISTED = 1_000  # users: of more, nobody is sent a list

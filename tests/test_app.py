@@ -556,3 +556,11 @@ def wait_for_training() -> None:
 
 def training_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "training"]
+
+
+@pytest.mark.parametrize("sign", ["--", "->", "<-", "<->", ">=", "<=", "~="])
+def test_a_sign_that_stands_alone_stays_as_written_and_a_command_can_be_copied(sign: str) -> None:
+    for text in (sign, f"{sign} b", f"a {sign}", f"a {sign} b"):
+        assert sign not in escape(text).replace("\\", "")  # Streamlit would draw another sign
+    command = f"python -m sources.download --dataset ml-1m x{sign}y"
+    assert escape(command).replace("\\", "") == command

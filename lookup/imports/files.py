@@ -31,6 +31,12 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+# With one byte for each character; the first where both are as likely. In the wrong one of the two,
+# accented letters are signs, or capitals behind small letters.
+_ONE_BYTE = {"windows-1252": "Windows-1252", "mac_roman": "Mac Roman"}
+_LIKELY = re.compile("[ß-öø-ÿœ‘’“”–—…]|(?<![a-zß-öø-ÿœ])[À-ÖØ-ÞŒ]")
+# What numbers and dates are written with, in the full width that East Asian keyboards give.
+_NARROW = str.maketrans("０１２３４５６７８９．，／", "0123456789.,/")
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 # Of the files in an archive, the first of these that it has; Letterboxd, MovieLens, Trakt.
 _WANTED = (
@@ -172,7 +178,7 @@ def _choose(members: list[zipfile.ZipInfo], wanted: Sequence[str], missing: str)
 
 
 def _decode(content: bytes, notes: list[str]) -> str:
-    """The text; what is neither UTF-8 nor UTF-16 counts as Windows-1252."""
+    """The text; what is neither UTF-8 nor UTF-16 has one byte for each character."""
     mark, encoding = next(
         (known for known in _BOMS if content.startswith(known[0])), (b"", _unmarked(content))
     )
@@ -181,11 +187,12 @@ def _decode(content: bytes, notes: list[str]) -> str:
     if encoding == "utf-8" and "\ufffd" in text:
         damaged = text.count("\ufffd")
         if damaged >= sum(map(len, re.findall(r"[^\x00-\x7f\ufffd]", text))):
-            encoding, text = "windows-1252", content.decode("windows-1252", "replace")
+            texts = {name: content.decode(name, "replace") for name in _ONE_BYTE}
+            encoding, text = max(texts.items(), key=lambda each: len(_LIKELY.findall(each[1])))
         else:
             notes.append("Some characters are damaged; titles with them may not be found.")
     if encoding != "utf-8":
-        name = {"windows-1252": "Windows-1252"}.get(encoding, encoding[:6].upper())
+        name = _ONE_BYTE.get(encoding, encoding[:6].upper())
         notes.append(f"Read as {name}, as the file is not in UTF-8.")
     strange = len(re.findall(r"[\x00-\x08\x0e-\x1f\x7f]", text))
     if "\0" in text or strange > len(text) / 100:
@@ -228,7 +235,7 @@ def table_of(text: str, notes: list[str]) -> Table:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
         for fields in reader:
             if any(map(str.strip, fields)):
-                table.append((start + rest, *(restored(field.strip()) for field in fields)))
+                table.append((start + rest, *map(_cell, fields)))
             if len(table) > MAX_ROWS + 1:
                 raise RatingsFileError(f"The file has over {MAX_ROWS:,} ratings; {ONE_PERSON}.")
             start = reader.line_num + 1
@@ -242,6 +249,10 @@ def table_of(text: str, notes: list[str]) -> Table:
         raise RatingsFileError("The file is empty; export your ratings and choose that file.")
     (_, *header), *rows = table
     return Table(header, [_trimmed(row, len(header) + 1) for row in rows], tuple(notes))
+
+
+def _cell(field: str) -> str:
+    return restored(field.strip()).translate(_NARROW)
 
 
 def _fields(line: str, separator: str) -> int:

@@ -174,6 +174,8 @@ PERSON = f"{LETTERBOXD}\n2021-01-01,Heat,1995,u,4.5\n2021-01-02,Léon,1994,u,3\n
         (b"\xfe\xff" + PERSON.encode("utf-16-be"), "UTF-16"),
         (PERSON.encode("utf-32"), "UTF-32"),
         (PERSON.encode("windows-1252"), "Windows-1252"),
+        (PERSON.encode("mac_roman"), "Mac Roman"),
+        (PERSON.replace("4.5", "４．５").replace(",3\n", ",３\n").encode(), ""),
         (PERSON.replace("\n", "\r").encode(), ""),
         (PERSON.replace(",", ";").replace("4.5", "4,5").encode("windows-1252"), "semicolons"),
         (PERSON.replace(",", "\t").encode("utf-16"), "tabs"),
@@ -197,6 +199,24 @@ def test_encodings_and_separators(
 def test_a_damaged_letter_does_not_turn_all_others_into_windows_1252(index: TitleIndex) -> None:
     found = read((PERSON + "2021-01-03,Amélie,2001,u,").encode() + b"\xff\n", index)
     assert len(found.stars) == 2 and "damaged" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("title", "encoding"),
+    [
+        ("Schindler’s List", "windows-1252"),
+        ("Schindler’s List", "mac_roman"),
+        ("Amélie", "windows-1252"),
+        ("Amélie", "mac_roman"),
+        ("Żółć and Œuvre…", "windows-1252"),
+        ("Über Ängste", "windows-1252"),
+        ("Über Ängste", "mac_roman"),
+        ("¿Qué he hecho yo…?", "mac_roman"),
+    ],
+)
+def test_one_byte_for_each_letter(index: TitleIndex, title: str, encoding: str) -> None:
+    found = read(f"Title,Rating\n{title},4\n".encode(encoding, "ignore"), index)
+    assert found.rows["title"].tolist() == [title.encode(encoding, "ignore").decode(encoding)]
 
 
 def test_lines_are_counted_behind_the_separator_that_excel_tells(index: TitleIndex) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import distributed
 
 import model_training
 from data_preparation import MovieData, load_movie_data
-from model import fitted_start
+from model import fitted_start, records
 from model.bpr import Learner
 from model.evaluation import evaluate
 from model.fitted_start import spectrum
@@ -25,6 +26,7 @@ from model.processes import ALONE, Processes, people_of, share_of
 from model.progress import ProgressError, ProgressFile
 from model.search import search
 from model.splits import Split, random_80_10_10
+from model.trained import EpochRecord
 from tests.conftest import REPOSITORY
 from tests.small_training import config, hybrid_config
 
@@ -101,7 +103,7 @@ def ended(folder: Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=300,
         check=False,
     )
 
@@ -157,6 +159,28 @@ def test_progress_of_another_training_is_refused_in_a_sentence(tmp_path: Path) -
     with pytest.raises(ProgressError, match=r"model\.progress is no progress of this training"):
         ProgressFile(path, "a training").load()
     assert ProgressFile(tmp_path / "none.progress", "a training").load() is None
+
+
+def test_what_went_on_tells_its_epochs_and_times_from_the_first(
+    planted_data: MovieData, split: Split, tmp_path: Path
+) -> None:
+    settings, file = hybrid_config(epochs=2), ProgressFile(tmp_path / "model.progress", "one")
+
+    def stop(record: EpochRecord) -> None:
+        if record.epoch == 1:
+            raise KeyboardInterrupt
+
+    model_training.train(planted_data, split, settings, on_epoch=stop, progress=file)
+    reached = file.load()
+    assert reached is not None
+    slow = tuple(replace(each, seconds=each.seconds + 1000) for each in reached.history)
+    file.save(replace(reached, history=slow))
+    told: list[EpochRecord] = []
+    found = model_training.train(planted_data, split, settings, on_epoch=told.append, progress=file)
+    assert tuple(told) == found.history and [record.epoch for record in told] == [0, 1, 2]
+    # As a checkpoint and a run are read: no epoch missing, none before the one before it.
+    records.history([asdict(record) for record in found.history])
+    assert 1000 < found.history[-1].seconds < 1100
 
 
 # --- who has what, and what is sent ---------------------------------------------------------------

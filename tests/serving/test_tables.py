@@ -131,6 +131,18 @@ def test_where_nothing_can_be_written_it_is_made_all_the_same(
     assert folder.is_file() and not OVERVIEW.is_kept(planted_data)
 
 
+def test_in_a_folder_that_may_only_be_read_it_is_read(
+    planted_data: MovieData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    OVERVIEW.of(planted_data)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("sources.kept_tables.os.utime", refuse)
+    assert OVERVIEW.is_kept(planted_data)
+
+
 def test_what_is_quick_is_not_kept(
     planted_data: MovieData, place: ModelStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
