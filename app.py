@@ -41,6 +41,7 @@ _STYLE = """
   [data-testid=stMain] h1 {font-size: 1.8rem !important; padding: 0 0 0.25rem !important}
   [data-testid=stMain] h2 {font-size: 1.35rem !important; padding: 0.2rem 0 !important}
   [data-testid=stMain] h3 {font-size: 1.2rem !important; padding: 0.4rem 0 !important}
+  [data-testid=stTable] :is(th, td) {padding-inline: 0.3rem !important}
 }
 [data-testid=stBaseButton-primary]:enabled, [data-testid=stBaseButton-primary]:enabled *,
 [data-testid=stMultiSelect] [data-tag] * {color: light-dark(#fff, #10161b) !important}

@@ -127,8 +127,8 @@ def _summary(data: MovieData, person: _Dated, periods: list[Period]) -> str:
     films = [f"*{escape(name)}*" for name in _movers(data, person.viewer, most)]
     text = (
         f"**{count(len(person.when), 'rating')}** in {count(len(periods), 'period')}, from "
-        f"{escape(periods[0].name)} to {escape(periods[-1].name)}. The profile turned most in "
-        f"**{escape(most.name)}**, by {most.moved:.0f}°"
+        f"{escape(periods[0].name)} to {escape(periods[-1].name)}. The profile turned most "
+        f"during **{escape(most.name)}**, by {most.moved:.0f}°"
     )
     text += f", most of all through {_joined(films)}." if films else "."
     change = periods[-1].genres - periods[0].genres

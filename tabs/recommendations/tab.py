@@ -429,11 +429,13 @@ def _filters(data: MovieData) -> tuple[np.ndarray, float, float]:
 
 def _breakdown(data: MovieData, recommendations: Sequence[Recommendation]) -> None:
     st.subheader("Where the scores come from")
+    popularity = any(item.popularity_part or item.trend_part for item in recommendations)
     st.html(score_bars(data, recommendations))
     st.caption(
         "The graph score is the dot product of the LightGCN embeddings; the tag similarity is a "
         "cosine from 0 to 1 over tags and genres. Before they are added, each is divided by the "
-        "best unrated film's and multiplied by its weight, so the final score runs up to 1."
+        "best unrated film's and multiplied by its weight, so the two together run up to 1"
+        + ("; what the film's popularity adds or takes comes on top." if popularity else ".")
     )
     table = _score_table(data, recommendations)
     number = st.column_config.NumberColumn(format=f"%.{DECIMALS}f")

@@ -128,8 +128,9 @@ def _popular_now(story: Story, viewer: Viewer, before: list[Recommendation]) -> 
     there = {item.movie for item in before}
     new = sum(item.movie not in there for item in found)
     st.markdown(
-        f"With all of it, **{count(new, 'film')}** of the first {len(found)} "
-        f"{'is' if new == 1 else 'are'} not among those without. The first ones:"
+        f"With *popular now* in full, **{count(new, 'film')}** of the first {len(found)} "
+        f"{'is' if new == 1 else 'are'} not among those without. Its first "
+        f"{min(_TERMS, len(found))}:"
     )
     parts = rounded_parts(
         [[item.graph_part, item.tag_part, item.trend_part] for item in found[:_TERMS]], 3
@@ -138,8 +139,8 @@ def _popular_now(story: Story, viewer: Viewer, before: list[Recommendation]) -> 
     table = pd.DataFrame(
         {
             "film": [story.data.labels[movie] for movie in movies],
-            "rated lately": model.trend.lately[movies],
-            "its share": [f"{model.trend.expected[movie]:.1f}" for movie in movies],
+            "rated lately": [f"{model.trend.lately[movie]:,.0f}" for movie in movies],
+            "its share": [f"{model.trend.expected[movie]:,.1f}" for movie in movies],
             "graph": [f"{part:.3f}" for part in parts[:, 0]],
             "tags": [f"{part:.3f}" for part in parts[:, 1]],
             "popular now": [f"{part:.3f}" for part in parts[:, 2]],

@@ -16,7 +16,7 @@ def news(story: Story, before: Sequence[int], after: Sequence[int]) -> str:
     new = [movie for movie in after if movie not in before]
     named = ", ".join(f"*{story.film(movie)}*" for movie in new[:3])
     return f"**{count(len(new), 'film')}** of the first {len(after)} " + (
-        f"{'is' if len(new) == 1 else 'are'} new: {named}{' …' if len(new) > 3 else ''}."
+        f"{'is' if len(new) == 1 else 'are'} new: {named}{' …' if len(new) > 3 else '.'}"
         if new
         else "are new."
     )

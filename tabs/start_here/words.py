@@ -20,6 +20,10 @@ _GLOSSARY = {
         "a table with one row and one column per person and film; 1 where they are linked.",
         r"$A_{ui} = A_{iu} = 1$ if $u$ rated $i$; square, symmetric, sparse.",
     ),
+    "Attention": (
+        "how much each rated film is listened to; on average a film counts once.",
+        r"$x_{uj} \leftarrow x_{uj}\,a_{uj}$, a softmax over the films of $u$, times their number.",
+    ),
     "BPR": (
         "the training game: a film you rated should score above one you did not.",
         r"$-\ln\sigma(f_u \cdot f_i - f_u \cdot f_j)$, averaged over sampled pairs.",
@@ -51,6 +55,10 @@ _GLOSSARY = {
         "recommending for someone new without training again.",
         "in the hybrid model the formula of everyone, $f_u = \\sum_j x_{uj} m_j$; in the paper's "
         "their films' messages, mapped by ridge regression.",
+    ),
+    "Half-life": (
+        "so many later films, and a rated film counts half as much.",
+        r"$h$ in $x_{uj} \leftarrow x_{uj}\,2^{-\text{age}_{uj}/h}$",
     ),
     "Hybrid graph": (
         "the graph with genres, tags and years as further nodes, and people once for what they saw "

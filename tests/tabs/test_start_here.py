@@ -758,11 +758,11 @@ def test_the_chapter_on_time_says_what_popularity_now_adds(
     assert len(rows) == 3 and trendy.trend is not None
     for row, item in zip(rows, found, strict=False):
         assert row["film"] == data.labels[item.movie]
-        assert row["rated lately"] == trendy.trend.lately[item.movie]
+        assert int(row["rated lately"]) == trendy.trend.lately[item.movie]
         parts = [float(row[name]) for name in ("graph", "tags", "popular now")]
         assert float(row["= score"]) == pytest.approx(sum(parts), abs=1e-9)
         assert float(row["= score"]) == pytest.approx(item.score, abs=2e-3)
-        ratio = (row["rated lately"] + 1) / (trendy.trend.expected[item.movie] + 1)
+        ratio = (int(row["rated lately"]) + 1) / (trendy.trend.expected[item.movie] + 1)
         assert parts[2] == pytest.approx(0.4 * np.log(ratio), abs=2e-3)
 
 

@@ -61,7 +61,7 @@ def test_a_users_taste_is_told_in_its_numbers_and_a_past_list_knows_nothing_late
     periods = taste_over_time(data, viewer, when)
     most = max(periods[1:], key=lambda period: period.moved)
     assert f"**{len(when)} ratings** in {len(periods)} periods" in texts(app)
-    assert f"turned most in **{most.name}**, by {most.moved:.0f}°" in texts(app)
+    assert f"turned most during **{most.name}**, by {most.moved:.0f}°" in texts(app)
     mover = data.movies["name"].iloc[int(viewer.movies[most.places[most.pulls.argmax()]])]
     told = re.search(r"most of all through \*(.+?)\\?[*(]", texts(app))
     assert told and told[1].split()[0].strip("\\") == mover.split()[0]
@@ -111,4 +111,4 @@ def test_a_visitor_needs_dates(visit: Open, data: MovieData, model: TrainedModel
     viewer = fold_in(data, model, dict.fromkeys(best[:5], 4.0))
     when = [datetime.fromisoformat(days[m]).replace(tzinfo=UTC).timestamp() for m in best[:5]]
     most = max(taste_over_time(data, viewer, np.array(when))[1:], key=lambda each: each.moved)
-    assert f"turned most in **{most.name}**, by {most.moved:.0f}°" in texts(app)
+    assert f"turned most during **{most.name}**, by {most.moved:.0f}°" in texts(app)
