@@ -33,7 +33,7 @@ from torch import Tensor
 
 from data_preparation import MovieData, load_movie_data
 from model.attention import Attention
-from model.attention_learning import learned_attention
+from model.attention_learning import Reached, learned_attention
 from model.baselines import ease, popularity
 from model.bpr import Learner, StopTraining
 from model.checkpoints import CheckpointError, library_versions, save_checkpoint
@@ -85,6 +85,7 @@ KS = (5, 10, 20, 50)  # list lengths that every run is measured at
 LARGE = 1_500_000  # ratings, beyond which the pages' tables are made as soon as a model is there
 _ENDING = b"\nEnding; the best so far is saved first. Ctrl-C ends without it.\n"
 _NO_EPOCHS = "Fitted in closed form; no epochs were asked for."
+_ATTENTION_STOPPED = "The learning of attention was stopped, so it is what it had come to."
 
 
 def train(
@@ -97,6 +98,7 @@ def train(
     on_trial: Callable[[Trial], None] | None = None,
     sample_users: int | None = None,
     progress: ProgressFile | None = None,
+    on_attention: Callable[[Reached], None] | None = None,
 ) -> TrainedModel:
     """Fit or learn on the train part, choose on validation, measure once on test.
 
@@ -108,12 +110,14 @@ def train(
     Args:
         on_epoch: called after every epoch, in this thread, and once before the first (epoch 0);
             also for those that an earlier training had reached.
-        before_step: called before every gradient step and every fit of the search; may block (a
-            pause, which does not count as training time) or raise `StopTraining`.
+        before_step: called before every gradient step and every fit of the search, and throughout
+            the learning of attention; may block (a pause, which does not count as training time)
+            or raise `StopTraining`.
         ks: cut-offs of the metrics; 20 must be among them, because NDCG@20 chooses.
         on_trial: called after every configuration that the search looks at.
         sample_users: measure so many people, drawn at random; None takes all.
         progress: where to keep what is reached after every epoch, and to go on from.
+        on_attention: called while attention is learned, if it is.
 
     Raises:
         ValueError: the split does not belong to the data, nothing is left to learn from, or nothing
@@ -133,7 +137,11 @@ def train(
     elif searches(config):
         found = search(split, content, config, on_trial, before_step)
         config, trials, fitted = found.config, found.trials, found.fitted
-    attention = learned_attention(split.train, content, config) if config.attention else None
+    attention, stopped = None, False
+    if config.attention:
+        attention, stopped = learned_attention(
+            split.train, content, config, on_attention, before_step
+        )
     learner = Learner(split.train, content, config, before_step, processes, fitted)
 
     def keep(history: tuple[EpochRecord, ...], best: Tensor, best_epoch: int) -> None:
@@ -143,6 +151,8 @@ def train(
     history, best, best_epoch, stop_reason = _epochs(
         learner, split, ks, on_epoch, sample_users, reached, keep, attention
     )
+    if stopped:
+        stop_reason = f"{stop_reason} {_ATTENTION_STOPPED}"
     without: dict[str, float] = {}
     if attention is not None:
         scorer = learner.scorer(DEFAULT_PROFILE, best)
@@ -284,6 +294,7 @@ class RunInProgress:
         hurry: somebody wants it to end, so nothing more is measured than has to be.
         phase: what it is doing, a few words.
         trials: what the search looked at so far; replaced as a whole, as `records` are.
+        attention: how far the learning of attention came, if it began.
         records: one per epoch so far; replaced as a whole, so a reader never sees half a list.
         to_beat: popularity on validation, by metric name.
         test: once finished, by model and metric name (see `Run`).
@@ -311,6 +322,7 @@ class RunInProgress:
     hurry: bool = False
     phase: str = "Preparing"
     trials: tuple[Trial, ...] = ()
+    attention: Reached | None = None
     records: tuple[EpochRecord, ...] = ()
     to_beat: dict[str, float] = field(default_factory=dict)
     test: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -327,9 +339,11 @@ class RunInProgress:
 
     @property
     def share_done(self) -> float:
-        """Of the search while it lasts, then of the epochs; 0 to 1."""
+        """Of the search while it lasts, of attention, then of the epochs; 0 to 1 each."""
         if self.records:
             return self.records[-1].epoch / self.config.epochs if self.config.epochs else 1.0
+        if self.attention:
+            return self.attention.share
         if self.trials and searches(self.config):
             return min(self.trials[-1].seconds / self.config.search_seconds, 1.0)
         return 0.0
@@ -339,6 +353,8 @@ class RunInProgress:
         """What it is at, in words."""
         if self.records and self.phase == "Training" and self.config.epochs:
             return f"Epoch {self.records[-1].epoch} of {self.config.epochs}"
+        if self.attention and not self.records:
+            return f"{self.phase}: {self.attention.doing}"
         if self.trials and not self.records:
             best = max(trial.score for trial in self.trials)
             return f"{self.phase}: {len(self.trials)} looked at, best {best:.4f} on validation"
@@ -381,20 +397,21 @@ def measured_run(
     on_epoch: Callable[[EpochRecord], None] | None = None,
     before_step: Callable[[], None] | None = None,
     on_trial: Callable[[Trial], None] | None = None,
+    on_attention: Callable[[Reached], None] | None = None,
 ) -> bool:
     """Split, train, refit if asked to, save, promote, measure the baselines, write the run down.
 
     Args:
         run: reports how far it has come, in the calling thread.
         on_epoch: called after every record.
-        before_step, on_trial: as in `train`.
+        before_step, on_trial, on_attention: as in `train`.
 
     Returns:
         Whether it came to its end; faults end in `run.problem`.
     """
     done = False
     try:
-        _carry_out(run, on_epoch, before_step, on_trial)
+        _carry_out(run, on_epoch, before_step, on_trial, on_attention)
         done = True
     except (ValueError, LostProcessError) as error:
         run.problem, run.lost = str(error), isinstance(error, LostProcessError)
@@ -414,6 +431,7 @@ def _carry_out(
     on_epoch: Callable[[EpochRecord], None] | None,
     before_step: Callable[[], None] | None,
     on_trial: Callable[[Trial], None] | None,
+    on_attention: Callable[[Reached], None] | None,
 ) -> None:
     def add(record: EpochRecord) -> None:
         run.phase, run.records = "Training", (*run.records, record)
@@ -425,6 +443,11 @@ def _carry_out(
         if on_trial:
             on_trial(trial)
 
+    def learned(reached: Reached) -> None:
+        run.phase, run.attention = "Learning attention", reached
+        if on_attention:
+            on_attention(reached)
+
     first = run.processes.first
     in_use = run.store.in_use(run.data).model if first else None
     split = PROTOCOLS[run.protocol](run.data, processes=run.processes)
@@ -433,7 +456,7 @@ def _carry_out(
     run.to_beat = evaluate(scorer, split, "validation", KS, sample).mean()
     run.phase = "Training"
     model = train(
-        run.data, split, run.config, add, before_step, KS, looked_at, sample, run.progress
+        run.data, split, run.config, add, before_step, KS, looked_at, sample, run.progress, learned
     )
     people = int(run.processes.total_of(run.data.n_users))
     if sample and sample < people:
@@ -574,7 +597,7 @@ def _main(options: argparse.Namespace, processes: Processes) -> tuple[int, bool]
         return 128 + signal.SIGINT, False
     with _signals_stop(run) as caught:
         stop = _stop_if(caught, processes)
-        measured_run(run, _show_epoch(run.config.epochs), stop, on_trial=_show_trial)
+        measured_run(run, _show_epoch(run.config.epochs), stop, _show_trial, _show_attention)
         # The first process may be the one that is gone; and torchrun ends the others by a signal.
         if run.lost and processes.first_to_notice():
             _say(f"\n{run.problem}", sys.__stderr__)
@@ -827,6 +850,10 @@ def _show_trial(trial: Trial) -> None:
         _show(
             f"search: {trial.changed}{value}  validation {trial.score:.4f}  {trial.seconds:.0f} s"
         )
+
+
+def _show_attention(reached: Reached) -> None:
+    _show(f"attention: {reached.doing}")
 
 
 def _show(line: str) -> None:

@@ -1,12 +1,21 @@
 """Is attention worth its while? The model with it (`model.attention`) beside the one without; and
-learned weights of the layers, which learn as it does."""
+learned weights of the layers, which learn as it does.
+
+    python -m benchmarks.attention FOLDER [MODEL.pth]
+
+tells what it costs and changes on other data, large ones too, of one fit with `FIT_DIM` directions
+or of a model that was trained on them before.
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +23,7 @@ from scipy import sparse
 
 from benchmarks.costs import GIVEN, Row, load
 from benchmarks.ranking import ABLATION_SEEDS, LIKED_NDCG, NDCG, Pool
+from data_preparation import load_movie_data
 from model.attention import FEATURES, Floats
 from model.attention_learning import (
     FIT_DIM,
@@ -26,10 +36,12 @@ from model.attention_learning import (
     rivalries,
 )
 from model.bpr import Learner
+from model.checkpoints import load_checkpoint
+from model.estimate import attention_bytes
 from model.evaluation import evaluate
 from model.hybrid_graph import Content, build_graph, overall_mean, visible_content
 from model.lightgcn import HybridPropagation, profile_scorer
-from model.profiles import PROFILES, profile_weights, strength
+from model.profiles import DEFAULT_PROFILE, PROFILES, profile_weights, strength
 from model.splits import cut_validation, random_80_10_10
 
 
@@ -41,7 +53,7 @@ def attention(seeds: Sequence[int] = ABLATION_SEEDS) -> Row:
         split = random_80_10_10(data, seed)
         content = visible_content(data, split.hidden())
         begun = time.process_time()
-        found = learned_attention(split.train, content, GIVEN)
+        found, _ = learned_attention(split.train, content, GIVEN)
         seconds.append(time.process_time() - begun)
         sent, met = film_vectors(split.train, content, GIVEN)
         z = found.features(split.train, sent, overall_mean(split.train))
@@ -68,6 +80,62 @@ def attention(seeds: Sequence[int] = ABLATION_SEEDS) -> Row:
             for profile in ("watch", "like")
         ],
     }
+
+
+# --- other data -----------------------------------------------------------------------------------
+
+_MOST_PEOPLE = 5_000  # to measure on
+
+
+def on_other_data(folder: Path, checkpoint: Path | None = None) -> Row:
+    """What learning attention costs on these data, and what it changes on validation."""
+    data = load_movie_data(folder)
+    split = random_80_10_10(data)
+    content = visible_content(data, split.hidden())
+    config = replace(GIVEN, dim=FIT_DIM)
+    if checkpoint:
+        model = load_checkpoint(data, checkpoint)
+        config = replace(model.config, attention=False)
+        sent, met = model.movie_messages, model.movie_factors
+    else:
+        sent, met = film_vectors(split.train, content, config)
+    before = _restarted_peak()
+    begun = time.process_time()
+    found, _ = learned_attention(split.train, content, config)
+    seconds, peak = time.process_time() - begun, _peak()
+    pool, measuring = Pool(), {}
+    for name, chosen in (("without", None), ("with", found)):
+        delta = strength(config, DEFAULT_PROFILE)
+        scorer = profile_scorer(split.train, sent, met, delta, attention=chosen)
+        begun = time.process_time()
+        pool.add(name, evaluate(scorer, split, "validation", (20,), _MOST_PEOPLE))
+        measuring[name] = time.process_time() - begun
+    return {
+        "ratings": data.n_ratings,
+        "train": split.train.nnz,
+        "theta": found.theta.round(4).tolist(),
+        "seconds": seconds,
+        "extra_mib": peak - before,
+        "estimated_mib": attention_bytes(data, config) / 2**20,
+        "measuring": measuring,
+        "without": pool.row("without", None, (NDCG,))["metrics"],
+        **pool.row("with", "without", (NDCG,)),
+    }
+
+
+def _restarted_peak() -> float:
+    """MiB held now; from here on `_peak` counts anew (Linux)."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+    return _peak()
+
+
+def _peak() -> float:
+    (line,) = (
+        line
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        if line.startswith("VmHWM")
+    )
+    return int(line.split()[1]) / 1024
 
 
 # --- layers ---------------------------------------------------------------------------------------
@@ -151,3 +219,11 @@ def walk_scores(train: sparse.csr_array, content: Content, dim: int, delta: floa
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=on_other_data.__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("model", type=Path, nargs="?", help="a model trained on these data")
+    options = parser.parse_args()
+    print(json.dumps(on_other_data(options.folder, options.model), indent=1))

@@ -4,12 +4,15 @@ By a smooth NDCG (Qin, Liu & Li 2010): the rank of a film is 1 + Σ_k c_k σ((s_
 rivals k, the films rated most and a sample of the others, each of which stands for c_k films.
 Rivals picked by today's scores, or by popularity alone, would teach θ to undo either.
 
-The folds are fitted in closed form, whatever the model that uses θ learns by.
+The folds are fitted in closed form, whatever the model that uses θ learns by. Where ratings are
+many, the folds are of some people, drawn at random, and of the films that these rated: so time and
+room are bounded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,10 +21,11 @@ from scipy import optimize, sparse
 from scipy.special import expit
 
 from model.attention import FEATURES, Attention, Floats
-from model.bpr import Learner
+from model.bpr import Learner, StopTraining
 from model.config import TrainingConfig
 from model.evaluation import LIKED_STARS
-from model.hybrid_graph import Content, film_degree, overall_mean
+from model.fitted_start import spectrum
+from model.hybrid_graph import Content, build_graph, film_degree, overall_mean
 from model.lightgcn import HybridPropagation
 from model.profiles import DEFAULT_PROFILE, profile_weights, strength
 from model.splits import cut_validation, drawn_people
@@ -34,6 +38,8 @@ _RIVALS, _MOST_LIKED = 300, 10
 COLUMNS = 2 * _RIVALS + _MOST_LIKED  # at most, of the terms of each rating
 _TEMPERATURE = 0.1  # of the spread of a person's scores
 _PENALTY = 1e-3
+_MOST_STEPS = 40  # of L-BFGS
+_LEARNING_BEGINS = 0.55  # of the whole, after the folds are fitted and their films compared
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,16 +60,73 @@ class Lesson:
     n_liked: int
 
 
+@dataclass(frozen=True)
+class Reached:
+    """How far the learning of θ has come.
+
+    Attributes:
+        share: of all that it may take, 0 to 1.
+        doing: what it is at, a few words.
+    """
+
+    share: float
+    doing: str
+
+
 def learned_attention(
-    train: sparse.csr_array, content: Content, config: TrainingConfig
-) -> Attention:
+    train: sparse.csr_array,
+    content: Content,
+    config: TrainingConfig,
+    on_progress: Callable[[Reached], None] | None = None,
+    before_step: Callable[[], None] | None = None,
+) -> tuple[Attention, bool]:
     """Attention for this train part, from folds of it alone; the same for the same arguments.
+
+    Args:
+        on_progress: called whenever there is something to tell.
+        before_step: called several times a second; may block or raise `StopTraining`, which ends
+            the learning with the θ of the last step, at worst 0, and so does Ctrl-C.
+
+    Returns:
+        The attention, and whether it was stopped.
 
     Raises:
         ValueError: nobody liked a film that could be held out.
     """
+    tell, wait = on_progress or _no_report, before_step or _no_wait
     attention = Attention.of(np.zeros(len(FEATURES)), film_degree(train), content["tag"])
-    some = _some_people(train, config.seed)
+    reached, stopped = [attention.theta], True
+    with suppress(StopTraining, KeyboardInterrupt):
+        lessons, scale = _lessons_of_folds(train, content, config, attention, tell, wait)
+        if not lessons:
+            raise ValueError(
+                "Attention needs people who liked more than one film; train without it on these "
+                "data."
+            )
+
+        def after_step(theta: NDArray[np.float64], value: float) -> None:
+            step, most = len(reached), _MOST_STEPS
+            reached.append(theta / scale)
+            said = f"step {step} of at most {most}, NDCG {1 - value:.4f} on folds of train"
+            tell(Reached(_LEARNING_BEGINS + (1 - _LEARNING_BEGINS) * step / most, said))
+
+        learn(lessons, after_step, wait)
+        stopped = False
+    return replace(attention, theta=reached[-1]), stopped
+
+
+def _lessons_of_folds(
+    train: sparse.csr_array,
+    content: Content,
+    config: TrainingConfig,
+    attention: Attention,
+    tell: Callable[[Reached], None],
+    wait: Callable[[], None],
+) -> tuple[list[Lesson], NDArray[np.float64]]:
+    """What the folds teach, each feature with a spread of 1, and the spreads [n_features]."""
+    some, films = _some_people(train, config.seed)
+    if len(films) < train.shape[1]:
+        attention, content = attention.only(films), _of_films(content, films)
     fit = replace(
         config,
         dim=min(config.dim, FIT_DIM),
@@ -72,24 +135,23 @@ def learned_attention(
         warm_start=True,
         search_seconds=0.0,
     )
-    delta, folds = strength(config, DEFAULT_PROFILE), []
-    for seed in FOLDS:
+    folds = []
+    for number, seed in enumerate(FOLDS):
+        done = _LEARNING_BEGINS * number / (len(FOLDS) + 1)
+        tell(Reached(done, f"fitting fold {number + 1} of {len(FOLDS)}"))
         known, held_out = cut_validation(some, seed, SHARE)
-        films = film_vectors(known, content, fit)
-        z = attention.features(known, films[0], overall_mean(known))
-        folds.append((known, held_out, films, z))
+        vectors = film_vectors(known, content, fit, wait)
+        z = attention.features(known, vectors[0], overall_mean(known))
+        folds.append((known, held_out, vectors, z))
+    tell(Reached(_LEARNING_BEGINS * len(FOLDS) / (len(FOLDS) + 1), "comparing films"))
     scale = np.concatenate([fold[3] for fold in folds]).std(axis=0)
     scale[scale < 1e-9] = 1.0  # what is the same for all edges drops out of the softmax
-    lessons = [
-        lesson
-        for known, held_out, films, z in folds
-        for lesson in lessons_of(known, held_out, films, z / scale, delta)
-    ]
-    if not lessons:
-        raise ValueError(
-            "Attention needs people who liked more than one film; train without it on these data."
-        )
-    return replace(attention, theta=learn(lessons) / scale)
+    delta, lessons = strength(config, DEFAULT_PROFILE), []
+    for known, held_out, vectors, z in folds:
+        for lesson in lessons_of(known, held_out, vectors, z / scale, delta):
+            wait()
+            lessons.append(lesson)
+    return lessons, scale
 
 
 def loss(
@@ -118,20 +180,48 @@ def loss(
     return total, slope
 
 
-def learn(lessons: Sequence[Lesson]) -> NDArray[np.float64]:
-    """θ of the least loss, by L-BFGS from 0."""
-    start = np.zeros(lessons[0].features.shape[1])
+def learn(
+    lessons: Sequence[Lesson],
+    after_step: Callable[[NDArray[np.float64], float], None] | None = None,
+    before_look: Callable[[], None] | None = None,
+) -> NDArray[np.float64]:
+    """θ of the least loss, by L-BFGS from 0.
+
+    Args:
+        after_step: called with θ and its loss after every step.
+        before_look: called before the loss is computed.
+    """
+
+    def look(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        if before_look:
+            before_look()
+        return loss(theta, lessons)
+
+    def callback(intermediate_result: optimize.OptimizeResult) -> None:  # a name that scipy reads
+        if after_step:
+            after_step(intermediate_result.x.copy(), float(intermediate_result.fun))
+
     found = optimize.minimize(
-        loss, start, (lessons,), jac=True, method="L-BFGS-B", options={"maxiter": 40}
+        look,
+        np.zeros(lessons[0].features.shape[1]),
+        jac=True,
+        method="L-BFGS-B",
+        callback=callback,
+        options={"maxiter": _MOST_STEPS},
     )
     return np.asarray(found.x, np.float64)
 
 
 def film_vectors(
-    ratings: sparse.csr_array, content: Content, config: TrainingConfig
+    ratings: sparse.csr_array,
+    content: Content,
+    config: TrainingConfig,
+    before_product: Callable[[], None] | None = None,
 ) -> tuple[Floats, Floats]:
-    """m and v of a fit to these ratings."""
-    learner = Learner(ratings, content, config)
+    """m and v of a fit to these ratings; what is called may stop it (`spectrum`)."""
+    graph = build_graph(ratings, content, config)
+    found = spectrum(graph, config.dim, config.seed, before_product=before_product)
+    learner = Learner(ratings, content, config, fitted=found)
     assert isinstance(learner.propagation, HybridPropagation)
     sent, met = learner.propagation.film_vectors(learner.weights())
     return sent.numpy(), met.numpy()
@@ -143,19 +233,17 @@ def lessons_of(
     films: tuple[Floats, Floats],
     features: NDArray[np.float64],
     delta: float,
-) -> list[Lesson]:
+) -> Iterator[Lesson]:
     """One for each person with liked held-out films that have rivals."""
     sent, met = films
     x = profile_weights(known, delta, overall_mean(known))
-    lessons = []
     for rivalry in rivalries(known, held_out):
         part, columns = rivalry.part, rivalry.columns
         terms = (x.data[part, None] * sent[known.indices[part]]) @ met[columns].T
         spread = float(terms.sum(axis=0).std())
         if spread > 0:
             terms /= np.float32(spread)
-            lessons.append(Lesson(features[part], terms, rivalry.stands, rivalry.n_liked))
-    return lessons
+            yield Lesson(features[part], terms, rivalry.stands, rivalry.n_liked)
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,8 +291,27 @@ def rivalries(
         yield Rivalry(user, part, columns, stands, len(liked))
 
 
-def _some_people(train: sparse.csr_array, seed: int) -> sparse.csr_array:
-    """The rows of so many people, drawn at random, that they have `MOST_RATINGS` or just more."""
+def _some_people(
+    train: sparse.csr_array, seed: int
+) -> tuple[sparse.csr_array, NDArray[np.integer]]:
+    """The rows of so many people, drawn at random, that they have `MOST_RATINGS` or just more, and
+    the films that one of them rated, which are the columns; as it is, where there are no more."""
     if train.nnz <= MOST_RATINGS:
-        return train
-    return train[drawn_people(np.diff(train.indptr), MOST_RATINGS, seed)]
+        return train, np.arange(train.shape[1])
+    some = train[drawn_people(np.diff(train.indptr), MOST_RATINGS, seed)]
+    films = np.unique(some.indices)
+    return some[:, films], films
+
+
+def _of_films(content: Content, films: NDArray[np.integer]) -> Content:
+    """The content of these films alone, without nodes that none of them has."""
+    own = {kind: edges[:, films] for kind, edges in content.items()}
+    return {kind: edges[np.diff(edges.indptr) > 0] for kind, edges in own.items()}
+
+
+def _no_report(_: Reached) -> None:
+    """Nobody wants to know."""
+
+
+def _no_wait() -> None:
+    """Nobody stops it."""

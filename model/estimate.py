@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_preparation import MovieData
-from model.attention_learning import COLUMNS, FOLDS, MOST_RATINGS
+from model.attention_learning import COLUMNS, FIT_DIM, FOLDS, MOST_RATINGS
 from model.bpr import batch_size
 from model.config import TrainingConfig, searches
 from model.evaluation import users_at_once
@@ -100,7 +100,7 @@ def fit_bytes(data: MovieData, config: TrainingConfig) -> int:
     """Of a training or a fit alone, at the peak, on top of what the app holds already."""
     dim = directions(data, config)
     batch = min(batch_size(config, data.n_ratings), data.n_ratings)
-    fitting = learning = attention = 0
+    fitting = learning = 0
     if config.fitted:
         nodes = graph_nodes(data)
         few = min(nodes, data.n_movies)
@@ -111,9 +111,20 @@ def fit_bytes(data: MovieData, config: TrainingConfig) -> int:
     if config.epochs:
         rows = data.n_movies + (data.n_users if config.model == "paper" else 0)
         learning = _COPIES * rows * dim + _BATCH_COPIES * batch * (2 + config.negatives) * dim
+    wanted = max(_FLOAT * fitting, _FLOAT * learning)
     if config.attention:
-        attention = len(FOLDS) * min(data.n_ratings, MOST_RATINGS) * COLUMNS
-    return _beside(data) + _FLOAT * max(fitting, learning, attention)
+        wanted = max(wanted, attention_bytes(data, config))
+    return _beside(data) + wanted
+
+
+def attention_bytes(data: MovieData, config: TrainingConfig) -> int:
+    """Of learning attention: what the folds teach, and the fit to one of them."""
+    learned = min(data.n_ratings, MOST_RATINGS)
+    films = min(data.n_movies, learned)
+    return _FLOAT * (
+        len(FOLDS) * learned * COLUMNS
+        + _BLOCK_COPIES * films * (min(config.dim, FIT_DIM) + EXTRA_COLUMNS)
+    )
 
 
 def memory_bytes(data: MovieData, config: TrainingConfig) -> int:

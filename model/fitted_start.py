@@ -69,6 +69,7 @@ def spectrum(
     seed: int = 0,
     near: Floats | None = None,
     rounds: int = ROUNDS,
+    before_product: Callable[[], None] | None = None,
 ) -> Spectrum:
     """The `rank` largest eigenpairs of YᵀY; fewer where there are fewer.
 
@@ -79,7 +80,9 @@ def spectrum(
         seed: of the random start.
         near: float32 [n_movies, any], directions of a similar graph to start from.
         rounds: of the iteration.
+        before_product: called before every product of the iteration; may block or raise.
     """
+    wait = before_product or (lambda: None)
     edges, processes = graph.edges, graph.processes
     n_movies, n_nodes = edges.shape[1], int(processes.total_of(edges.shape[0]))
     wanted = min(rank, most_directions(n_nodes, n_movies))
@@ -88,18 +91,19 @@ def spectrum(
         back = edges.T.tocsr()
         table = (edges @ back).toarray()  # YYᵀ  [n_nodes, n_nodes]
         start = None if near is None else edges @ near
-        values, nodes = _not_negligible(*_of_table(table, wanted, seed, start, rounds))
+        values, nodes = _not_negligible(*_of_table(table, wanted, seed, start, rounds, wait))
         vectors = back @ np.ascontiguousarray(nodes / np.sqrt(values, dtype=np.float32))
     elif n_movies <= MAX_DENSE_NODES:
         # YᵀY  [n_movies, n_movies]
         table = processes.total((graph.transposed @ edges).toarray())
-        values, vectors = _not_negligible(*_of_table(table, wanted, seed, near, rounds))
+        values, vectors = _not_negligible(*_of_table(table, wanted, seed, near, rounds, wait))
     else:
         product: Callable[[Floats], Floats] = partial(_gram_times, edges)  # G without building it
         if processes.device != "cpu":
             product = gram_on(edges, processes.device)
 
         def apply(block: Floats) -> Floats:
+            wait()
             return processes.total(product(block))
 
         found = _subspace(apply, n_movies, wanted, seed, near, rounds)
@@ -146,13 +150,24 @@ def most_directions(n_nodes: int, n_movies: int) -> int:
 
 
 def _of_table(
-    table: Floats, wanted: int, seed: int, start: Floats | None, rounds: int
+    table: Floats,
+    wanted: int,
+    seed: int,
+    start: Floats | None,
+    rounds: int,
+    wait: Callable[[], None],
 ) -> tuple[Floats, Floats]:
     """The largest eigenpairs of a symmetric table, which is overwritten."""
+    wait()
     if wanted > len(table) // 3:
         values, vectors = linalg.eigh(table, driver="evd", overwrite_a=True, check_finite=False)
         return values[::-1][:wanted], vectors[:, ::-1][:, :wanted]
-    return _subspace(table.__matmul__, len(table), wanted, seed, start, rounds)
+
+    def apply(block: Floats) -> Floats:
+        wait()
+        return table @ block
+
+    return _subspace(apply, len(table), wanted, seed, start, rounds)
 
 
 def _not_negligible(values: Floats, vectors: Floats) -> tuple[Floats, Floats]:

@@ -21,7 +21,7 @@ from sklearn.preprocessing import normalize
 
 from data_preparation import MovieData
 from model.ageing import ALWAYS, share_left
-from model.attention import attended_profile
+from model.attention import Attention, attended_profile
 from model.profiles import DEFAULT_PROFILE, Profile, profile_weights, strength
 from model.trained import TrainedModel
 
@@ -203,6 +203,13 @@ def _hybrid_viewer(
         profile=profile,
         attention=attention,
     )
+
+
+def edge_features(model: TrainedModel, viewer: Viewer, attention: Attention) -> NDArray[np.float64]:
+    """What attention looks at in each rated film of a hybrid's viewer, float64
+    [n_rated, n_features], in the order of `model.attention.FEATURES`."""
+    row = _row(viewer.stars)
+    return attention.only(viewer.movies).features(row, viewer.messages, model.mean_stars)
 
 
 def weights_without(

@@ -38,6 +38,7 @@ CHAPTERS = (
     "Recommendation",
     "What if",
     "Time",
+    "Attention",
     "Glossary",
 )
 BY_NUMBER = "By number"

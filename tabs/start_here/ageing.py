@@ -15,6 +15,7 @@ from prediction import Recommendation, recommend, score_all
 from tabs.links import ALWAYS_COUNTS, RECENT
 from tabs.shared import count
 from tabs.start_here import computed
+from tabs.start_here.lists import news, side_by_side
 from tabs.start_here.story import Story, needs_model
 from tabs.visitor import rated_when
 
@@ -71,23 +72,11 @@ def _when(story: Story, viewer: Viewer) -> NDArray[np.float64]:
 
 
 def _lists(story: Story, half_life: float, before: list[int], after: list[int]) -> None:
-    new = [movie for movie in after if movie not in before]
-    named = ", ".join(f"*{story.film(movie)}*" for movie in new[:3])
-    st.markdown(
-        f"With half after {half_life:g} later films, **{count(len(new), 'film')}** of the first "
-        f"{len(after)} {'is' if len(new) == 1 else 'are'} not among those of *Always*"
-        + (f": {named}{' …' if len(new) > 3 else ''}." if new else ".")
-    )
-    most = max(len(before), len(after))
-    names = [
-        [story.data.labels[movie] for movie in films] + [""] * (most - len(films))
-        for films in (before, after)
-    ]
-    st.table(
-        pd.DataFrame(
-            {"Always": names[0], f"half after {half_life:g}": names[1]}, index=range(1, most + 1)
-        ),
-        alt="The first films with films that do not age and with films that do",
+    st.markdown(f"With half after {half_life:g} later films, {news(story, before, after)}")
+    side_by_side(
+        story,
+        {"Always": before, f"half after {half_life:g}": after},
+        "The first films with films that do not age and with films that do",
     )
 
 

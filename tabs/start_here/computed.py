@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from analysis.attended import measured_attention as measured_in_units
+from analysis.attended import with_attention
 from analysis.bpr_step import Couplings, couplings
 from analysis.layers import Reach
 from analysis.layers import reach as reach_of
@@ -14,8 +18,10 @@ from analysis.network import Network, lesson_network
 from analysis.replay import Crowd, crowd
 from analysis.what_if import WhatIf
 from analysis.what_if import what_if as what_if_rated
+from model.attention import Attention
 from model.explanation import Walks, through
 from model.splits import PROTOCOLS, Split
+from model.trained import TrainedModel
 from model.viewers import Viewer, fold_in, user_viewer
 from prediction import Recommendation, Scores, recommend, score_all
 from serving.once import once
@@ -69,6 +75,32 @@ def reach(story: Story) -> list[Reach]:
 def served(story: Story) -> tuple[Viewer, Scores, list[Recommendation]]:
     """The worked user, all scores, and the ten best films; there must be a model."""
     return _served(story, story.key(), story.user)
+
+
+@dataclass(frozen=True, eq=False)
+class Served:
+    """The worked user as a hybrid with some attention, or with none, sees them."""
+
+    model: TrainedModel
+    viewer: Viewer
+    best: list[Recommendation]
+
+
+def served_with(story: Story, attention: Attention | None) -> Served:
+    """The worked user and the ten best films with this attention; there must be a hybrid."""
+    told = replace(story, model=with_attention(story.trained, attention))
+    viewer = _viewer(told)
+    scores = score_all(told.served, told.trained, viewer)
+    return Served(told.trained, viewer, recommend(told.trained, scores, 10))
+
+
+def measured_attention(story: Story) -> Attention:
+    """`analysis.attended.measured_attention` for the model in use."""
+    return once(
+        story.trained,
+        "measured attention",
+        lambda: measured_in_units(story.served, story.trained),
+    )
 
 
 def what_if(story: Story, movie: int, stars: float | None) -> WhatIf:

@@ -11,7 +11,6 @@ from analysis.what_if import own_level
 from charts.basics import BLUE, VERMILLION
 from charts.html import Bar, Strip, bars, strips
 from charts.paths import Box, paths
-from model.attention import FEATURES
 from model.explanation import REST, Explanation, explain, walks_bytes
 from model.hybrid_graph import SEEN, TASTE
 from model.memory import too_large
@@ -183,7 +182,9 @@ def _weights(story: Story, viewer: Viewer, reasons: Explanation) -> None:
     """How the stars of the hybrid become weights: the rated films of the largest terms."""
     level = own_level(story.trained, viewer)
     delta = strength(story.trained.config, viewer.profile)
-    attended = "" if viewer.attention is None else "the attention to the film times "
+    attended = (
+        "" if viewer.attention is None else "the attention to the film (chapter *Attention*) times "
+    )
     story.say(
         f"**5 · Stars count.** {story.possessive} own level is **{level:.2f} ★**. A film at this "
         f"level weighs 1, and {delta:.2g} more or less for each star above or below; one "
@@ -211,37 +212,12 @@ def _weights(story: Story, viewer: Viewer, reasons: Explanation) -> None:
     }
     if viewer.attention is None:
         del columns["× attention"]
-    else:
-        _attention(story, viewer)
     table = pd.DataFrame(columns)
     st.table(table, hide_index=True, alt="Stars, weight and term of the films that matter most")
     nothing = int((viewer.weights == 0).sum())
     if nothing:
         verb = "counts" if nothing == 1 else "count"
         st.caption(f"{nothing:,} of the {len(viewer.weights):,} rated films {verb} for nothing.")
-
-
-def _attention(story: Story, viewer: Viewer) -> None:
-    """What the attention of the served model makes of this person's films."""
-    attention = story.trained.attention
-    assert attention is not None and viewer.attention is not None
-    learned = ", ".join(f"{name} ({what})" for name, what in FEATURES.items())
-    most, least = int(viewer.attention.argmax()), int(viewer.attention.argmin())
-    names = [story.film(int(viewer.movies[place])) for place in (most, least)]
-    story.say(
-        "**Attention.** This model has learned to listen to some rated films more than to others, "
-        f"by five features of each: {learned}. On average a film still counts once. Of these "
-        f"films *{names[0]}* is listened to most (× {viewer.attention[most]:.2f}) and "
-        f"*{names[1]}* least (× {viewer.attention[least]:.2f}).",
-        r"**Attention.** $x_{uj} \leftarrow x_{uj}\,a_{uj}$ with $a_{uj} = n_u\,\exp(\theta \cdot "
-        r"z_{uj}) / \sum_k \exp(\theta \cdot z_{uk})$, so the $n_u$ weights of a person add up to "
-        rf"$n_u$ = {len(viewer.movies):,}. $z_{{uj}}$: {learned}; "
-        rf"$\theta = ({', '.join(f'{value:.3f}' for value in attention.theta)})$, learned on "
-        "held-out folds of the train part. Nothing of the film that is scored is in it, so the "
-        "score is a sum as before. The largest and the smallest: "
-        f"{viewer.attention[most]:.3f} for *{names[0]}* and {viewer.attention[least]:.3f} for "
-        f"*{names[1]}*.",
-    )
 
 
 def _paths(story: Story, viewer: Viewer, item: Recommendation) -> None:

@@ -9,7 +9,17 @@ import streamlit as st
 from data_preparation import MovieData
 from model.trained import TrainedModel
 from tabs.links import CHAPTERS, FORMULAS, LEVELS, PLAIN
-from tabs.start_here import ageing, graph, layers, learning, recommending, what_if, who, words
+from tabs.start_here import (
+    ageing,
+    attending,
+    graph,
+    layers,
+    learning,
+    recommending,
+    what_if,
+    who,
+    words,
+)
 from tabs.start_here.story import Story, go_to
 from tabs.steps import arrive, asked, leave
 
@@ -26,6 +36,7 @@ _CHAPTERS: dict[str, Callable[[Story], None]] = dict(
             recommending.recommendation,
             what_if.what_if,
             ageing.time,
+            attending.attention,
             words.glossary,
         ),
         strict=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize
 
+from analysis.what_if import what_if
 from benchmarks.report import RESULTS_JSON, load_results
 from data_preparation import MovieData
 from model import attention_learning, checkpoints
+from model.as_of import data_before, model_of
 from model.attention import FEATURES, Attention, attend
-from model.attention_learning import Lesson, learn, learned_attention, loss
+from model.attention_learning import Lesson, Reached, learn, learned_attention, loss
+from model.bpr import StopTraining
 from model.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from model.config import SETTINGS
 from model.evaluation import evaluate
@@ -26,8 +30,8 @@ from model.hybrid_graph import content_edges
 from model.profiles import PROFILES, Profile
 from model.splits import Split
 from model.trained import TrainedModel, attention_in_words, measured_scorer
-from model.viewers import fold_in, user_vectors, user_viewer, weights_without
-from model_training import main, refit, train
+from model.viewers import aged, fold_in, user_vectors, user_viewer, weights_without
+from model_training import RunInProgress, main, measured_run, refit, train
 from tests.conftest import assert_one_sentence
 from tests.dense import csr
 from tests.small_training import hybrid_config
@@ -161,6 +165,44 @@ def test_scores_are_exact_sums_for_users_and_the_same_for_visitors_alike(
     assert fold_in(planted_data, attending, {}, profile).factor.tolist() == [0] * attending.dim
 
 
+@pytest.mark.parametrize("half_life", [2.0, 30.0])
+def test_sums_stay_exact_with_ages_what_if_and_a_day_of_the_past(
+    planted_data: MovieData, attending: TrainedModel, half_life: float
+) -> None:
+    middle = int(np.median(planted_data.timestamps))
+    then = data_before(planted_data, middle)
+    past = model_of(then, attending)
+    assert past.theta == attending.theta and past.attention is not None
+    np.testing.assert_allclose(past.attention.popularity, np.log1p(then.movie_degree))
+    for data, model in ((planted_data, attending), (then, past)):
+        users = np.flatnonzero(np.diff(data.ratings.indptr) > 2)[:6].tolist()
+        for user in users:
+            always, when = user_viewer(data, model, user), data.times_of(user)
+            viewer = aged(always, when, half_life)
+            assert viewer.attention is not None
+            assert viewer.attention.sum() == pytest.approx(len(when))
+            np.testing.assert_allclose(viewer.weights, always.weights * viewer.share_left)
+            reasons = explain(data, model, viewer, 7)
+            score = float(viewer.factor @ model.movie_factors[7])
+            assert reasons.graph_score == pytest.approx(score, abs=1e-6)
+            whole = explain(data, model, always, 7).contributions
+            np.testing.assert_allclose(reasons.contributions + reasons.age_cost, whole, atol=1e-9)
+            # Without a film: as if it had never been rated, so all ages and shares move.
+            left = np.arange(len(when)) != 1
+            stars = dict(zip(viewer.movies.tolist(), viewer.stars.tolist(), strict=True))
+            gone = int(viewer.movies[1])
+            rest = fold_in(data, model, {m: s for m, s in stars.items() if m != gone})
+            (weights,) = weights_without(data, model, viewer, left[None])
+            expected = aged(rest, when[left], half_life).weights
+            np.testing.assert_allclose(weights[left], expected, rtol=1e-5)
+            # With other stars: the sum of everything anew.
+            other = what_if(data, model, always, gone, 0.5).viewer
+            anew = fold_in(data, model, stars | {gone: 0.5})
+            np.testing.assert_allclose(other.weights, anew.weights, rtol=1e-6)
+            assert other.attention is not None and anew.attention is not None
+            np.testing.assert_allclose(other.attention, anew.attention)
+
+
 def test_a_checkpoint_keeps_theta_and_one_of_before_has_none(
     planted_data: MovieData, attending: TrainedModel, hybrid: TrainedModel, tmp_path: Path
 ) -> None:
@@ -209,11 +251,71 @@ def test_of_many_ratings_some_people_are_enough(
     split: Split, planted_data: MovieData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content, config = content_edges(planted_data), hybrid_config()
-    everyone = learned_attention(split.train, content, config).theta
+    everyone = learned_attention(split.train, content, config)[0].theta
     monkeypatch.setattr(attention_learning, "MOST_RATINGS", split.train.nnz // 2)
-    some = attention_learning._some_people(split.train, 0)
-    assert split.train.nnz // 2 <= some.nnz < split.train.nnz and some.shape[1] == 48
-    assert (learned_attention(split.train, content, config).theta != everyone).any()
+    some, films = attention_learning._some_people(split.train, 0)
+    assert split.train.nnz // 2 <= some.nnz < split.train.nnz
+    rated = np.unique(split.train.indices)
+    assert some.shape[1] == len(films) <= len(rated) and np.isin(films, rated).all()
+    assert (learned_attention(split.train, content, config)[0].theta != everyone).any()
+
+
+def test_it_can_be_watched_and_stopped_at_any_time(
+    planted_data: MovieData, split: Split, attending: TrainedModel
+) -> None:
+    told: list[Reached] = []
+    calls = 0
+
+    def stop_when(said: str) -> Callable[[], None]:
+        def check() -> None:
+            nonlocal calls
+            calls += 1
+            if told and said in told[-1].doing:
+                raise StopTraining
+
+        return check
+
+    found = {}
+    for said in ("fitting fold 1", "comparing films", "step 3 of", "never"):
+        told.clear()
+        found[said] = train(
+            planted_data,
+            split,
+            hybrid_config(attention=True),
+            before_step=stop_when(said),
+            on_attention=told.append,
+        )
+        shares = [each.share for each in told]
+        assert shares == sorted(shares) and shares[0] >= 0 and shares[-1] <= 1
+    assert found["fitting fold 1"].theta == found["comparing films"].theta == (0.0,) * len(FEATURES)
+    plain = train(planted_data, split, hybrid_config())
+    np.testing.assert_allclose(found["comparing films"].user_factors, plain.user_factors)
+    assert any(found["step 3 of"].theta) and found["step 3 of"].theta != attending.theta
+    assert found["never"].theta == attending.theta
+    for said, model in found.items():
+        assert ("attention was stopped" in model.stop_reason) == (said != "never")
+    assert calls > 4 * planted_data.n_users  # asked again and again, also while films are compared
+
+
+def test_a_run_tells_how_far_it_is_and_keeps_what_a_stop_left(
+    planted_data: MovieData, tmp_path: Path
+) -> None:
+    run = RunInProgress(
+        planted_data, "random_80_10_10", hybrid_config(attention=True), tmp_path / "model.pth"
+    )
+    seen: list[tuple[str, float]] = []
+
+    def stop() -> None:
+        seen.append((run.doing, run.share_done))
+        if "step 2 of" in run.doing:
+            raise StopTraining
+
+    assert measured_run(run, before_step=stop) and run.saved and run.model
+    assert any("Learning attention: fitting fold 2 of 2" in doing for doing, _ in seen)
+    (ended,) = (told for told in seen if "step 2 of" in told[0])  # asked once: it ends at once
+    assert ended[0].startswith("Learning attention: step 2 of at most 40, NDCG 0.")
+    assert 0.5 < ended[1] < 0.7 and "attention was stopped" in run.model.stop_reason
+    assert load_checkpoint(planted_data, tmp_path / "model.pth").theta == run.model.theta
 
 
 def test_the_help_says_what_was_measured() -> None:

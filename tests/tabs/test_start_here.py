@@ -186,6 +186,7 @@ TITLES = dict(
             "From embeddings to a recommendation",
             "What if one rating were different?",
             "What somebody watches these days",
+            "Which films are listened to",
             "Over-smoothing:",
         ),
         strict=True,
@@ -219,7 +220,7 @@ def test_without_a_model_the_lessons_on_the_graph_work_and_the_rest_say_when(cha
     app.session_state["chapter"] = chapter
     app.run()
     healthy(app)
-    waits = {"Messages", "Reach", "Learning", "Recommendation", "What if", "Time"}
+    waits = {"Messages", "Reach", "Learning", "Recommendation", "What if", "Time", "Attention"}
     assert ("need a trained model" in texts(app)) == (chapter in waits)
 
 
