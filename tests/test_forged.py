@@ -59,6 +59,7 @@ ABSURD: dict[str, list[Any]] = {  # by field of the message
     "double_array_value": [[math.inf, -1e308], [math.nan], [1e9], [-5.0, 3.0], []],
     "int_array_value": [[-1, 2**40, 0], []],
     "string_array_value": [TEXTS, TEXTS[:1], []],
+    "string_trigger_value": TEXTS,
 }
 
 
@@ -69,6 +70,8 @@ def forge(state: WidgetState, field: str | None, number: int) -> None:
     if isinstance(value, list):
         getattr(state, field).data.extend(value)
         getattr(state, field).SetInParent()
+    elif field == "string_trigger_value":
+        state.string_trigger_value.data = value
     else:
         setattr(state, field, value)
 

@@ -46,6 +46,9 @@ def test_visitors_see_their_own_things_while_one_trains(server: Server, thorough
 
 async def _look_around(server: Server, n: int) -> tuple[list[Visitor], int]:
     """All arrive and act at once, checking their own page; in the end each looks once more."""
+    first = await Session(server.url).open(tab="Train Model")
+    await first.wait_for(lambda: not first.find("train")[1].disabled)  # the server's own first one
+    await first.close()
     visitors = [Visitor(number, Session(server.url)) for number in range(n)]
     stop = asyncio.Event()
     training = asyncio.create_task(keep_training(Session(server.url), stop, **SMALL))

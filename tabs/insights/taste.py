@@ -260,7 +260,8 @@ def _past(data: MovieData, model: TrainedModel, person: _Dated) -> None:
         min_value=first,
         max_value=last,
         key=f"as_of_{person.who}_{first}_{last}",
-        help="The model is fitted again to the ratings and tags that there were by then.",
+        help="The model is fitted again to the ratings and tags that there were by then, with the "
+        "settings that it has today.",
     )
     key = ("as of", model.key, person.viewer.user, person.viewer.movies.tobytes(), day)
     refit = refit_board().find(key)

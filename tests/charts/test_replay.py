@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.replay import Frame, everybody
+from analysis.replay import Frame, crowd
 from charts.replay import Curve, Played, player_data
 from data_preparation import MovieData
 
@@ -35,7 +35,7 @@ def played(data: MovieData, held_out: list[int]) -> Played:
 
 
 def test_a_frame_is_told_in_names_and_whole_numbers(toy_data: MovieData, frame: Frame) -> None:
-    data = player_data(toy_data, everybody(toy_data), [frame], played(toy_data, [0]))
+    data = player_data(toy_data, crowd(toy_data, 0), [frame], played(toy_data, [0]))
     (told,) = json.loads(json.dumps(data, allow_nan=False))["frames"]
     assert (told["at"], told["me"], told["values"]) == (3, [100, -200], [[0.25, None]])
     films = [[film[0], film[3], film[4]] for film in told["top"]]  # none where no film is left
@@ -52,7 +52,7 @@ def shown(data: dict, toy: MovieData, movie: int) -> int:
 def test_films_have_a_colour_and_those_learned_from_are_marked(
     toy_data: MovieData, frame: Frame
 ) -> None:
-    data = player_data(toy_data, everybody(toy_data), [frame], played(toy_data, []))
+    data = player_data(toy_data, crowd(toy_data, 0), [frame], played(toy_data, []))
     assert all(0 <= colour < len(data["colours"]) for _, colour, _ in data["shown"])
     mine = {name for name, _, own in data["shown"] if own}
     assert mine == {toy_data.labels[movie] for movie in toy_data.rated_by(0).tolist()}
@@ -60,5 +60,5 @@ def test_films_have_a_colour_and_those_learned_from_are_marked(
 
 def test_whoever_has_no_vector_yet_has_no_place(toy_data: MovieData, frame: Frame) -> None:
     nowhere = replace(frame, people=np.full((1, 2), np.nan, np.float16))
-    data = player_data(toy_data, everybody(toy_data), [nowhere], played(toy_data, []))
+    data = player_data(toy_data, crowd(toy_data, 0), [nowhere], played(toy_data, []))
     assert data["frames"][0]["me"] == []

@@ -256,7 +256,7 @@ def test_imdb_ratings_are_whole_from_1_to_10(toy_index: TitleIndex, rating: str)
 @pytest.mark.parametrize(
     "line",
     [
-        *["10,four", "10,nan", "10,1e0", "10,３", '10,"4,5,0"', "x,4", "10.0,4", ",4", "-10,4"],
+        *["10,four", "10,nan", "10,1e0", "10,٣", '10,"4,5,0"', "x,4", "10.0,4", ",4", "-10,4"],
         *["9" * 5000 + ",4", "10", "10,4,4", "tt10,4"],
     ],
 )
