@@ -129,8 +129,7 @@ def _popular_now(story: Story, viewer: Viewer, before: list[Recommendation]) -> 
     new = sum(item.movie not in there for item in found)
     st.markdown(
         f"With *popular now* in full, **{count(new, 'film')}** of the first {len(found)} "
-        f"{'is' if new == 1 else 'are'} not among those without. Its first "
-        f"{min(_TERMS, len(found))}:"
+        f"{'is' if new == 1 else 'are'} not among those without. The list begins:"
     )
     parts = rounded_parts(
         [[item.graph_part, item.tag_part, item.trend_part] for item in found[:_TERMS]], 3

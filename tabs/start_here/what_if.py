@@ -222,7 +222,9 @@ def _list_moved(story: Story, movie: int, result: WhatIf) -> None:
     before, after = {r.movie for r in best}, {r.movie for r in new}
     moved = len(after - before)
     gone = [story.film(r.movie) for r in best if r.movie not in after]
-    words = f"{moved} of {len(new)} are new" + (f"; gone: {', '.join(gone)}." if gone else ".")
+    words = f"{moved} of {len(new)} {'is' if moved == 1 else 'are'} new" + (
+        f"; gone: {', '.join(gone)}." if gone else "."
+    )
     asked = quiz_once(
         "change",
         f"quiz_moved_{story.user}_{movie}",
@@ -240,7 +242,7 @@ def _new_list(story: Story, result: WhatIf, new: list[Recommendation]) -> None:
     was = _ranks(scores)
     table = pd.DataFrame(
         {
-            "now": range(1, len(new) + 1),
+            "now": [str(rank) for rank in range(1, len(new) + 1)],
             "was": [str(was[r.movie] or "–") for r in new],
             "film": [label(data, r.movie) for r in new],
             "graph score before": [f"{scores.graph[r.movie]:.4f}" for r in new],

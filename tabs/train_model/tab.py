@@ -11,6 +11,7 @@ import streamlit as st
 from charts.training import search_chart
 from data_preparation import MovieData
 from model.evaluation import LIKED
+from model.profiles import PROFILES
 from model.runs import IN_USE, OURS, Run, RunHistory, load_runs
 from model.store import Stamp, stamp
 from model.trained import TrainedModel, attention_in_words, kept_epoch, trend_in_words
@@ -159,6 +160,11 @@ def _describe(
     st.caption(_measured_on(data, model, run))
     if model.trials:
         draw(search_chart(model.trials), "What the search looked at, and the best so far")
+        if any(trial.changed in PROFILES for trial in model.trials):
+            st.caption(
+                "A dot is the mean of NDCG@20 for “watch” and liked NDCG@20 for “like”; the star "
+                "strengths, chosen last, are not drawn."
+            )
     if config.epochs:
         curves(model.history, run.to_beat if run else {}, k)
 
