@@ -99,10 +99,14 @@ def _numbers(job: TrainingJob, k: int) -> None:
         st.metric("Training loss", loss, border=True, width=_CARD_PIXELS)
         for name in metric_names(k):
             value, beat = done.metrics[name], job.to_beat[name]
+            lead = f"{value - beat:+.4f}"
+            level = float(lead) == 0  # as good as popularity, as far as it is shown
             st.metric(
                 name,
                 f"{value:.4f}",
-                f"{value - beat:+.4f}",
+                lead,
+                delta_color="off" if level else "normal",
+                delta_arrow="off" if level else "auto",
                 delta_description="vs pop.",
                 help=f"On validation; below, the distance to popularity, which has {beat:.4f}.",
                 border=True,
