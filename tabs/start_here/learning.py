@@ -15,7 +15,7 @@ from analysis.bpr_step import BprStep, bpr_step
 from charts.basics import GREY, VERMILLION
 from charts.html import Bar, bars
 from model.bpr import NegativeSampler
-from tabs.shared import count
+from tabs.shared import count, shown_first
 from tabs.start_here import computed
 from tabs.start_here.story import Story, needs_model, quiz, say_which_network
 
@@ -132,7 +132,8 @@ def _unrated(story: Story) -> NDArray[np.int64]:
 def _choose(story: Story) -> tuple[int, str, float]:
     """The positive film, the kind of negative, and the step size."""
     scores, rated = computed.scores(story), story.data.rated_by(story.user)
-    order = rated[np.argsort(scores[rated], kind="stable")]
+    lowest = rated[np.argsort(scores[rated], kind="stable")]
+    order = shown_first(lowest, "rated films, the lowest scores first")
     positive = st.selectbox(
         "Positive: a film this user rated (lowest score first)",
         order.tolist(),

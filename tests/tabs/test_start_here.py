@@ -31,6 +31,7 @@ from model_training import train
 from prediction import DEFAULT_TAG_WEIGHT, recommend, score_all
 from serving import prepared
 from settings import DEMO_DIR
+from tabs import shared
 from tabs.links import CHAPTERS, LEVELS, RECENT
 from tabs.shared import escape
 from tests.conftest import REPOSITORY
@@ -526,6 +527,17 @@ def test_the_bpr_step_starts_from_the_models_scores_and_lowers_the_loss(
     four = table(app, "pull")
     assert float(four.loc["popular", "score before"]) == pytest.approx(scores[popular], rel=1e-3)
     assert not set(four["film"]) & {data.labels[i] for i in np.flatnonzero(rated)}
+
+
+def test_of_very_many_rated_films_the_lowest_are_offered_as_positives_and_the_page_says_so(
+    open_chapter: Open, data: MovieData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "_MOST_ROWS", 3)
+    app = open_chapter("Learning")
+    (positive,) = [box for box in app.selectbox if box.label.startswith("Positive")]
+    assert len(positive.options) == 3
+    rated = data.user_degree[worked_user(app, data)]
+    assert f"The first 3 of {rated} rated films, the lowest scores first." in texts(app)
 
 
 def test_a_larger_step_moves_further_and_the_draw_changes_the_negative(
