@@ -3,8 +3,8 @@
 `python -m benchmarks.first_page FOLDER CHECKPOINT` starts `serve.py` anew for each screen and says
 how long it took until the server answered and until the screen was complete, in seconds and in
 seconds of the processor, and how much memory it took by then. Without the file CHECKPOINT there is
-no model; none is trained. The first start reads the files; the others have the binary copy, which
-large data get beside CHECKPOINT.
+no model; none is trained. A start that is not counted comes before: it makes the binary copy that
+large data get beside CHECKPOINT, where it is not there yet.
 """
 
 from __future__ import annotations
@@ -64,7 +64,6 @@ async def _for_a_visitor(session: Session) -> None:
 
 
 _SCREENS: dict[str, Callable[[Session], Awaitable[None]]] = {
-    "Start Here, without a binary copy": _start_here,
     "Start Here": _start_here,
     "Recommendations for a user": _for_a_user,
     "Recommendations for a visitor": _for_a_visitor,
@@ -73,6 +72,7 @@ _SCREENS: dict[str, Callable[[Session], Awaitable[None]]] = {
 
 def measure(folder: Path, checkpoint: Path) -> list[Row]:
     """One row per screen."""
+    _measured(next(iter(_SCREENS)), folder, checkpoint)
     return [_measured(name, folder, checkpoint) for name in _SCREENS]
 
 

@@ -27,18 +27,18 @@ USERS = {7: 152, 50: 310, 599: 2478}  # raw id: ratings
 _BETWEEN_MS = 700  # for what a page does after it has been drawn
 # section of Insights: its last heading, charts on the page
 _SECTIONS = {
-    "Tags": ("Do the embeddings alone tell the tags?", 5),
+    "Tags": ("Do the film vectors alone tell the tags?", 5),
     "Tag suggestions": ("How often are they right?", 0),
     "Model health": ("Which users does it serve badly?", 5),
     "Data at a glance": ("The ratings at a glance", 5),
     "Map of films": ("Map of the films", 1),
 }
 _OPENED = "Data at a glance"  # the section that the page begins with
-# chapter of Start Here: what it says of a user with so many ratings
+# chapter of Start Here: what it says of a user
 _CHAPTERS = {
-    "Messages": "{:,} neighbours send",
-    "Neighbourhood": "has {:,} edges in all",
-    "What if": "d_u {:,} →",
+    "Messages": "{ratings:,} neighbours of User {user} send",
+    "Neighbourhood": "User {user} has {ratings:,} edges in all",
+    "What if": "User {user}'s own level goes from",
 }
 _DRAWN = """([text, charts]) => {
   const app = document.querySelector('[data-testid=stApp]');
@@ -78,7 +78,8 @@ def _start_here(page: Page) -> list[dict[str, Any]]:
         settle(page)
         for _ in range(ROUNDS + 1):
             for user, ratings in USERS.items():
-                found = _timed(page, _choose_user(page, user), says.format(ratings))
+                text = says.format(user=user, ratings=ratings)
+                found = _timed(page, _choose_user(page, user), text)
                 what = f"Start Here, {chapter}: to user {user} ({ratings:,} ratings)"
                 seconds.setdefault(what, []).append(found)
     page.get_by_role("radio", name="Messages", exact=True).click()
@@ -86,7 +87,7 @@ def _start_here(page: Page) -> list[dict[str, Any]]:
     for _ in range(ROUNDS + 1):
         for layer in (1, 0):
             step = page.get_by_role("radio", name=f"layer {layer} → {layer + 1}", exact=True)
-            found = _timed(page, step.click, f"layer-{layer} embedding")
+            found = _timed(page, step.click, f"send their layer-{layer} embedding")
             seconds.setdefault("Start Here, Messages: another layer", []).append(found)
     return _rows(seconds)
 
