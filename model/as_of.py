@@ -35,7 +35,7 @@ def end_within(data: MovieData, day: date) -> int:
         ValueError: nobody had rated a film by then, or the day is yet to come.
     """
     tagged = data.tags["timestamp"].max() if len(data.tags) else 0
-    first, last = _day_of(data.timestamps.min()), _day_of(max(data.timestamps.max(), tagged))
+    first, last = day_of(data.timestamps.min()), day_of(max(data.timestamps.max(), tagged))
     if day < first:
         raise ValueError(
             f"Nobody had rated a film by {day}; the first rating of these data is of {first}."
@@ -45,7 +45,7 @@ def end_within(data: MovieData, day: date) -> int:
     return end_of(min(day, last))
 
 
-def _day_of(second: int) -> date:
+def day_of(second: int) -> date:
     """The day of a Unix second, in UTC."""
     return datetime.fromtimestamp(int(second), UTC).date()
 

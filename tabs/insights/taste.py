@@ -14,7 +14,7 @@ from analysis.as_of import PastList, list_before
 from analysis.taste import Period, taste_over_time
 from charts.taste import OTHERS, genre_chart, path_chart
 from data_preparation import MovieData
-from model.as_of import end_of
+from model.as_of import day_of, end_of
 from model.trained import TrainedModel
 from model.viewers import Viewer, fold_in, user_viewer
 from serving.refits import Refit, Report, refit_board, why_no_refit
@@ -253,7 +253,7 @@ def _past(data: MovieData, model: TrainedModel, person: _Dated) -> None:
     if why := why_no_refit(data, model):
         st.caption(why)
         return
-    first, last = (_day(moment) for moment in (person.when.min(), person.when.max()))
+    first, last = (day_of(moment) for moment in (person.when.min(), person.when.max()))
     day = st.date_input(
         "As of the end of",
         first + (last - first) / 2,
@@ -271,10 +271,6 @@ def _past(data: MovieData, model: TrainedModel, person: _Dated) -> None:
         _show_past(data, person, day, refit.found)
     else:
         _offer(data, model, person, day, key, refit)
-
-
-def _day(second: int) -> date:
-    return datetime.fromtimestamp(int(second), UTC).date()
 
 
 def _waiting(key: tuple[object, ...]) -> None:

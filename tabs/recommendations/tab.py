@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
@@ -16,6 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 from charts.reasons import DECIMALS, score_bars
 from data_preparation import MovieData
 from model.ageing import ALWAYS
+from model.as_of import day_of
 from model.profiles import DEFAULT_PROFILE, Profile, strength
 from model.rounding import rounded_parts
 from model.trained import TrainedModel, no_trend_in_words, trend_strength
@@ -288,10 +288,7 @@ def _popular_now(model: TrainedModel, profile: Profile) -> float:
         "up, for everyone alike. 1 is what found most of what people rated later.",
     )
     if chosen:
-        since, until = (
-            f"{datetime.fromtimestamp(second, UTC):%Y-%m-%d}"
-            for second in (model.trend.since, model.trend.until)
-        )
+        since, until = day_of(model.trend.since), day_of(model.trend.until)
         twice = chosen * trend_strength(model, profile) * math.log(2)
         st.caption(
             f"*Now* is {since} to {until}, the latest {count(model.trend.ratings, 'rating')} of "
