@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -43,6 +44,7 @@ from model.hybrid_graph import Content, build_graph, overall_mean, visible_conte
 from model.lightgcn import HybridPropagation, profile_scorer
 from model.profiles import DEFAULT_PROFILE, PROFILES, profile_weights, strength
 from model.splits import cut_validation, random_80_10_10
+from tests.server import memory_of
 
 
 def attention(seeds: Sequence[int] = ABLATION_SEEDS) -> Row:
@@ -130,12 +132,7 @@ def _restarted_peak() -> float:
 
 
 def _peak() -> float:
-    (line,) = (
-        line
-        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-        if line.startswith("VmHWM")
-    )
-    return int(line.split()[1]) / 1024
+    return memory_of(os.getpid(), "VmHWM")
 
 
 # --- layers ---------------------------------------------------------------------------------------

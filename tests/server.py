@@ -26,22 +26,24 @@ class Server:
 
     def memory(self) -> float:
         """Resident memory in MiB; needs /proc."""
-        return self._status("VmRSS")
+        return memory_of(self.process.pid, "VmRSS")
 
     def peak_memory(self) -> float:
         """The most resident memory so far in MiB; needs /proc."""
-        return self._status("VmHWM")
-
-    def _status(self, name: str) -> float:
-        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
-        (line,) = (line for line in status.splitlines() if line.startswith(name))
-        return int(line.split()[1]) / 1024
+        return memory_of(self.process.pid, "VmHWM")
 
     def processor_seconds(self) -> float:
         """Processor time so far; needs /proc."""
         numbers = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rsplit(")")[1]
         user, system = numbers.split()[11:13]
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_of(process: int, name: str) -> float:
+    """MiB of a line of `/proc/…/status`, as VmRSS, what is resident now, and VmHWM, the most."""
+    status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
+    (line,) = (line for line in status.splitlines() if line.startswith(name))
+    return int(line.split()[1]) / 1024
 
 
 @contextmanager
